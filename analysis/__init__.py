@@ -1,0 +1,1 @@
+"""Analysis: from scores per voxel to what a paper quotes."""

@@ -1,0 +1,167 @@
+"""The command `brain2music`: parses, calls one function, returns."""
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from . import __version__
+from .core.checks import InputError
+from .demo import make_demo
+from .study import load_study
+from .workflow.check import check_study
+from .workflow.pipeline import redraw
+from .workflow.pipeline import run as run_study
+from .workflow.result import Result
+
+app = typer.Typer(
+    help="Encoding models of music in the brain: from scans and sound to a report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+screen = Console(stderr=True)
+
+StudyFile = Annotated[Path, typer.Argument(help="The study file (TOML).")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the results.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+
+
+class Bars:
+    """Progress bars, one line per piece of work."""
+
+    def __init__(self, quiet: bool) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self.bars = Progress(*columns, console=screen, disable=quiet)
+        self.tasks: dict[str, int] = {}
+
+    def __enter__(self) -> "Bars":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def __call__(self, text: str, done: int, total: int) -> None:
+        """Show that `done` of `total` is done of the work named `text`."""
+        if text not in self.tasks:
+            self.tasks[text] = self.bars.add_task(text, total=total)
+        self.bars.update(self.tasks[text], completed=done)
+
+
+@app.command()
+def demo(
+    out: Out = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="With its own synthetic sound (longer).")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Run a simulated study on a real design: its planted truth comes back."""
+    with Bars(quiet) as bars:
+        result = make_demo(out or Path("demo"), seed=seed, full=full, progress=bars)
+    _say_done(result)
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    out: Out = None,
+    subject: Annotated[
+        list[str] | None, typer.Option(help="Only this subject (may be repeated).")
+    ] = None,
+    stage: Annotated[
+        str, typer.Option(help="Last stage to make, such as encoding.")
+    ] = "report",
+    quiet: Quiet = False,
+) -> None:
+    """Run a study; what is saved and still true is not made again."""
+    read = load_study(study)
+    with Bars(quiet) as bars:
+        result = run_study(
+            read,
+            out or Path("results") / study.stem,
+            subjects=subject,
+            stage=stage,
+            progress=bars,
+        )
+    _say_done(result)
+
+
+@app.command()
+def check(study: StudyFile) -> None:
+    """Read everything, fit nothing; say what will be computed, and at what cost."""
+    checked = check_study(load_study(study))
+    typer.echo("\n".join(checked.lines))
+    if checked.problems:
+        typer.echo("\nIt cannot run yet:", err=True)
+        typer.echo("\n".join(f"- {text}" for text in checked.problems), err=True)
+        raise typer.Exit(2)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study's results.")],
+) -> None:
+    """Draw the figures and the page again from what a run has saved."""
+    _say_done(redraw(folder))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"brain2music {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def settings(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Version."),
+    ] = False,
+) -> None:
+    """Set up logging for every command."""
+    del version
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+
+
+def main() -> None:
+    """Run the command line: 2 for a user's mistake, 1 for a fault of ours."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"brain2music: {error}", err=True)
+        sys.exit(2)
+    except Exception as error:
+        traceback.print_exc()
+        typer.echo(
+            f"brain2music: this is a fault of ours, not of your data: {error!r}. "
+            "Please report it with the lines above.",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def _say_done(result: Result) -> None:
+    if result.reused:
+        typer.echo(f"found as they were: {', '.join(result.reused)}")
+    typer.echo(f"made: {', '.join(result.made) or 'nothing'}")
+    where = result.report if result.report.exists() else result.out
+    typer.echo(f"results: {where}")

@@ -1,0 +1,1 @@
+"""The ground floor: nouns, checks, statistics, solvers and artefacts."""

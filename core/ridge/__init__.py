@@ -1,0 +1,1 @@
+"""Ridge solvers, used by encoding and decoding alike."""

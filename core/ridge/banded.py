@@ -1,0 +1,233 @@
+"""Banded ridge: one penalty per band and voxel, chosen on held-out folds.
+
+Here stand the checks, the choice of the cheaper of two forms, the scale and the
+intercept; the search over candidates and penalties is in `search.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..checks import InputError, as_matrix, check_choice, check_same_samples
+from ..stats import varies
+from .search import (
+    Form,
+    Search,
+    numpy_backend,
+    solve_kernel,
+    solve_primal,
+    splits_of,
+)
+
+Floats = NDArray[np.floating]
+
+FORMS = ("auto", "primal", "kernel")
+ALPHAS = tuple(float(alpha) for alpha in np.logspace(-1, 7, 9))
+
+
+@dataclass(frozen=True, slots=True)
+class RidgeFit:
+    """Weights for each voxel, and the penalties that its held-out folds chose.
+
+    Parameters
+    ----------
+    weights : array of shape (n_columns, n_voxels)
+        In units of Y per unit of X.
+    intercept : array of shape (n_voxels,)
+    band_weights : array of shape (n_bands, n_voxels)
+        The chosen candidate; each voxel's weights add up to 1.
+    alphas : array of shape (n_voxels,)
+        The chosen penalty.
+    cv_scores : array of shape (n_voxels,)
+        1 - loss / loss of the training mean, where each loss is the squared error's
+        mean over the samples of a fold, then over folds. The best of all that was
+        tried, hence above 0 a little for noise. NaN for a constant voxel.
+    form : 'primal' or 'kernel'
+    at_low_end, at_high_end : array of bool, shape (n_voxels,)
+        Whether the smallest or the largest penalty was chosen. Both are False if
+        only one was given.
+    """
+
+    weights: Floats
+    intercept: Floats
+    band_weights: Floats
+    alphas: Floats
+    cv_scores: Floats
+    form: str
+    at_low_end: NDArray[np.bool_]
+    at_high_end: NDArray[np.bool_]
+
+
+def fit_banded_ridge(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    widths: Sequence[int],
+    folds: ArrayLike,
+    search: Search,
+    advance: Callable[[int], object] | None = None,
+) -> RidgeFit:
+    """Fit a linear model with one penalty per band and voxel, and an intercept.
+
+    Each voxel takes the candidate and the penalty with the smallest squared error on
+    held-out folds, and is then fitted to all samples. One band is plain ridge.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_columns)
+        Design, delays already applied. float32 stays float32, if Y is so too.
+    Y : array of shape (n_samples, n_voxels)
+        Responses. Their unit does not matter to the choice.
+    widths : sequence of int
+        Number of columns of each band, in order.
+    folds : array of int, shape (n_samples,)
+        Fold of each sample: groups of whole runs.
+    search : Search
+        The penalties and candidates.
+    advance : callable, optional
+        Called after each batch with the number of voxels that it held.
+
+    Returns
+    -------
+    fit : RidgeFit
+
+    Raises
+    ------
+    InputError
+        If the shapes do not fit together, there are fewer than two folds, or a
+        penalty or candidate is not one.
+
+    References
+    ----------
+    Dupre la Tour, T., Eickenberg, M., Nunez-Elizalde, A. O. & Gallant, J. L. (2022).
+    Feature-space selection with banded ridge regression. NeuroImage 264.
+    """
+    X, Y, folds = as_matrix(X, "X"), as_matrix(Y, "Y"), np.asarray(folds)
+    _check_data(X, Y, folds, widths)
+    dtype = np.result_type(X, Y)
+    X, Y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
+    search = _check_search(search, len(widths), dtype)
+    form = choose_form(search.form, *X.shape)
+    return _fit_batches(X, Y, widths, folds, replace(search, form=form), advance)
+
+
+def choose_form(form: Form, n_samples: int, n_columns: int) -> Form:
+    """Return 'primal' or 'kernel': as asked, or the smaller system for 'auto'."""
+    check_choice(form, "form", FORMS)
+    if form != "auto":
+        return form
+    return "primal" if n_columns <= n_samples else "kernel"
+
+
+def _fit_batches(
+    X: Floats,
+    Y: Floats,
+    widths: Sequence[int],
+    folds: NDArray,
+    search: Search,
+    advance: Callable[[int], object] | None,
+) -> RidgeFit:
+    X_mean, Y_mean, scale = _mean(X), _mean(Y), _scale(Y)
+    X = X - X_mean
+    solve = solve_primal if search.form == "primal" else solve_kernel
+    n_voxels = Y.shape[1]
+    weights = np.empty((X.shape[1], n_voxels), Y.dtype)
+    band_weights = np.empty((len(widths), n_voxels), Y.dtype)
+    alphas, scores = np.empty(n_voxels), np.empty(n_voxels)
+    with numpy_backend():
+        for batch in _batches(n_voxels, search):
+            Y_batch = Y[:, batch] - Y_mean[batch]
+            Y_batch /= scale[batch]
+            found = solve(X, Y_batch, widths, folds, search)
+            np.multiply(found.weights, scale[batch], out=weights[:, batch])
+            band_weights[:, batch], alphas[batch] = found.band_weights, found.alphas
+            scores[batch] = _against_mean(found.loss, Y_batch, folds)
+            if advance is not None:
+                advance(Y_batch.shape[1])
+    searched = len(set(search.alphas)) > 1
+    return RidgeFit(
+        weights=weights,
+        intercept=Y_mean - X_mean @ weights,
+        band_weights=band_weights,
+        alphas=alphas,
+        cv_scores=scores,
+        form=search.form,
+        at_low_end=(alphas == min(search.alphas)) & searched,
+        at_high_end=(alphas == max(search.alphas)) & searched,
+    )
+
+
+def _against_mean(loss: Floats, Y: Floats, folds: NDArray) -> Floats:
+    """Return 1 - loss / loss of predicting each fold by its training mean."""
+    of_mean = np.zeros(Y.shape[1])
+    splits = splits_of(folds)
+    for train, held in splits:
+        mean = Y[train].mean(axis=0, dtype=np.float64)
+        of_mean += ((Y[held] - mean) ** 2).mean(axis=0) / len(splits)
+    ratio = np.full(len(of_mean), np.nan)
+    return 1 - np.divide(loss, of_mean, out=ratio, where=varies(Y) & (of_mean > 0))
+
+
+def _scale(Y: Floats) -> Floats:
+    """Return each column's standard deviation, or 1 where it is constant.
+
+    The search compares losses to within the rounding of 1, so Y is put on that scale.
+    """
+    sd = Y.std(axis=0, dtype=np.float64)
+    return np.where(varies(Y) & (sd > 0), sd, 1).astype(Y.dtype)
+
+
+def _mean(array: Floats) -> Floats:
+    return array.mean(axis=0, dtype=np.float64).astype(array.dtype)
+
+
+def _batches(n_voxels: int, search: Search) -> list[slice]:
+    size = search.n_voxels_batch
+    if size is None or search.form == "kernel":  # himalaya cuts those batches itself
+        size = n_voxels
+    return [slice(start, start + size) for start in range(0, n_voxels, size)]
+
+
+def _check_data(X: Floats, Y: Floats, folds: NDArray, widths: Sequence[int]) -> None:
+    check_same_samples(X=X, Y=Y, folds=folds)
+    if sum(widths) != X.shape[1] or min(widths, default=0) < 1:
+        raise InputError(
+            f"X has {X.shape[1]} columns, but the widths of its bands are "
+            f"{list(widths)}. They must be at least 1 and add up to the columns; "
+            "count a band's columns after its delays (features * delays)."
+        )
+    if Y.shape[1] == 0:
+        raise InputError(
+            "Y has no voxel. Check the mask, or the ROI that it came from."
+        )
+    if len(np.unique(folds)) < 2:
+        raise InputError(
+            f"folds names {len(np.unique(folds))} fold; penalties are chosen on a fold "
+            "that was held out, so there must be at least 2. Use more training runs."
+        )
+
+
+def _check_search(search: Search, n_bands: int, dtype: np.dtype) -> Search:
+    alphas, candidates = np.asarray(search.alphas), np.asarray(search.candidates)
+    if alphas.ndim != 1 or len(alphas) == 0 or not (alphas > 0).all():
+        raise InputError(
+            f"alphas must be one or more penalties above 0, got {search.alphas!r}."
+        )
+    if candidates.ndim != 2 or candidates.shape[1] != n_bands or len(candidates) == 0:
+        raise InputError(
+            f"candidates has shape {candidates.shape}, expected (n_candidates, "
+            f"{n_bands}): one weight per band."
+        )
+    if (candidates < 0).any() or not np.allclose(candidates.sum(axis=1), 1):
+        raise InputError(
+            "each candidate's weights must be at least 0 and add up to 1; rows "
+            f"{np.flatnonzero(~np.isclose(candidates.sum(axis=1), 1))[:5].tolist()} "
+            "add up to something else, or a weight is negative."
+        )
+    if search.n_voxels_batch is not None and search.n_voxels_batch < 1:
+        raise InputError(
+            f"n_voxels_batch must be at least 1 or None, got {search.n_voxels_batch}."
+        )
+    return replace(search, candidates=candidates.astype(dtype))

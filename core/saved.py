@@ -1,0 +1,101 @@
+"""Reads and writes what a model folder holds beside its arrays: space, bands, rows."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .artefacts import write_json
+from .checks import MissingFileError
+from .types import Band, Space
+
+LABELS = ("session", "task", "run", "run_name", "clip", "side")
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """A subject's fitted models and their predictions, as `models/SUBJECT` holds them.
+
+    Columns of voxels that were not fitted are NaN; `valid` says which were. Arrays
+    are mapped from disk and read when they are used.
+    """
+
+    folder: Path
+    bands: tuple[Band, ...]
+    space: Space
+    rows: pd.DataFrame
+    valid: NDArray[np.bool_]
+
+    def array(self, name: str) -> NDArray[np.floating]:
+        """Return a saved array, such as 'weights' or 'predictions_alone'."""
+        path = self.folder / f"{name}.npy"
+        if not path.exists():
+            raise MissingFileError(f"{path} is not there. Run the study's encoding.")
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def load_model(folder: Path) -> SavedModel:
+    """Read a subject's model folder; the arrays stay on disk until they are used."""
+    return SavedModel(
+        folder,
+        load_bands(folder),
+        load_space(folder),
+        read_rows(folder / "rows.csv"),
+        np.load(folder / "valid.npy", allow_pickle=False),
+    )
+
+
+def save_space(folder: Path, space: Space) -> None:
+    """Write `space.json`: which voxels the columns are, and where they lie."""
+    content = {
+        "kind": space.kind,
+        "name": space.name,
+        "ids": list(space.ids),
+        "index": None if space.index is None else space.index.tolist(),
+        "shape": list(space.shape),
+        "affine": None if space.affine is None else space.affine.tolist(),
+    }
+    write_json(folder / "space.json", content)
+
+
+def load_space(folder: Path) -> Space:
+    """Read what `save_space` wrote."""
+    content = json.loads((folder / "space.json").read_text(encoding="utf-8"))
+    index, affine = content["index"], content["affine"]
+    return Space(
+        content["kind"],
+        content["name"],
+        tuple(content["ids"]),
+        None if index is None else np.asarray(index, dtype=np.int64),
+        tuple(content["shape"]),
+        None if affine is None else np.asarray(affine),
+    )
+
+
+def save_bands(folder: Path, bands: Sequence[Band]) -> None:
+    """Write `bands.json`: the columns of the design, band by band."""
+    stops = np.cumsum([band.n_columns for band in bands]).tolist()
+    content = [
+        asdict(band) | {"columns": [stop - band.n_columns, stop]}
+        for band, stop in zip(bands, stops, strict=True)
+    ]
+    order = "band by band; within a band delay by delay, then feature by feature"
+    write_json(folder / "bands.json", {"order_of_columns": order, "bands": content})
+
+
+def load_bands(folder: Path) -> tuple[Band, ...]:
+    """Read what `save_bands` wrote."""
+    content = json.loads((folder / "bands.json").read_text(encoding="utf-8"))
+    return tuple(
+        Band(b["name"], b["n_features"], tuple(b["delays"]), b["source"])
+        for b in content["bands"]
+    )
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read a table of rows with its labels as text: run 01 stays '01'."""
+    return pd.read_csv(path, dtype=dict.fromkeys(LABELS, str), keep_default_na=False)

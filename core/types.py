@@ -1,0 +1,134 @@
+"""The nouns that every stage shares."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One unbroken acquisition: (session or none, task, run), never a number alone."""
+
+    task: str
+    run: str
+    session: str | None = None
+
+    def __str__(self) -> str:
+        parts = [("ses", self.session), ("task", self.task), ("run", self.run)]
+        return "_".join(f"{key}-{value}" for key, value in parts if value)
+
+    @property
+    def order(self) -> tuple:
+        """A key that sorts runs as a reader would: run-2 before run-10."""
+        parts = (self.session, self.task, self.run)
+        return tuple(natural(part or "") for part in parts)
+
+
+def natural(label: str) -> tuple:
+    """Return a sort key under which numbers inside `label` count as numbers."""
+    pieces = re.split(r"(\d+)", label)
+    return tuple((0, int(p), p) if p.isdigit() else (1, 0, p) for p in pieces if p)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Adjacent columns of a design matrix that hold one feature space, with delays.
+
+    The columns are ordered delay by delay: all features at the first delay, then all
+    features at the second, and so on.
+    """
+
+    name: str
+    n_features: int
+    delays: tuple[int, ...] = (0,)
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.n_features < 1 or not self.delays:
+            raise InputError(
+                f"band {self.name!r} has {self.n_features} features and "
+                f"{len(self.delays)} delays; it needs at least 1 of each. Leave the "
+                "band out if its feature space is empty."
+            )
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of the design: features times delays."""
+        return self.n_features * len(self.delays)
+
+    @property
+    def label(self) -> str:
+        """The name with its source, as legends and tables show it."""
+        return f"{self.name} ({self.source})" if self.source else self.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """Which voxels the columns of Y are, and where they lie.
+
+    Parameters
+    ----------
+    kind : 'labels', 'surface' or 'volume'
+        Labels have names and no position; vertices lie on a mesh, voxels on a grid.
+    name : str
+        Name of the parcellation, the mesh (such as 'fsaverage5') or the volume.
+    ids : tuple of str
+        One name per column: the label, or the vertex or voxel number.
+    index : array of int, shape (n_voxels,), or None
+        Position of each column in the flattened grid of `shape`. None for labels.
+    shape : tuple of int
+        (n_vertices,) left hemisphere first, or the three dimensions of the volume,
+        flattened in C order. Empty for labels.
+    affine : array of shape (4, 4), or None
+        From voxel indices to mm. None but for volumes.
+    """
+
+    kind: Literal["labels", "surface", "volume"]
+    name: str
+    ids: tuple[str, ...]
+    index: NDArray[np.integer] | None = None
+    shape: tuple[int, ...] = ()
+    affine: NDArray[np.floating] | None = None
+
+    def __post_init__(self) -> None:
+        if len(set(self.ids)) != len(self.ids):
+            twice = sorted({i for i in self.ids if self.ids.count(i) > 1})[:5]
+            raise InputError(
+                f"space {self.name!r} names a column twice: {', '.join(twice)}. Every "
+                "column needs its own label; rename or merge them."
+            )
+        if self.index is not None and len(self.index) != len(self.ids):
+            raise InputError(
+                f"space {self.name!r} has {len(self.ids)} columns but positions for "
+                f"{len(self.index)}. Give one position per column of the responses."
+            )
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of columns of Y."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The one cut into training and test runs, and the folds inside training."""
+
+    train: tuple[Run, ...]
+    test: tuple[Run, ...]
+    folds: tuple[tuple[Run, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        both = sorted(set(self.train) & set(self.test), key=lambda run: run.order)
+        if both:
+            raise InputError(
+                f"{', '.join(map(str, both))} in training and in test. A run belongs "
+                "to one side; change dataset.train or dataset.test."
+            )
+        held = [run for fold in self.folds for run in fold]
+        if self.folds and sorted(map(str, held)) != sorted(map(str, self.train)):
+            raise InputError("the folds must hold each training run exactly once.")

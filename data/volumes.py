@@ -1,0 +1,256 @@
+"""Responses as NIfTI images under a mask, every grid checked against the mask's."""
+
+import gzip
+import itertools
+import math
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from ..core.checks import InputError, MissingFileError
+from ..core.types import Run, Space
+from .sidecars import agreed_tr, checked_tr
+
+BLOCK_BYTES = 64 * 2**20
+SAME_PLACE_MM = 0.01
+UNIT_S = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+BROKEN = (ImageFileError, HeaderDataError, EOFError, OSError, zlib.error, ValueError)
+
+
+class NiftiRecording:
+    """A subject's responses as 4D NIfTI images and one 3D mask.
+
+    Headers are read and checked at once; a shortened uncompressed file is found
+    then, a shortened compressed one when it is read. NaN stays as it is.
+
+    Parameters
+    ----------
+    subject : str
+    files : mapping of Run to Path
+        In the order of the runs, as `find_runs` gives it.
+    mask : Path
+        3D image on the grid of the runs, 0 outside and one other value inside.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or its grid (shape and affine) is not the mask's.
+    MissingFileError
+        If a file is a link to nothing.
+    """
+
+    def __init__(self, subject: str, files: Mapping[Run, Path], mask: Path) -> None:
+        self.subject = subject
+        self.runs = tuple(files)
+        self.files = (*files.values(), mask)
+        self._path = dict(files)
+        self.space = _masked_space(mask, f"mask of sub-{subject}")
+        self._mask = np.zeros(math.prod(self.space.shape), bool)
+        self._mask[self.space.index] = True
+        self._mask = self._mask.reshape(self.space.shape)
+        self._n_samples: dict[Run, int] = {}
+        self._tr_s: dict[Run, float | None] = {}
+        for run, path in files.items():
+            self._check(run, path)
+
+    def n_samples(self, run: Run) -> int:
+        """Return the number of volumes of a run."""
+        return self._n_samples[run]
+
+    def tr_s(self, run: Run) -> float | None:
+        """Return the TR in seconds; None if header and sidecar do not say.
+
+        A header without a unit of time does not say: its number may be a default.
+        """
+        return self._tr_s[run]
+
+    def read(self, run: Run) -> NDArray[np.float32]:
+        """Return a run's responses, shape (n_samples, n_voxels), as they stand."""
+        path, n_samples = self._path[run], self._n_samples[run]
+        out = np.empty((n_samples, self.space.n_voxels), np.float32)
+        step = max(1, BLOCK_BYTES // (8 * self._mask.size))
+        try:
+            # The handle stays open, or each block would unpack the file from its start.
+            image = _load(path, keep_file_open=True)
+            for start in range(0, n_samples, step):
+                block = np.asanyarray(image.dataobj[..., start : start + step])
+                out[start : start + step] = block[self._mask].T
+        except BROKEN as error:
+            raise InputError(_damaged(path, self._who(run), error)) from error
+        return out
+
+    def _check(self, run: Run, path: Path) -> None:
+        who = self._who(run)
+        image = open_image(path, who)
+        if len(image.shape) != 4:
+            raise InputError(
+                f"{who}: {path} has shape {image.shape}; a run is a 4D image, volumes "
+                "last."
+            )
+        check_grid(image.shape[:3], image.affine, self.space, f"{who} ({path.name})")
+        self._n_samples[run] = image.shape[3]
+        self._tr_s[run] = agreed_tr(_header_tr(image, who), path, who)
+
+    def _who(self, run: Run) -> str:
+        return f"sub-{self.subject}, {run}"
+
+
+def open_image(path: Path, who: str) -> nib.Nifti1Image:
+    """Return an image whose header is read and whose size on disk fits it.
+
+    Parameters
+    ----------
+    path : Path
+        A .nii or .nii.gz file.
+    who : str
+        What it is, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is no NIfTI image of real numbers, or is shorter than its header says.
+    MissingFileError
+        If it is not there, or is a link to nothing.
+    """
+    if not path.is_file():
+        link = path.is_symlink()
+        raise MissingFileError(
+            f"{who}: {path} "
+            f"{'is a link to a file that is not here' if link else 'is not there'}. "
+            + ("Fetch it (datalad get, git annex get)." if link else "Check the path.")
+        )
+    try:
+        image = _load(path)
+    except BROKEN as error:
+        raise InputError(_damaged(path, who, error)) from error
+    if not isinstance(image, nib.Nifti1Image):
+        raise InputError(
+            f"{who}: {path} is a {type(image).__name__}, not a volume NIfTI."
+        )
+    kind = image.get_data_dtype().kind
+    if kind not in "iuf":
+        raise InputError(f"{who}: {path} holds no real numbers but {kind!r} data.")
+    if path.suffix != ".gz" and path.stat().st_size < _expected_bytes(image):
+        raise InputError(_damaged(path, who))
+    return image
+
+
+def read_volume(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray]:
+    """Return a 3D image and its values, or say what is wrong with it."""
+    image = open_image(path, who)
+    if len(image.shape) != 3:
+        raise InputError(f"{who}: {path} must be 3D, got shape {image.shape}.")
+    try:
+        values = np.asanyarray(image.dataobj)
+    except BROKEN as error:
+        raise InputError(_damaged(path, who, error)) from error
+    if not np.isfinite(values).all():
+        raise InputError(f"{who}: {path} holds NaN or infinity. Write 0 outside it.")
+    return image, values
+
+
+def check_grid(
+    shape: tuple[int, ...], affine: NDArray[np.floating], space: Space, who: str
+) -> None:
+    """Raise unless a grid has the shape of `space` and puts its voxels in its places.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    affine : array of shape (4, 4)
+        From voxel indices to mm.
+    space : Space
+        Of kind 'volume'.
+    who : str
+        What lies on the grid, for messages.
+
+    Raises
+    ------
+    InputError
+        If the shape differs, or a corner of the grid lies 0.01 mm or more away.
+    """
+    if tuple(shape) != space.shape:
+        raise InputError(
+            f"{who}: the grid is {tuple(shape)}, but that of the mask {space.name} is "
+            f"{space.shape}. Resample one onto the other's grid."
+        )
+    corners = np.array(list(itertools.product(*[(0, n - 1) for n in shape], [1])))
+    moved = corners[:, [0, 1, 2, 3]] @ (np.asarray(affine) - space.affine).T
+    gap_mm = float(np.linalg.norm(moved[:, :3], axis=1).max())
+    if not gap_mm < SAME_PLACE_MM:
+        raise InputError(
+            f"{who}: same shape as the mask {space.name} but another affine: corners "
+            f"lie up to {gap_mm:.3g} mm apart. Resample one onto the other's grid; "
+            "voxels are never matched by their number alone."
+        )
+
+
+def _masked_space(path: Path, who: str) -> Space:
+    image, values = read_volume(path, who)
+    kinds = np.unique(values)
+    if len(kinds) > 2 or (len(kinds) == 2 and 0 not in kinds) or not values.any():
+        raise InputError(
+            f"{who}: {path} holds {len(kinds)} values from {kinds[0]:g} to "
+            f"{kinds[-1]:g}; a mask is 0 outside and one other value inside. Threshold "
+            "it first."
+        )
+    index = np.flatnonzero(values)
+    return Space(
+        "volume",
+        path.name.removesuffix(".gz").removesuffix(".nii"),
+        tuple(map(str, index.tolist())),
+        index=index,
+        shape=tuple(map(int, image.shape)),
+        affine=np.asarray(image.affine, np.float64),
+    )
+
+
+def _header_tr(image: nib.Nifti1Image, who: str) -> float | None:
+    """Return the header's TR in seconds, None if it is 0 or has no unit."""
+    unit = UNIT_S.get(image.header.get_xyzt_units()[1])
+    zoom = float(image.header.get_zooms()[3])
+    if unit is None or zoom == 0:
+        return None
+    # The header holds float32: 0.8 s would come back as 0.800000011920929.
+    return checked_tr(float(f"{zoom * unit:.7g}"), f"{who}: TR in the header")
+
+
+def _load(path: Path, **options: Any) -> Any:
+    return nib.load(path, **options)
+
+
+def _expected_bytes(image: Any) -> int:
+    size = math.prod(image.shape) * image.get_data_dtype().itemsize
+    return int(image.dataobj.offset) + size
+
+
+def _damaged(path: Path, who: str, error: Exception | None = None) -> str:
+    actual = _unpacked_bytes(path) if path.suffix == ".gz" else path.stat().st_size
+    try:
+        expected = f"{_expected_bytes(_load(path))} bytes"
+    except BROKEN:
+        expected = "a NIfTI header"
+    unpacked = " when unpacked" if path.suffix == ".gz" else ""
+    return (
+        f"{who}: {path} is damaged or cut off: expected {expected}{unpacked}, found "
+        f"{actual} bytes{f' ({error})' if error else ''}. Copy or fetch it again."
+    )
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Return how many bytes come out of a .gz before it breaks."""
+    n_bytes = 0
+    try:
+        with gzip.open(path) as file:
+            while piece := file.read(2**16):
+                n_bytes += len(piece)
+    except (EOFError, OSError, zlib.error):
+        pass
+    return n_bytes

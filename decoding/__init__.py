@@ -1,0 +1,1 @@
+"""Decoding: what was heard, read from responses."""

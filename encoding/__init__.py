@@ -1,0 +1,1 @@
+"""Encoding: voxel responses predicted from feature spaces."""

@@ -1,0 +1,189 @@
+"""Banded ridge as an estimator: voxel responses from several feature spaces at once."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.utils.validation import check_is_fitted
+
+from ..core.checks import Floats, InputError, as_matrix, check_same_samples
+from ..core.ridge.banded import ALPHAS, fit_banded_ridge
+from ..core.ridge.candidates import structured_candidates
+from ..core.ridge.search import Form, Search
+from ..core.types import Band
+
+
+class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Linear model with one penalty per feature space (band) and voxel.
+
+    Parameters
+    ----------
+    bands : sequence of Band, optional
+        The feature spaces, in the order of the columns of X. All columns are one
+        band if None, which is plain ridge.
+    cv : scikit-learn splitter, optional
+        Cuts the training samples into folds; each sample is held out exactly once.
+        Leaves one group (run) out if None.
+    alphas : sequence of float
+        Penalties tried for each voxel. Nine decades, since the best one grows with
+        the number of samples and falls with the signal.
+    n_candidates : int
+        Number of divisions of the penalty over the bands that are tried.
+    seed : int
+        Seed of those divisions that are drawn.
+    form : 'auto', 'primal' or 'kernel'
+        Solve for columns or for samples. 'auto' takes the fewer of the two.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_columns, n_voxels)
+        Weights, in units of y per unit of X. (n_columns,) for y of one dimension.
+    intercept_ : array of shape (n_voxels,)
+        Prediction where all features are 0.
+    band_weights_ : array of shape (n_bands, n_voxels)
+    alphas_ : array of shape (n_voxels,)
+    cv_scores_ : array of shape (n_voxels,)
+        Share of the held-out variance explained in the folds, for the best choice.
+
+    References
+    ----------
+    Dupre la Tour, T., Eickenberg, M., Nunez-Elizalde, A. O. & Gallant, J. L. (2022).
+    Feature-space selection with banded ridge regression. NeuroImage 264.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X, runs = rng.standard_normal((60, 4)), np.repeat([1, 2, 3], 20)
+    >>> y = X @ [[1.0], [0.0], [0.0], [2.0]]
+    >>> bands = [Band("mel", 3), Band("genre", 1)]
+    >>> model = BandedRidge(bands, alphas=(1e-6,)).fit(X, y, groups=runs)
+    >>> model.coef_.ravel().round(3) + 0.0
+    array([1., 0., 0., 2.])
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[Band] | None = None,
+        *,
+        cv: Any = None,
+        alphas: Sequence[float] = ALPHAS,
+        n_candidates: int = 20,
+        seed: int = 0,
+        form: Form = "auto",
+    ) -> None:
+        self.bands = bands
+        self.cv = cv
+        self.alphas = alphas
+        self.n_candidates = n_candidates
+        self.seed = seed
+        self.form = form
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Fit weights and penalties.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_columns)
+            Features, delays already applied.
+        y : array of shape (n_samples, n_voxels) or (n_samples,)
+            Responses.
+        groups : array of shape (n_samples,), optional
+            Run of each sample, handed to `cv`. Needed if `cv` is None.
+
+        Raises
+        ------
+        InputError
+            If the bands do not add up to the columns, `groups` is missing, or `cv`
+            does not hold each sample out exactly once.
+        """
+        X, y = as_matrix(X, "X"), np.asarray(y)
+        Y = as_matrix(y[:, None] if y.ndim == 1 else y, "y")
+        check_same_samples(X=X, y=Y)
+        fit = fit_banded_ridge(
+            X,
+            Y,
+            widths=self._widths(X),
+            folds=_folds(self.cv, X, y, groups),
+            search=Search(
+                self.alphas,
+                structured_candidates(
+                    len(self._widths(X)), self.n_candidates, self.seed
+                ),
+                self.form,
+            ),
+        )
+        self.n_features_in_ = X.shape[1]
+        self.coef_ = fit.weights[:, 0] if y.ndim == 1 else fit.weights
+        self.intercept_ = fit.intercept[0] if y.ndim == 1 else fit.intercept
+        self.band_weights_, self.alphas_ = fit.band_weights, fit.alphas
+        self.cv_scores_ = fit.cv_scores
+        return self
+
+    def predict(self, X: ArrayLike) -> Floats:
+        """Predict responses, of shape (n_samples, n_voxels)."""
+        parts = self.predict_bands(X)
+        return self.intercept_ + sum(parts.values())
+
+    def predict_bands(self, X: ArrayLike) -> dict[str, Floats]:
+        """Return each band's part of the prediction, without the intercept."""
+        check_is_fitted(self)
+        X = as_matrix(X, "X")
+        edges = np.cumsum(self._widths(X))[:-1]
+        pairs = zip(
+            np.split(X, edges, axis=1), np.split(self.coef_, edges), strict=True
+        )
+        names = ["all"] if self.bands is None else [band.name for band in self.bands]
+        return {n: x @ w for n, (x, w) in zip(names, pairs, strict=True)}
+
+    def _widths(self, X: Floats) -> list[int]:
+        if self.bands is None:
+            fitted = getattr(self, "n_features_in_", X.shape[1])
+            return [fitted] if X.shape[1] == fitted else _refuse(X, f"all {fitted}")
+        widths = [band.n_columns for band in self.bands]
+        if sum(widths) != X.shape[1]:
+            return _refuse(X, ", ".join(f"{b.name} {b.n_columns}" for b in self.bands))
+        return widths
+
+
+def _refuse(X: Floats, bands: str) -> list[int]:
+    raise InputError(
+        f"X has {X.shape[1]} columns, but its bands add up to another number: {bands}. "
+        "If X holds delays, count a band's columns after them (features * delays)."
+    )
+
+
+def _folds(cv: Any, X: Floats, y: NDArray, groups: ArrayLike | None) -> NDArray:
+    """Return the fold in which each sample is held out."""
+    if cv is None:
+        if groups is None:
+            raise InputError(
+                "groups is missing: without `cv`, one run is held out at a time. Pass "
+                "the run of each sample as groups, or a scikit-learn splitter as cv."
+            )
+        cv = LeaveOneGroupOut()
+    if groups is not None:
+        groups = np.asarray(groups)
+        check_same_samples(X=X, groups=groups)
+        if len(np.unique(groups)) < 2:
+            raise InputError(
+                "groups names 1 run; penalties are chosen on a run that was held out, "
+                "so there must be at least 2. Pass more runs, or a splitter as cv."
+            )
+    folds = np.full(len(X), -1)
+    for number, (train, held) in enumerate(cv.split(X, y, groups)):
+        whole = len(train) + len(held) == len(X)
+        if (folds[held] != -1).any() or not whole:
+            raise InputError(
+                f"cv = {cv!r} holds a sample out twice, or leaves one out of both "
+                "sides. Use a splitter such as GroupKFold or LeaveOneGroupOut."
+            )
+        folds[held] = number
+    if (folds == -1).any():
+        raise InputError(
+            f"cv = {cv!r} never holds out {(folds == -1).sum()} of {len(X)} samples. "
+            "Use a splitter such as GroupKFold or LeaveOneGroupOut."
+        )
+    return folds

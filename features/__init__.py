@@ -1,0 +1,1 @@
+"""Features: from events, sound and arrays to the columns of X."""

@@ -1,0 +1,370 @@
+"""Features that the user computed elsewhere: a series per run, or a table of clips."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.checks import (
+    Floats,
+    InputError,
+    as_matrix,
+    check_choice,
+    nearest,
+)
+from .resample import average_to_tr, check_grid, check_times, overlap_s, weighted_mean
+from .tables import existing, read_numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipFeatures:
+    """Features of each clip: one row for the whole clip, or frames at one rate.
+
+    Parameters
+    ----------
+    clips : tuple of str
+        One id per clip.
+    values : array of shape (n_clips, n_frames, n_features)
+        Frame k of a clip holds from k / rate_hz to (k + 1) / rate_hz after its onset.
+    rate_hz : float or None
+        Frames per second. None where there is one frame, which holds for as long as
+        the clip lasts.
+    """
+
+    clips: tuple[str, ...]
+    values: NDArray[np.floating]
+    rate_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 3 or len(self.values) != len(self.clips):
+            raise InputError(
+                f"{len(self.clips)} clips and values of shape {self.values.shape}: "
+                "expected (n_clips, n_frames, n_features)."
+            )
+        if len(set(self.clips)) != len(self.clips):
+            twice = sorted({c for c in self.clips if self.clips.count(c) > 1})
+            raise InputError(
+                f"{len(twice)} clips come twice: {_some(twice)}. Give one row per clip."
+            )
+        if (self.rate_hz is None) != (self.values.shape[1] == 1):
+            raise InputError(
+                f"{self.values.shape[1]} frames per clip with rate_hz {self.rate_hz}. "
+                "Several frames need their rate; one row per clip holds for the whole "
+                "clip and has none."
+            )
+        if self.rate_hz is not None:
+            _check_rate(self.rate_hz, "rate_hz")
+        bad = ~np.isfinite(self.values).all(axis=(1, 2))
+        if bad.any():
+            some = _some(
+                [c for c, is_bad in zip(self.clips, bad, strict=True) if is_bad]
+            )
+            raise InputError(
+                f"{int(bad.sum())} clips hold NaN or infinity: {some}. Compute those "
+                "features again or leave the clips out; nothing is replaced for you."
+            )
+
+
+def read_series(path: str | Path, *, rate_hz: float) -> Floats:
+    """Read the features of one run, frame by frame.
+
+    Parameters
+    ----------
+    path : path of a .npy, .npz or .csv file
+        An array of shape (n_frames, n_features); in .npz under the key 'features', in
+        .csv below a header line of names.
+    rate_hz : float
+        Frames per second, which must be that of the file if a .npz holds 'rate_hz'.
+
+    Returns
+    -------
+    series : array of shape (n_frames, n_features)
+        In the file's own precision; float64 from text and from whole numbers.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    InputError
+        If it cannot be read as such an array, has NaN or infinity, or another rate.
+    """
+    path = existing(path, "features")
+    _check_rate(rate_hz, f"rate_hz of {path.name}")
+    if path.suffix == ".csv":
+        return as_matrix(read_numbers(path)[1], path.name)
+    arrays = _load(path)
+    stored = float(arrays.get("rate_hz", np.asarray(rate_hz)))
+    if not np.isclose(stored, rate_hz, rtol=1e-6):
+        raise InputError(
+            f"{path.name} says {stored:g} frames per second, the study {rate_hz:g}. "
+            "Correct the one that is wrong."
+        )
+    return as_matrix(_entry(arrays, "features", path), path.name)
+
+
+def read_clip_table(path: str | Path) -> ClipFeatures:
+    """Read features that belong to clips, wherever in the runs these are heard.
+
+    Parameters
+    ----------
+    path : path of a .npz or .csv file
+        .npz: `clips`, an array of n_clips texts; `features`, of shape (n_clips,
+        n_features), or (n_clips, n_frames, n_features) with the number `rate_hz`.
+        .csv: a header line, then a clip's id and its features in each row.
+
+    Returns
+    -------
+    table : ClipFeatures
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    InputError
+        If it cannot be read so, a clip comes twice, or values are not finite.
+    """
+    path = existing(path, "features")
+    try:
+        if path.suffix == ".csv":
+            clips, values = read_numbers(path, ids=True)
+            return ClipFeatures(clips, values[:, None, :])
+        if path.suffix == ".npz":
+            return _clips_from_npz(path)
+    except InputError as error:
+        text = str(error)
+        named = text if text.startswith(path.name) else f"{path.name}: {text}"
+        raise InputError(named) from error
+    raise InputError(f"{path.name} is no .npz or .csv file. Convert it first.")
+
+
+def series_to_tr(
+    series: ArrayLike,
+    *,
+    rate_hz: float,
+    n_samples: int,
+    tr_s: float,
+    beyond: str = "refuse",
+    name: str = "series",
+) -> tuple[Floats, list[str]]:
+    """Return the mean of a series over each sample (TR).
+
+    Parameters
+    ----------
+    series : array of shape (n_frames, n_features)
+        Frame k holds from k / rate_hz to (k + 1) / rate_hz seconds after the start of
+        the run's first sample.
+    rate_hz : float
+        Frames per second.
+    n_samples, tr_s : int, float
+        Number of samples (volumes) of the run, and seconds from one to the next.
+    beyond : 'refuse' or 'cut'
+        What to do with a series that ends more than half a TR after the last sample.
+    name : str
+        What errors and notes call the series, with its run.
+
+    Returns
+    -------
+    rows : float64 array of shape (n_samples, n_features)
+    notes : list of str
+        How much was cut.
+
+    Raises
+    ------
+    InputError
+        If the series ends before the last sample begins, or too late.
+    """
+    check_choice(beyond, "beyond", ("refuse", "cut"))
+    check_grid(n_samples, tr_s)
+    _check_rate(rate_hz, f"rate_hz of {name}")
+    series = as_matrix(series, name)
+    lasts_s, end_s = len(series) / rate_hz, n_samples * tr_s
+    notes = []
+    if lasts_s - end_s > tr_s / 2:
+        found = (
+            f"{name}: {lasts_s:g} s of frames for {n_samples} samples ({end_s:g} s)."
+        )
+        if beyond == "refuse":
+            raise InputError(
+                f"{found} Check rate_hz and that both belong to the same run; if they "
+                "do, set `beyond` to 'cut' to leave out what comes after."
+            )
+        notes.append(f"{found} The last {lasts_s - end_s:g} s are cut.")
+    n_frames = len(series)
+    rows = average_to_tr(
+        np.arange(n_frames) / rate_hz,
+        np.full(n_frames, 1 / rate_hz),
+        series,
+        n_samples=n_samples,
+        tr_s=tr_s,
+        measure="mean",
+        name=name,
+    )
+    return rows, notes
+
+
+def clips_to_tr(
+    table: ClipFeatures,
+    onset_s: ArrayLike,
+    duration_s: ArrayLike,
+    clips: Sequence[str],
+    *,
+    n_samples: int,
+    tr_s: float,
+    empty: float | None = None,
+    name: str = "clips",
+) -> Floats:
+    """Return the mean of the clips' features over each sample (TR) of a run.
+
+    Frames stand at the onset of their clip, and hold until the clip ends. What lies
+    before the first or after the last sample has no part in any row.
+
+    Parameters
+    ----------
+    table : ClipFeatures
+    onset_s, duration_s : array of shape (n_events,)
+        When each clip is heard, in seconds from the start of the run's first sample.
+    clips : sequence of str, length n_events
+        Which clip is heard.
+    n_samples, tr_s : int, float
+        Number of samples (volumes) of the run, and seconds from one to the next.
+    empty : float, optional
+        The value of samples without a clip. None refuses such samples.
+    name : str
+        What the errors call the feature space, with its run.
+
+    Returns
+    -------
+    rows : float64 array of shape (n_samples, n_features)
+
+    Raises
+    ------
+    InputError
+        If a clip is not in the table, the frames of the table last half a TR shorter
+        or longer than a clip, or a sample has no clip.
+
+    Examples
+    --------
+    >>> table = ClipFeatures(("a", "b"), np.array([[[1.0]], [[5.0]]]))
+    >>> clips_to_tr(table, [0, 3], [3, 3], ["b", "a"], n_samples=3, tr_s=2.0).ravel()
+    array([5., 3., 1.])
+    """
+    check_grid(n_samples, tr_s)
+    onset, duration = check_times(onset_s, duration_s, name)
+    if len(clips) != len(onset):
+        raise InputError(f"{name}: {len(onset)} onsets but {len(clips)} clips.")
+    place = _places(table, clips, name)
+    _check_length(table, duration, clips, tr_s, name)
+    totals = np.zeros((n_samples, table.values.shape[2]))
+    seconds = np.zeros(n_samples)
+    for k, row in enumerate(place):
+        times = _frame_times(table, onset[k], duration[k])
+        overlap = overlap_s(*times, n_samples=n_samples, tr_s=tr_s)
+        totals += overlap @ table.values[row]
+        seconds += overlap.sum(axis=1)
+    return weighted_mean(totals, seconds, empty, tr_s, name)
+
+
+def _frame_times(
+    table: ClipFeatures, onset_s: float, duration_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return onsets and durations of a clip's frames, the last one cut at its end."""
+    if table.rate_hz is None:
+        return np.array([onset_s]), np.array([duration_s])
+    start = np.arange(table.values.shape[1]) / table.rate_hz
+    return onset_s + start, np.clip(duration_s - start, 0, 1 / table.rate_hz)
+
+
+def _places(table: ClipFeatures, clips: Sequence[str], name: str) -> list[int]:
+    place = {clip: k for k, clip in enumerate(table.clips)}
+    lacking = sorted({str(clip) for clip in clips if clip not in place})
+    if lacking:
+        raise InputError(
+            f"{name}: {len(lacking)} clips that are heard are not in the table of "
+            f"{len(place)} clips: {_some(lacking)}. Known are such as "
+            f"{_some(sorted(place), 3)}.{nearest(lacking[0], place)}"
+        )
+    return [place[clip] for clip in clips]
+
+
+def _check_length(
+    table: ClipFeatures,
+    duration: Floats,
+    clips: Sequence[str],
+    tr_s: float,
+    name: str,
+) -> None:
+    if table.rate_hz is None:
+        return
+    lasts_s = table.values.shape[1] / table.rate_hz
+    for clip, seconds in zip(clips, duration, strict=True):
+        if abs(lasts_s - seconds) > tr_s / 2 + 1e-9:
+            raise InputError(
+                f"{name}: clip {clip!r} is heard for {seconds:g} s, but its "
+                f"{table.values.shape[1]} frames at {table.rate_hz:g} Hz last "
+                f"{lasts_s:g} s. Check rate_hz, and compute the features on exactly "
+                "the piece that was heard."
+            )
+
+
+def _clips_from_npz(path: Path) -> ClipFeatures:
+    arrays = _load(path)
+    clips, values = (_entry(arrays, key, path) for key in ("clips", "features"))
+    if clips.dtype.kind != "U" or clips.ndim != 1:
+        raise InputError(
+            f"`clips` must be one text per clip, got {clips.dtype} of shape "
+            f"{clips.shape}. Save np.array(list_of_ids, dtype=str)."
+        )
+    if values.dtype.kind not in "fiu" or values.ndim not in (2, 3):
+        raise InputError(
+            f"`features` must be numbers of shape (n_clips, n_features) or (n_clips, "
+            f"n_frames, n_features), got {values.dtype} of shape {values.shape}."
+        )
+    rate_hz = float(arrays["rate_hz"]) if "rate_hz" in arrays else None
+    frames = values[:, None, :] if values.ndim == 2 else values
+    frames = frames if frames.dtype.kind == "f" else frames.astype(np.float64)
+    return ClipFeatures(tuple(clips.tolist()), frames, rate_hz)
+
+
+def _load(path: Path) -> Mapping[str, NDArray]:
+    """Return the arrays of a .npz by name, or the one of a .npy as 'features'."""
+    if path.suffix not in (".npy", ".npz"):
+        raise InputError(
+            f"{path.name} is no .npy, .npz or .csv file. Convert it first."
+        )
+    try:
+        # numpy leaves a file open that it cannot read, if it opened it itself.
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"features": loaded}
+            return {key: loaded[key] for key in loaded.files}
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path.name} cannot be read: {error}. Expected plain arrays of numbers or "
+            "text, saved with numpy.save or numpy.savez; objects are not loaded."
+        ) from error
+
+
+def _entry(arrays: Mapping[str, NDArray], key: str, path: Path) -> NDArray:
+    if key not in arrays:
+        raise InputError(
+            f"{path.name} has no array {key!r}, only: {', '.join(sorted(arrays))}. "
+            "Save it under that name."
+        )
+    return arrays[key]
+
+
+def _check_rate(rate_hz: float, name: str) -> None:
+    if not (np.isfinite(rate_hz) and rate_hz > 0):
+        raise InputError(
+            f"{name} must be frames per second, above 0, got {rate_hz}. One row per "
+            "TR is a rate of 1 / TR."
+        )
+
+
+def _some(names: Sequence[str], n: int = 5) -> str:
+    return ", ".join(map(str, names[:n])) + (", ..." if len(names) > n else "")

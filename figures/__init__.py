@@ -1,0 +1,1 @@
+"""Figures: arrays and tidy tables in, axes out; nothing is computed here."""

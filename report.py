@@ -1,0 +1,180 @@
+"""One page from what a run has saved, and from nothing else."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pandas.api.types import is_numeric_dtype
+
+from .core.artefacts import package_versions, read_about
+
+MAX_ROWS = 600
+CAPTIONS = {
+    "planted_recovered": "what was planted, and the parts that came back",
+    "roi_comparison": "held-out r of each feature space by itself, per ROI",
+    "parts": "what each feature space adds to the joint R2 (product measure)",
+    "differences": "paired differences of feature spaces",
+    "flatmap": "held-out r of the joint model and of each feature space by itself",
+    "density": "held-out r of voxels under two feature spaces, each by itself",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure inside the page."""
+
+    name: str
+    caption: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table inside the page; cells are text, numbers to 4 digits."""
+
+    key: str
+    file: str
+    caption: str
+    columns: list[dict[str, Any]]
+    rows: list[list[str]]
+
+
+@dataclass
+class Section:
+    """A part of the page: figures first, then their numbers."""
+
+    key: str
+    title: str
+    text: str = ""
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+
+SECTIONS = (
+    ("truth", "Planted and recovered", ("planted_recovered",), ("truth",)),
+    ("rois", "Feature spaces per ROI", ("roi_comparison", "parts"), ("roi_scores",)),
+    ("differences", "Paired differences", ("differences",), ("roi_differences",)),
+    ("maps", "Maps", ("flatmap",), ()),
+    ("voxels", "Voxels under two models", ("density",), ("ceilings",)),
+)
+TEXTS = {
+    "rois": (
+        "Scores on the test runs, which chose nothing. r_low and r_high bound a 95 % "
+        "interval of r_mean, from a bootstrap over clips, or over blocks of time where "
+        "no clips are named. Parts (model 'part') sum to the joint score."
+    ),
+    "differences": (
+        "Mean r of a minus mean r of b, each feature space by itself, with the 95 % "
+        "interval of the difference from the same resamples for both. Intervals are "
+        "not corrected for the number of ROIs and pairs."
+    ),
+    "truth": (
+        "Recovered is the feature space with the largest mean part of the joint R2, or "
+        "none where the ROI's joint r lies inside the 99 % interval of its own null "
+        "(blocks of the test set moved against the predictions)."
+    ),
+}
+
+
+def write_report(
+    out: Path,
+    folder: Path,
+    *,
+    study: dict[str, Any],
+    subjects: Sequence[str],
+    notes: Sequence[str],
+) -> list[str]:
+    """Write `index.html` into `folder` from the figures and tables below `out`."""
+    page = _template().render(
+        title=study["title"],
+        simulated=study["dataset"]["simulated"],
+        subjects=list(subjects),
+        bands=_band_labels(study),
+        notes=list(notes),
+        sections=_sections(out),
+        made=_made(out, study),
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    return []
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("brain2music"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _band_labels(study: dict[str, Any]) -> list[str]:
+    labels = []
+    for name in study["encoding"]["bands"]:
+        source = study["features"][name]["source"]
+        labels.append(f"{name} ({source})" if source else name)
+    return labels
+
+
+def _sections(out: Path) -> list[Section]:
+    sections = [Section("notes", "Read first")]
+    for key, title, figures, tables in SECTIONS:
+        section = Section(key, title, TEXTS.get(key, ""))
+        for name in figures:
+            paths = sorted((out / "figures").glob(f"{name}*.png"))
+            section.figures += [_figure(path, name) for path in paths]
+        for name in tables:
+            path = out / "tables" / f"{name}.csv"
+            if path.exists():
+                section.tables.append(_table(path))
+        if section.figures or section.tables:
+            sections.append(section)
+    return sections
+
+
+def _figure(path: Path, kind: str) -> Figure:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    subject = path.stem.removeprefix(kind).strip("_")
+    caption = f"{subject}: {CAPTIONS[kind]}" if subject else CAPTIONS[kind]
+    return Figure(path.stem, caption, data)
+
+
+def _table(path: Path) -> Table:
+    labels = dict.fromkeys(("subject", "roi"), str)
+    table = pd.read_csv(path, dtype=labels, keep_default_na=False, na_values=[""])
+    shown = table.head(MAX_ROWS)
+    more = (
+        f"; the first {len(shown)} of {len(table)} rows"
+        if len(table) > MAX_ROWS
+        else ""
+    )
+    numbers = [is_numeric_dtype(table[name]) for name in table]
+    columns = [
+        {"name": name, "number": number}
+        for name, number in zip(table, numbers, strict=True)
+    ]
+    rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
+    caption = f"{path.stem.replace('_', ' ')}{more}."
+    return Table(path.stem, path.name, caption, columns, rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.4g}"
+    return str(value)
+
+
+def _made(out: Path, study: dict[str, Any]) -> str:
+    paths = sorted([*out.glob("*/about.json"), *out.glob("*/*/about.json")])
+    identities = {}
+    for path in paths:
+        about = read_about(path.parent)
+        if about and about["stage"] != "report":
+            identities[str(path.parent.relative_to(out))] = about["identity"]
+    made = {"packages": package_versions(), "artefacts": identities, "study": study}
+    return json.dumps(made, indent=1)

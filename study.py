@@ -1,0 +1,356 @@
+"""The study file: one TOML file, read into a frozen `Study`.
+
+`Study` says *what* is computed, and alone makes the identity of a result. Its
+`machine` says *how*: changing it may change the speed, not the scores.
+"""
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Iterator
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from .core.checks import InputError, nearest
+from .features.annotations import Column
+
+STRICT = ConfigDict(extra="forbid")
+RunRule = dict[Literal["session", "task", "run"], str | tuple[str, ...]]
+Delays = tuple[Annotated[int, Field(ge=0)], ...]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class StudyError(InputError):
+    """The study file says something that cannot be."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Dataset:
+    """Where the recordings are. Paths are patterns below `root`.
+
+    In a pattern, {subject}, {session}, {task} and {run} stand for labels, and a part
+    in square brackets may be absent.
+    """
+
+    root: str
+    subjects: tuple[str, ...]
+    responses: str
+    tr_s: Positive
+    train: RunRule
+    test: RunRule
+    events: str | None = None
+    clip: str | None = None
+    mask: str | None = None
+    runs: str | None = None
+    key: str | None = None
+    mesh: str | None = None
+    vertices: str | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Responses:
+    """How each run is cleaned, and what becomes of repeats of a test clip."""
+
+    lead_in_s: NotNegative = 0.0
+    drop_end_s: NotNegative = 0.0
+    detrend: Literal["none", "linear", "cosine", "median"] = "none"
+    period_s: Positive = 240.0
+    zscore: Literal["run", "none"] = "run"
+    repeats: Literal["average", "keep"] = "average"
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class FeatureSpace:
+    """What every feature space has: where it comes from, and its delays."""
+
+    source: str = ""
+    delays: Delays | None = None
+    standardise: Literal["zscore", "centre", "none"] = "zscore"
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class EventFeatures(FeatureSpace):
+    """Columns of an event or annotation table, brought to the TR."""
+
+    kind: Literal["events"]
+    path: str
+    columns: tuple[Column, ...]
+    beyond: Literal["refuse", "cut"] = "refuse"
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class CategoryFeatures(FeatureSpace):
+    """One column of the stimulus events, such as the genre, as one-hot features."""
+
+    kind: Literal["category"]
+    column: str
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class SoundFeatures(FeatureSpace):
+    """Log-mel spectrum or loudness, from the sound file of each clip.
+
+    `path` is a pattern over the columns of the events; `start` and `end` name the
+    columns that hold the excerpt's borders in the file, in s.
+    """
+
+    kind: Literal["log-mel", "loudness"]
+    path: str
+    start: str | None = None
+    end: str | None = None
+    fade_s: NotNegative = 0.0
+    rms: Positive | None = None
+    hop_s: Positive = 0.02
+    n_mels: Annotated[int, Field(ge=1)] = 32
+    fmin_hz: NotNegative = 50.0
+    fmax_hz: Positive = 10_000.0
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ArrayFeatures(FeatureSpace):
+    """Features computed elsewhere: per clip, or at a fixed rate over each run."""
+
+    kind: Literal["array"]
+    path: str
+    per: Literal["clip", "run"]
+    rate_hz: Positive | None = None
+    beyond: Literal["refuse", "cut"] = "refuse"
+
+
+AnyFeatures = Annotated[
+    EventFeatures | CategoryFeatures | SoundFeatures | ArrayFeatures,
+    Field(discriminator="kind"),
+]
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Encoding:
+    """The model: which feature spaces, at which delays, searched how."""
+
+    bands: tuple[str, ...]
+    delays: Delays = (2, 3, 4, 5)
+    alphas: tuple[Positive, ...] = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
+    n_candidates: Annotated[int, Field(ge=1)] = 20
+    folds: Literal["run", "session"] | Annotated[int, Field(ge=2)] = "run"
+    incomplete_rows: Literal["mean", "drop"] = "mean"
+    precision: Literal["float32", "float64"] = "float32"
+    seed: int = 0
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Analysis:
+    """Intervals, nulls and, for simulated studies, what was planted."""
+
+    n_resamples: Annotated[int, Field(ge=100)] = 1000
+    n_permutations: Annotated[int, Field(ge=200)] = 1000
+    block_s: Positive = 30.0
+    planted: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Rois:
+    """Regions: masks, an atlas, every label by itself, or named groups of labels."""
+
+    masks: str | None = None
+    atlas: str | None = None
+    names: str | None = None
+    each_label: bool = False
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Machine:
+    """How it is computed: no part of a result's identity.
+
+    `threads` are those of the linear algebra; `voxels_per_batch` bounds the memory
+    of a fit (None: all at once, if they fit in 1 GB); `cache` is where drawing keeps
+    its surfaces (None: the user's cache folder).
+    """
+
+    threads: Annotated[int, Field(ge=1)] = 1
+    voxels_per_batch: Annotated[int, Field(ge=1)] | None = None
+    cache: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Study:
+    """What is computed. `folder` is where the study file lies: paths start there."""
+
+    title: str
+    dataset: Dataset
+    features: dict[str, AnyFeatures]
+    encoding: Encoding
+    responses: Responses = field(default_factory=Responses)
+    analysis: Analysis = field(default_factory=Analysis)
+    rois: Rois = field(default_factory=Rois)
+    machine: Machine = field(default_factory=Machine, compare=False)
+    folder: Path = field(default=Path(), compare=False)
+
+    def __post_init__(self) -> None:
+        for problem in _problems(self):
+            raise StudyError(problem)
+
+    @property
+    def root(self) -> Path:
+        """The data set's folder."""
+        return (self.folder / self.dataset.root).resolve()
+
+    def delays_of(self, band: str) -> tuple[int, ...]:
+        """Return a band's delays: its own, or else those of `encoding`."""
+        own = self.features[band].delays
+        return self.encoding.delays if own is None else own
+
+    def all_delays(self) -> tuple[int, ...]:
+        """Return every delay that any band has, each once."""
+        found = {d for band in self.encoding.bands for d in self.delays_of(band)}
+        return tuple(sorted(found))
+
+    def part(self, *names: str) -> dict[str, Any]:
+        """Return tables of the study as plain JSON types, for an artefact's recipe."""
+        whole = TypeAdapter(Study).dump_python(self, mode="json")
+        return {name: whole[name] for name in names}
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TOML file. Its relative paths start at its own folder.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing, is no TOML, has an unknown key (the nearest known one
+        is named) or a value that cannot be.
+
+    Examples
+    --------
+    >>> load_study("nowhere.toml")
+    Traceback (most recent call last):
+    ...
+    brain2music.study.StudyError: nowhere.toml: there is no such study file.
+    """
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: there is no such study file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise StudyError(f"{path.name}: not a readable TOML file: {error}") from error
+    try:
+        return read_study(raw, folder=path.parent)
+    except StudyError as error:
+        raise StudyError(f"{path.name}: {error}") from error
+
+
+def read_study(raw: dict[str, Any], *, folder: Path) -> Study:
+    """Make a `Study` from the tables of a study file, whose paths start at `folder`."""
+    if "folder" in raw:
+        raise StudyError(_unknown_key((), "folder"))
+    try:
+        return TypeAdapter(Study).validate_python({**raw, "folder": folder})
+    except ValidationError as error:
+        raise StudyError("\n".join(_explain(error))) from error
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        *where, key = fault["loc"] or ("",)
+        wrapped = fault.get("ctx", {}).get("error")
+        if isinstance(wrapped, InputError):
+            yield str(wrapped)
+        elif fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            yield _unknown_key(tuple(where), str(key))
+        elif fault["type"] == "missing":
+            yield f"{_dotted((*where, key))!r} is missing; it has no default."
+        else:
+            yield (
+                f"{_dotted((*where, key))!r}: {fault['msg']}, got {fault['input']!r}."
+            )
+
+
+def _unknown_key(where: tuple, key: str) -> str:
+    known = _known_keys(where)
+    return (
+        f"unknown key {_dotted((*where, key))!r}. Known there: {', '.join(known)}."
+        f"{nearest(key, known)}"
+    )
+
+
+def _dotted(where: tuple) -> str:
+    """Name a place in the file; pydantic adds a feature space's kind, which goes."""
+    if len(where) > 2 and where[0] == "features":
+        where = (*where[:2], *where[3:])
+    return ".".join(str(part) for part in where)
+
+
+def _known_keys(where: tuple) -> list[str]:
+    """Return the keys that the table at `where` may have."""
+    place: Any = Study
+    for part in where:
+        if part in FEATURE_KINDS:
+            place = FEATURE_KINDS[part]
+        elif part == "columns" or isinstance(part, int):
+            place = Column
+        elif dataclasses.is_dataclass(place):
+            place = typing.get_type_hints(place).get(part, place)
+    if not dataclasses.is_dataclass(place):
+        return []
+    return [f.name for f in dataclasses.fields(place) if f.name != "folder"]
+
+
+FEATURE_KINDS = {
+    kind: cls
+    for cls in (EventFeatures, CategoryFeatures, SoundFeatures, ArrayFeatures)
+    for kind in typing.get_args(typing.get_type_hints(cls)["kind"])
+}
+
+
+def _problems(study: Study) -> Iterator[str]:
+    """Yield what cannot be although each value by itself could."""
+    bands = study.encoding.bands
+    for name in bands:
+        if name not in study.features:
+            yield (
+                f"encoding.bands names {name!r}, but there is no [features.{name}]. "
+                f"Known: {', '.join(study.features)}.{nearest(name, study.features)}"
+            )
+    if not bands or len(set(bands)) < len(bands):
+        yield "encoding.bands must name at least one feature space, each only once."
+    if not study.dataset.subjects:
+        yield "dataset.subjects is empty; name at least one subject."
+    if any(not study.delays_of(name) for name in bands):
+        yield "a feature space has no delays; [0] means the TR itself."
+    if len(set(study.encoding.alphas)) < len(study.encoding.alphas):
+        yield "encoding.alphas holds a value twice."
+    yield from _event_problems(study)
+
+
+def _event_problems(study: Study) -> Iterator[str]:
+    dataset = study.dataset
+    if dataset.clip and not dataset.events:
+        yield "dataset.clip names clips from the events, but dataset.events is missing."
+    for name, space in study.features.items():
+        needs_clips = isinstance(space, ArrayFeatures) and space.per == "clip"
+        if needs_clips and not dataset.clip:
+            yield (
+                f"features.{name} has one row per clip, so dataset.clip must say how "
+                'the columns of the events name a clip, such as "{genre}.{track}".'
+            )
+        if isinstance(space, (CategoryFeatures, SoundFeatures)) and not dataset.events:
+            yield f"features.{name} is read off the events: dataset.events is missing."
+        if (
+            isinstance(space, ArrayFeatures)
+            and space.per == "run"
+            and not space.rate_hz
+        ):
+            yield f"features.{name} runs through each run: give its rate_hz."

@@ -1,0 +1,199 @@
+"""Tests of cleaning one run."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import median_filter
+
+from brain2music.core.checks import InputError
+from brain2music.data.cleaning import clean_run, median_window
+
+METHODS = ["none", "linear", "cosine", "median"]
+
+
+def clean(Y, **options):
+    settings = {
+        "tr_s": 1.5,
+        "detrend": "none",
+        "period_s": 60.0,
+        "n_drop_start": 0,
+        "n_drop_end": 0,
+        "zscore": "none",
+        "name": "sub-01, task-Test_run-01",
+    }
+    return clean_run(Y, **(settings | options))
+
+
+def responses(rng, n_samples=151, n_voxels=7):
+    return (
+        rng.standard_normal((n_samples, n_voxels)).cumsum(axis=0) + rng.normal(size=7)
+    ).astype(np.float32)
+
+
+def cosines(n_samples, period_tr):
+    order = int(2 * n_samples / period_tr)
+    k, t = np.arange(order + 1), np.arange(n_samples)[:, None]
+    return np.cos(np.pi * k * (t + 0.5) / n_samples)
+
+
+def residual(design, Y):
+    return Y - design @ np.linalg.lstsq(design, Y, rcond=None)[0]
+
+
+def test_linear_is_the_residual_of_a_straight_line(rng):
+    Y = responses(rng)
+    line = np.c_[np.ones(151), np.arange(151)]
+    cleaned, _ = clean(Y, detrend="linear")
+    assert_allclose(cleaned, residual(line, Y.astype(float)), atol=1e-5)
+
+
+def test_cosine_is_the_residual_of_slow_cosines_with_the_mean_kept(rng):
+    Y = responses(rng)
+    expected = residual(cosines(151, 40), Y.astype(float)) + Y.mean(axis=0)
+    cleaned, _ = clean(Y, detrend="cosine")
+    assert_allclose(cleaned, expected, atol=1e-5)
+
+
+def test_cosine_takes_periods_up_to_twice_the_run(rng):
+    Y = responses(rng)
+    expected = residual(cosines(151, 300), Y.astype(float)) + Y.mean(axis=0)
+    cleaned, _ = clean(Y, detrend="cosine", period_s=450.0)
+    assert_allclose(cleaned, expected, atol=1e-5)
+
+
+def test_median_subtracts_the_running_median_of_a_mirrored_run(rng):
+    Y = responses(rng).astype(float)
+    mirrored = np.concatenate([Y[:20][::-1], Y, Y[-20:][::-1]])
+    medians = [np.median(mirrored[t : t + 41], axis=0) for t in range(151)]
+    cleaned, _ = clean(Y, detrend="median", period_s=61.0)
+    assert_allclose(cleaned, Y - medians, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("tr_s", "period_s", "window"),
+    [(1.5, 240, 161), (2.0, 240, 121), (1.0, 7, 7), (1.0, 7.9, 7), (1.0, 8, 9)],
+)
+def test_the_window_is_the_nearest_odd_number(tr_s, period_s, window):
+    assert median_window(tr_s, period_s) == window
+
+
+def test_columns_do_not_depend_on_each_other_or_on_blocks(rng):
+    Y = rng.standard_normal((31, 8201)).astype(np.float32)
+    cleaned, _ = clean(Y, detrend="cosine", period_s=20, zscore="run")
+    alone, _ = clean(Y[:, 8192:8195], detrend="cosine", period_s=20, zscore="run")
+    assert_allclose(cleaned[:, 8192:8195], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("detrend", METHODS)
+def test_the_drift_is_removed_before_the_ends_are_cut(rng, detrend):
+    Y = responses(rng)
+    whole, _ = clean(Y, detrend=detrend)
+    cut, _ = clean(Y, detrend=detrend, n_drop_start=10, n_drop_end=3)
+    assert cut.shape == (138, 7)
+    assert_allclose(cut, whole[10:-3], atol=1e-6)
+
+
+@pytest.mark.parametrize("detrend", METHODS)
+def test_zscore_is_made_on_the_kept_rows(rng, detrend):
+    Y = responses(rng) + 1e4
+    Y[:10] *= 3
+    cleaned, _ = clean(Y, detrend=detrend, n_drop_start=10, zscore="run")
+    assert cleaned.dtype == np.float32
+    assert_allclose(cleaned.mean(axis=0, dtype=float), 0, atol=1e-6)
+    assert_allclose(cleaned.std(axis=0, dtype=float), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("detrend", METHODS)
+def test_zscores_do_not_depend_on_unit_or_baseline(rng, detrend):
+    Y = responses(rng).astype(float)
+    options = {"detrend": detrend, "zscore": "run"}
+    assert_allclose(
+        clean(Y * 40 - 300, **options)[0], clean(Y, **options)[0], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("detrend", METHODS)
+def test_a_spike_in_one_run_changes_no_other_run(rng, detrend):
+    runs = [responses(rng, n_samples=n) for n in (61, 47, 83)]
+    options = {"detrend": detrend, "period_s": 30.0, "zscore": "run"}
+    before = [clean(Y, **options)[0] for Y in runs]
+    runs[1][[0, 20, -1]] += 1e3
+    after = [clean(Y, **options)[0] for Y in runs]
+    assert_array_equal(before[0], after[0])
+    assert_array_equal(before[2], after[2])
+    assert not np.array_equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("detrend", METHODS)
+def test_the_callers_array_is_not_changed(rng, detrend):
+    Y = responses(rng)
+    kept = Y.copy()
+    clean(Y, detrend=detrend, zscore="run")
+    assert_array_equal(Y, kept)
+
+
+@pytest.mark.parametrize("detrend", METHODS)
+@pytest.mark.parametrize("zscore", ["run", "none"])
+def test_columns_that_do_not_vary_come_back_as_read_and_marked(rng, detrend, zscore):
+    Y = responses(rng)
+    Y[:, 2] = 0.1
+    Y[:, 4] = 7.0
+    Y[:5, 4] = 9.0  # varies in the dropped rows only
+    cleaned, varies = clean(Y, detrend=detrend, zscore=zscore, n_drop_start=5)
+    assert varies.tolist() == [True, True, False, True, False, True, True]
+    assert_array_equal(cleaned[:, [2, 4]], Y[5:, [2, 4]])
+
+
+def test_a_straight_line_does_not_vary_once_detrended(rng):
+    Y = responses(rng).astype(float)
+    Y[:, 3] = 1000 + 0.37 * np.arange(151)
+    _, varies = clean(Y, detrend="linear", zscore="run")
+    assert varies.tolist() == [True] * 3 + [False] + [True] * 3
+
+
+def test_nan_is_refused_with_run_and_columns(rng):
+    Y = responses(rng)
+    Y[3, 1], Y[0, 5] = np.nan, np.inf
+    with pytest.raises(
+        InputError,
+        match=r"sub-01, task-Test_run-01: NaN or infinity in 2 of 7 columns .*1, 5",
+    ):
+        clean(Y)
+
+
+def test_too_few_rows_are_refused(rng):
+    Y = responses(rng, n_samples=20)
+    clean(Y, n_drop_start=10)
+    with pytest.raises(InputError, match="9 of 20 samples are left"):
+        clean(Y, n_drop_start=10, n_drop_end=1)
+    with pytest.raises(InputError, match="neither can be below 0"):
+        clean(Y, n_drop_end=-1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"detrend": "lineal"}, "Did you mean 'linear'"),
+        ({"zscore": "runs"}, "Did you mean 'run'"),
+        ({"detrend": "median", "period_s": None}, "needs a period"),
+        ({"detrend": "cosine", "period_s": 3.0}, "above two TRs"),
+        ({"detrend": "median", "period_s": 228.0}, "too long for a run of 226.5 s"),
+        ({"detrend": "cosine", "period_s": 454.0}, "too long for a run"),
+        ({"detrend": "cosine", "tr_s": 0.0}, "TR must be above 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(rng, options, words):
+    with pytest.raises(InputError, match=words):
+        clean(responses(rng), **options)
+
+
+def test_responses_are_a_matrix():
+    with pytest.raises(InputError, match="got shape"):
+        clean(np.zeros(20))
+
+
+def test_the_longest_median_window_that_fits_is_taken(rng):
+    Y = responses(rng, n_samples=150).astype(float)
+    cleaned, _ = clean(Y, detrend="median", period_s=225.0)
+    drift = median_filter(Y, size=(151, 1), mode="reflect")
+    assert_allclose(cleaned, Y - drift, atol=1e-5)

@@ -1,0 +1,270 @@
+"""Tests of flatmaps: what is in the axes, where, and what is said below."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+from nilearn import datasets
+
+from brain2music.core.checks import InputError
+from brain2music.figures import flatmap, outlines
+from brain2music.figures.cortex import has_pycortex
+from brain2music.figures.flatmap import SULCUS, plot_flatmap, plot_flatmaps
+from brain2music.figures.outlines import drawn_outlines, mask_outlines
+from brain2music.figures.style import SMALL_PT, Scale
+from brain2music.figures.surfaces import flat_mesh
+
+needs_cortex = pytest.mark.skipif(not has_pycortex(), reason="pycortex is an extra")
+HESCHL = {"left": (-46.0, -21.0, 8.0), "right": (46.0, -21.0, 8.0)}
+SCALE = Scale(0.0, 0.5, "r, held-out runs", missing="not simulated")
+
+
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch):
+    """Draw small pictures: 150 pixels high."""
+
+    def small(mesh, *, renderer="auto", store=None):
+        return flat_mesh(mesh, renderer=renderer, store=store, height_px=150)
+
+    monkeypatch.setattr(flatmap, "flat_mesh", small)
+
+
+def near(point, radius, side):
+    meshes = datasets.load_fsaverage("fsaverage5")["white_matter"].parts
+    distance = np.full(20484, np.inf)
+    part = slice(0, 10242) if side == "left" else slice(10242, None)
+    distance[part] = np.linalg.norm(meshes[side].coordinates - np.array(point), axis=1)
+    return distance < radius
+
+
+def picture(figure, label, number=0):
+    axes = [ax for ax in figure.axes if ax.get_images()]
+    images = {image.get_label(): image for image in axes[number].get_images()}
+    return images[label]
+
+
+def words(figure):
+    own = [text.get_text() for text in figure.texts]
+    inside = [text.get_text() for ax in figure.axes for text in ax.texts]
+    return " ".join(own + inside).replace("\n", " ")
+
+
+def blob_centre(image):
+    rows, columns = np.nonzero(~np.ma.getmaskarray(image.get_array()))
+    height, width = image.get_array().shape
+    return np.array([columns.mean() / width, rows.mean() / height])
+
+
+@needs_cortex
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_blob_is_at_the_same_place_through_both_renderers(cortex_store, side):
+    values = np.where(near(HESCHL[side], 12.0, side), 0.4, np.nan)
+    centres = []
+    for renderer in ("matplotlib", "pycortex"):
+        figure = plot_flatmap(
+            values,
+            mesh="fsaverage5",
+            scale=SCALE,
+            renderer=renderer,
+            store=cortex_store,
+        )
+        centres.append(blob_centre(picture(figure, "values")))
+    np.testing.assert_allclose(*centres, atol=0.01)
+    assert (centres[0][0] < 0.5) == (side == "left")
+
+
+def test_nan_shows_the_curvature_in_grey():
+    values = np.where(near(HESCHL["left"], 12.0, "left"), 0.4, np.nan)
+    figure = plot_flatmap(values, mesh="fsaverage5", scale=SCALE, renderer="matplotlib")
+    hidden = np.ma.getmaskarray(picture(figure, "values").get_array())
+    curvature = picture(figure, "curvature").get_array()
+    on_map = ~np.ma.getmaskarray(np.ma.masked_invalid(curvature))
+    assert (hidden & on_map).sum() > 0.9 * on_map.sum()
+    assert set(np.unique(np.asarray(curvature)[on_map])) == {flatmap.GYRUS, SULCUS}
+    assert picture(figure, "values").to_rgba([np.nan])[0, 3] == 0
+
+
+def test_sulci_are_darker_than_gyri():
+    figure = plot_flatmap(
+        np.full(20484, np.nan), mesh="fsaverage5", scale=SCALE, renderer="matplotlib"
+    )
+    flat = flat_mesh("fsaverage5", renderer="matplotlib", height_px=150)
+    data = datasets.load_fsaverage_data("fsaverage5", data_type="curvature").data
+    bends = np.concatenate([data.parts["left"], data.parts["right"]]).ravel()
+    inside = flat.pixels >= 0
+    grey = np.asarray(picture(figure, "curvature").get_array())[inside]
+    assert grey[bends[flat.pixels[inside]] > 0].max() < flatmap.GYRUS
+
+
+def test_pixels_have_the_values_of_their_vertices_unsmoothed(rng):
+    values = rng.uniform(0.0, 0.5, 20484)
+    figure = plot_flatmap(values, mesh="fsaverage5", scale=SCALE, renderer="matplotlib")
+    shown = picture(figure, "values").get_array().compressed()
+    assert np.isin(shown, values).all()
+
+
+def test_counts_what_is_drawn_missing_off_the_map_and_off_the_scale():
+    flat = flat_mesh("fsaverage5", renderer="matplotlib", height_px=150)
+    values = np.full(20484, np.nan)
+    shown, off = np.flatnonzero(flat.on_map), np.flatnonzero(~flat.on_map)
+    values[shown[:1100]], values[off[:30]] = 0.2, 0.2
+    values[shown[:7]], values[shown[7:9]] = -0.1, 0.9
+    figure = plot_flatmap(values, mesh="fsaverage5", scale=SCALE, renderer="matplotlib")
+    said = words(figure)
+    assert "1,100 of 20,484 vertices drawn" in said
+    assert f"{len(shown) - 1100:,} not simulated" in said
+    assert "1,482 of 20,484 vertices lie in the medial wall or a cut" in said
+    assert "30 of them with a value" in said
+    assert "7 below 0 and 2 above 0.5" in said
+
+
+def test_the_colour_bar_has_label_limits_and_arrows_for_what_is_beyond():
+    values = np.full(20484, 0.7)
+    figure = plot_flatmap(values, mesh="fsaverage5", scale=SCALE, renderer="matplotlib")
+    bar = next(ax for ax in figure.axes if not ax.get_images())
+    assert bar.get_xlabel() == "r, held-out runs"
+    assert bar.get_xlim() == (0.0, 0.5)
+    assert picture(figure, "values").get_clim() == (0.0, 0.5)
+    assert bar._colorbar.extend == "max"
+
+
+def test_outlines_surround_the_roi_and_names_do_not_collide():
+    rois = {
+        "auditory core (simulated)": near(HESCHL["left"], 9.0, "left"),
+        "auditory belt (simulated)": near((-60, -28, 12), 9.0, "left"),
+        "V1": near((-8, -90, 0), 14.0, "left") | near((8, -90, 0), 14.0, "right"),
+    }
+    figure = plot_flatmap(
+        np.full(20484, np.nan),
+        mesh="fsaverage5",
+        scale=SCALE,
+        rois=rois,
+        renderer="matplotlib",
+    )
+    (ax,) = (ax for ax in figure.axes if ax.get_images())
+    names = [text.get_text().replace("\n", " ") for text in ax.texts]
+    assert sorted(names) == sorted([*list(rois)[:2], "V1", "V1"])
+    boxes = [text.get_window_extent() for text in ax.texts]
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+        assert figure.bbox.containsx(box.x0)
+        assert figure.bbox.containsx(box.x1)
+    lines = [one for one in ax.collections if isinstance(one, LineCollection)]
+    assert [one.get_label() for one in lines] == ["halo", "outlines"]
+
+
+def test_a_border_runs_half_way_between_inside_and_outside():
+    flat = flat_mesh("fsaverage5", renderer="matplotlib", height_px=60)
+    mask = near(HESCHL["right"], 10.0, "right")
+    (outline,) = mask_outlines(flat, {"core": mask})
+    edges = np.vstack(
+        [flat.faces[:, [0, 1]], flat.faces[:, [1, 2]], flat.faces[:, ::2]]
+    )
+    crossed = edges[mask[edges].sum(axis=1) == 1]
+    middles = {tuple(p) for p in flat.points[crossed].mean(axis=1).round(6)}
+    assert {tuple(p) for p in np.vstack(outline.lines).round(6)} == middles
+    assert len(outline.anchors) == 1
+    inside = np.linalg.norm(flat.points - outline.anchors[0], axis=1).argmin()
+    assert mask[inside]
+
+
+def test_an_roi_that_the_flatmap_does_not_show_is_named():
+    flat = flat_mesh("fsaverage5", renderer="matplotlib", height_px=150)
+    figure = plot_flatmap(
+        np.zeros(20484),
+        mesh="fsaverage5",
+        scale=SCALE,
+        rois={"callosum": ~flat.on_map},
+        renderer="matplotlib",
+    )
+    assert "the flatmap shows nothing: callosum" in words(figure)
+
+
+def test_several_maps_share_limits_bar_and_numbered_rois(rng):
+    maps = {name: rng.uniform(0, 0.1 * k, 20484) for k, name in enumerate("abc", 1)}
+    rois = {"core": near(HESCHL["left"], 9.0, "left")}
+    figure = plot_flatmaps(
+        maps, mesh="fsaverage5", scale=SCALE, rois=rois, renderer="matplotlib"
+    )
+    clims = {picture(figure, "values", number).get_clim() for number in range(3)}
+    assert clims == {(0.0, 0.5)}
+    assert len(figure.axes) == 4
+    titles = [ax.get_title().strip() for ax in figure.axes if ax.get_images()]
+    assert titles == ["a", "b", "c"]
+    assert "ROIs: 1 core" in words(figure)
+
+
+def test_no_text_is_smaller_than_print_allows_or_outside_of_the_figure():
+    rois = {"auditory core (simulated)": near(HESCHL["left"], 9.0, "left")}
+    figure = plot_flatmap(
+        np.zeros(20484),
+        mesh="fsaverage5",
+        scale=SCALE,
+        title="sub-01",
+        rois=rois,
+        renderer="matplotlib",
+    )
+    figure.canvas.draw()
+    for text in figure.findobj(mpl.text.Text):
+        if text.get_text() and text.get_visible():
+            box = text.get_window_extent()
+            assert text.get_size() >= SMALL_PT
+            assert box.x0 >= 0
+            assert box.x1 <= figure.bbox.x1
+
+
+def test_nothing_of_the_session_is_set():
+    before, open_figures = dict(mpl.rcParams), plt.get_fignums()
+    given = plt.figure(figsize=(7, 4))
+    values = np.full(20484, 0.2)
+    kept = values.copy()
+    drawn = plot_flatmap(
+        values, mesh="fsaverage5", scale=SCALE, renderer="matplotlib", fig=given
+    )
+    assert drawn is given
+    assert plt.get_fignums() == [*open_figures, given.number]
+    assert dict(mpl.rcParams) == before
+    np.testing.assert_array_equal(values, kept)
+
+
+@needs_cortex
+@pytest.mark.slow
+def test_s1_has_its_own_rois_without_inkscape(cortex_store, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    values = np.linspace(0.0, 0.5, 304380)
+    figure = plot_flatmap(
+        values, mesh="S1", scale=SCALE, rois=["AC", "V1"], store=cortex_store
+    )
+    (ax,) = (ax for ax in figure.axes if ax.get_images())
+    assert sorted(text.get_text() for text in ax.texts) == ["AC", "AC", "V1", "V1"]
+    flat = flat_mesh("S1", store=cortex_store, height_px=150)
+    core, _ = drawn_outlines(flat, ["AC", "V1"], cortex_store)
+    border = np.vstack(core.lines)
+    assert (outlines._vertex_at(flat, border) >= 0).all()
+    assert (border[:, 0] < 0).any()
+    assert (border[:, 0] > 0).any()
+    with pytest.raises(InputError, match=r"no ROI 'Broka'\. Did you mean 'Broca'"):
+        drawn_outlines(flat, ["Broka"], cortex_store)
+
+
+@pytest.mark.parametrize(
+    ("values", "rois", "expected"),
+    [
+        (np.zeros(1200), None, r"shape \(1200,\), and fsaverage5 has 20484 vertices"),
+        (np.full(20484, np.inf), None, "20484 infinite values"),
+        (np.zeros(20484), {"core": np.zeros(20484)}, "mask of True and False"),
+        (np.zeros(20484), {"core": np.zeros(5, bool)}, r"bool of shape \(5,\)"),
+        (np.zeros(20484), ["AC"], "fsaverage5 has no drawn ROIs"),
+    ],
+)
+def test_says_what_does_not_fit_the_mesh(values, rois, expected):
+    with pytest.raises(InputError, match=expected):
+        plot_flatmap(
+            values, mesh="fsaverage5", scale=SCALE, rois=rois, renderer="matplotlib"
+        )
+
+
+def test_no_maps_is_an_error():
+    with pytest.raises(InputError, match="no maps to draw"):
+        plot_flatmaps({}, mesh="fsaverage5", scale=SCALE)

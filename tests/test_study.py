@@ -1,0 +1,130 @@
+"""Tests of the study file."""
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from brain2music.study import FEATURE_KINDS, StudyError, load_study, read_study
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PLAIN = {
+    "title": "a study",
+    "dataset": {
+        "root": "ds",
+        "subjects": ["01"],
+        "responses": "sub-{subject}_run-{run}_bold.csv",
+        "tr_s": 1.5,
+        "train": {"run": ["1", "2"]},
+        "test": {"run": "3"},
+    },
+    "features": {
+        "mel": {"kind": "array", "path": "mel.npy", "per": "run", "rate_hz": 2}
+    },
+    "encoding": {"bands": ["mel"]},
+}
+
+
+def changed(**tables):
+    """Return a study's tables with some of their keys set, or added."""
+    raw = copy.deepcopy(PLAIN)
+    for name, keys in tables.items():
+        raw[name] = {**raw.get(name, {}), **keys}
+    return raw
+
+
+def read(raw):
+    return read_study(raw, folder=Path())
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda p: p.stem)
+def test_each_example_is_read(path):
+    study = load_study(path)
+    assert study.title
+    assert study.encoding.bands
+
+
+def test_paths_start_at_the_study_file(tmp_path):
+    path = tmp_path / "study.toml"
+    text = (EXAMPLES / "studyforrest.toml").read_text(encoding="utf-8")
+    path.write_text(text.replace("../../shared/data/studyforrest", "here"))
+    assert load_study(path).root == (tmp_path / "here").resolve()
+
+
+def test_a_study_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read(PLAIN).title = "another"
+
+
+def test_the_machine_is_no_part_of_what_a_study_is():
+    quick = read(changed(machine={"threads": 8}))
+    assert quick == read(PLAIN)
+    assert quick.machine.threads == 8
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"dataset": {"tr": 2.0}}, r"'dataset.tr'. Known there: .*tr_s.*mean 'tr_s'"),
+        ({"encodin": {}}, r"unknown key 'encodin'.*Did you mean 'encoding'"),
+        ({"folder": {}}, r"unknown key 'folder'"),
+        ({"machine": {"thread": 2}}, r"'machine.thread'.*Did you mean 'threads'"),
+        ({"responses": {"zscore": "runs"}}, r"'responses.zscore'.*'run' or 'none'"),
+        ({"dataset": {"tr_s": -1}}, r"'dataset.tr_s'.*greater than 0, got -1"),
+        ({"dataset": {"subjects": [1]}}, r"'dataset.subjects.0'.*string"),
+        ({"dataset": {"subjects": []}}, r"name at least one subject"),
+        ({"encoding": {"bands": ["mell"]}}, r"no \[features.mell\].*mean 'mel'"),
+        ({"encoding": {"bands": ["mel", "mel"]}}, r"each only once"),
+        ({"encoding": {"delays": []}}, r"no delays"),
+        ({"encoding": {"alphas": [1, 1]}}, r"holds a value twice"),
+        ({"dataset": {"clip": "{genre}"}}, r"dataset.events is missing"),
+    ],
+)
+def test_says_what_is_wrong_and_what_was_meant(tables, words):
+    with pytest.raises(StudyError, match=words):
+        read(changed(**tables))
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({"kind": "arrays"}, r"features.mel"),
+        ({"kind": "array", "path": "x", "per": "clip"}, r"dataset.clip must say"),
+        ({"kind": "array", "path": "x", "per": "run"}, r"give its rate_hz"),
+        ({"kind": "category", "column": "genre"}, r"dataset.events is missing"),
+        (
+            {"kind": "array", "path": "x", "per": "run", "rate": 2},
+            r"'features.mel.rate'. Known there: .*Did you mean 'rate_hz'",
+        ),
+        (
+            {"kind": "events", "path": "x", "columns": [{"colum": "a"}]},
+            r"colum'. Known there: .*Did you mean 'column'",
+        ),
+    ],
+)
+def test_says_what_is_wrong_with_a_feature_space(space, words):
+    raw = copy.deepcopy(PLAIN) | {"features": {"mel": space}}
+    with pytest.raises(StudyError, match=words):
+        read(raw)
+
+
+@pytest.mark.parametrize("kind", FEATURE_KINDS)
+def test_every_kind_of_feature_space_names_its_keys(kind):
+    raw = copy.deepcopy(PLAIN) | {"features": {"mel": {"kind": kind, "sourc": "x"}}}
+    with pytest.raises(StudyError, match=r"Did you mean 'source'"):
+        read(raw)
+
+
+def test_a_missing_key_is_named():
+    raw = copy.deepcopy(PLAIN)
+    del raw["dataset"]["tr_s"]
+    with pytest.raises(StudyError, match=r"'dataset.tr_s' is missing"):
+        read(raw)
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text("title = ")
+    with pytest.raises(StudyError, match=r"study.toml: not a readable TOML"):
+        load_study(path)

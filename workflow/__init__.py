@@ -1,0 +1,1 @@
+"""The workflow: passes results from stage to stage; it alone knows them all."""

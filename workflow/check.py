@@ -1,0 +1,217 @@
+"""Says what a study will compute, and what it will cost, without fitting anything."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from ..core.checks import InputError, MissingFileError
+from ..core.ridge.cost import Cost, estimate_cost
+from ..core.threads import limit_threads
+from ..core.types import Run, Split
+from ..data.files import find_runs
+from ..data.splits import make_split
+from ..study import Study
+from .opening import Opened, n_dropped, open_subject, read_all_events
+from .sources import features_of_runs
+from .tables import load_rois
+
+GIB = 2**30
+
+
+@dataclass
+class Check:
+    """What was found: lines to read, and problems that keep the study from running."""
+
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        problems = [f"problem: {text}" for text in self.problems]
+        return "\n".join([*self.lines, *problems])
+
+
+def check_study(study: Study) -> Check:
+    """Read all of a study's inputs but the responses' values, and fit nothing.
+
+    Returns
+    -------
+    check : Check
+        Runs, clips and repeats of each subject, what will be computed, the memory and
+        time that it will take, and what is missing. Print it.
+    """
+    found = Check([study.title, f"data set: {study.root}"])
+    opened = []
+    for subject in study.dataset.subjects:
+        try:
+            opened.append(open_subject(study, subject))
+            _describe(study, opened[-1], found)
+        except MissingFileError as error:
+            found.problems.append(str(error))
+            _describe_events(study, subject, found)
+        except InputError as error:
+            found.problems.append(str(error))
+    if opened:
+        _describe_work(study, opened, found)
+    return found
+
+
+def _describe(study: Study, opened: Opened, found: Check) -> None:
+    space = opened.recording.space
+    found.lines.append(
+        f"{opened.name}: {space.n_voxels} columns ({space.kind}, {space.name}), "
+        f"{len(opened.split.folds)} folds"
+    )
+    found.lines += _describe_runs(opened.split, opened.rows)
+    found.lines += [f"  note: {note}" for note in opened.notes]
+    try:
+        rois, notes = load_rois(study, space)
+    except InputError as error:
+        found.problems.append(str(error))
+        return
+    found.lines.append(f"  {len(rois)} ROIs")
+    found.lines += [f"  note: {note}" for note in notes]
+
+
+def _describe_runs(split: Split, rows: pd.DataFrame) -> list[str]:
+    lines = []
+    for side, runs in (("training", split.train), ("test", split.test)):
+        here = rows[rows["run_name"].isin([str(run) for run in runs])]
+        kept = here[here["kept"]]
+        lines.append(
+            f"  {len(runs)} {side} runs ({_names(runs)}), {len(here)} volumes, "
+            f"{len(kept)} kept{_clips(kept)}"
+        )
+    return lines
+
+
+def _clips(kept: pd.DataFrame) -> str:
+    heard = kept[kept["clip"] != ""].drop_duplicates(["run_name", "presentation"])
+    if heard.empty:
+        return "; no clips are named"
+    repeats = Counter(Counter(heard["clip"]).values())
+    times = ", ".join(f"{n} heard {k} times" for k, n in sorted(repeats.items()))
+    return f"; {heard['clip'].nunique()} clips ({times.replace('1 times', 'once')})"
+
+
+def _names(runs: Sequence[Run]) -> str:
+    return f"{runs[0]} ... {runs[-1]}" if len(runs) > 2 else ", ".join(map(str, runs))
+
+
+def _describe_events(study: Study, subject: str, found: Check) -> None:
+    """Describe the design from the events alone, where the responses are missing."""
+    dataset = study.dataset
+    if dataset.events is None:
+        return
+    try:
+        runs = tuple(find_runs(study.root, dataset.events, subject))
+        split = make_split(
+            runs,
+            train=dataset.train,
+            test=dataset.test,
+            folds=study.encoding.folds,
+            name=f"sub-{subject}",
+        )
+        events, notes = read_all_events(study, subject, runs)
+    except InputError as error:
+        found.problems.append(str(error))
+        return
+    lead_in_s = n_dropped(study)[0] * dataset.tr_s
+    found.lines.append(f"sub-{subject}: no responses yet; from the events alone:")
+    tables = [_event_rows(run, events[run], dataset.tr_s, lead_in_s) for run in runs]
+    found.lines += _describe_runs(split, pd.concat(tables))
+    found.lines += [f"  note: {note}" for note in _summed(notes)]
+
+
+def _event_rows(
+    run: Run, events: pd.DataFrame, tr_s: float, lead_in_s: float
+) -> pd.DataFrame:
+    """Return one row per volume that the events last, as `open_subject` has them."""
+    n_samples = round(float((events["onset"] + events["duration"]).max()) / tr_s)
+    time_s = np.arange(n_samples) * tr_s
+    event = np.searchsorted(events["onset"], time_s + tr_s / 2, side="right") - 1
+    return pd.DataFrame(
+        {
+            "run_name": str(run),
+            "clip": events["clip"].to_numpy()[event],
+            "presentation": event,
+            "kept": time_s >= lead_in_s,
+        }
+    )
+
+
+def _summed(notes: Sequence[str]) -> list[str]:
+    """Return at most one note of each wording, with how many more there are."""
+    return (
+        [*notes[:2], f"and {len(notes) - 2} more like these"] if notes[2:] else [*notes]
+    )
+
+
+def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None:
+    encoding = study.encoding
+    one = opened[0]
+    widths = []
+    for name in encoding.bands:
+        try:
+            values, notes = features_of_runs(study, one, name)
+        except InputError as error:
+            found.problems.append(str(error))
+            return
+        widths.append(values[0].shape[1] * len(study.delays_of(name)))
+        found.lines.append(
+            f"{name}{_source(study, name)}: {values[0].shape[1]} features at "
+            f"{len(study.delays_of(name))} delays"
+        )
+        found.lines += [f"  note: {note}" for note in notes]
+    found.lines.append(
+        f"models: joint over {encoding.n_candidates} candidates x "
+        f"{len(encoding.alphas)} alphas, plain, and each of {len(widths)} bands alone"
+    )
+    costs = [_cost(study, subject, widths) for subject in opened]
+    seconds = sum(cost.flops for cost in costs) / _speed(study.machine.threads)
+    peak = max(cost.bytes_peak for cost in costs)
+    found.lines.append(
+        f"expected: {_duration(seconds)} of fitting with {study.machine.threads} "
+        f"thread(s), {peak / GIB:.2f} GiB of memory at most"
+    )
+
+
+def _source(study: Study, name: str) -> str:
+    source = study.features[name].source
+    return f" ({source})" if source else ""
+
+
+def _cost(study: Study, opened: Opened, widths: Sequence[int]) -> Cost:
+    kept = opened.rows[opened.rows["kept"]]
+    return estimate_cost(
+        n_train=int((kept["side"] == "train").sum()),
+        n_test=int((kept["side"] == "test").sum()),
+        widths=widths,
+        n_voxels=opened.recording.space.n_voxels,
+        n_candidates=study.encoding.n_candidates,
+        n_alphas=len(study.encoding.alphas),
+        n_folds=len(opened.split.folds),
+        itemsize=np.dtype(study.encoding.precision).itemsize,
+    )
+
+
+def _speed(n_threads: int) -> float:
+    """Return measured float32 operations per second of a matrix product here."""
+    A = np.ones((800, 800), dtype=np.float32)
+    with limit_threads(n_threads):
+        A @ A
+        start = time.perf_counter()
+        for _ in range(5):
+            A @ A
+        seconds = time.perf_counter() - start
+    return 5 * 2 * 800**3 / seconds
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(seconds, 1):.0f} s"
+    minutes = seconds / 60
+    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"

@@ -1,0 +1,183 @@
+"""Opens a subject: its files are found and checked against each other, none is fitted.
+
+Everything that can be wrong with the inputs of a study is said here, before the slow
+part.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..core.checks import InputError, MissingFileError
+from ..core.types import Run, Split
+from ..data.events import check_events_fit, clip_ids, clip_rows, read_events
+from ..data.files import find_runs, path_of
+from ..data.recordings import Recording, open_recording
+from ..data.splits import make_split
+from ..features.design import has_history
+from ..study import Study, StudyError
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A subject at the door: its recording, runs, stimulus events and rows.
+
+    `rows` has one row per volume, training runs first: session, task, run, sample,
+    time_s, clip, sample_in_clip, presentation, side ('train' or 'test'), and kept.
+    """
+
+    subject: str
+    recording: Recording
+    split: Split
+    events: dict[Run, pd.DataFrame]
+    rows: pd.DataFrame
+    notes: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Training runs, then test runs: the order of the rows."""
+        return self.split.train + self.split.test
+
+    @property
+    def name(self) -> str:
+        """The subject as messages name it."""
+        return f"sub-{self.subject}"
+
+    def rows_of(self, run: Run) -> NDArray[np.bool_]:
+        """Return which rows belong to `run`."""
+        return (self.rows["run_name"] == str(run)).to_numpy()
+
+
+def open_subject(study: Study, subject: str) -> Opened:
+    """Open a subject's files and check them against each other, before any work.
+
+    Raises
+    ------
+    InputError
+        If a run, a label or an events file is missing, if the events do not fit the
+        volumes, or if TRs disagree.
+    """
+    dataset = study.dataset
+    recording = open_recording(
+        study.root,
+        subject,
+        responses=dataset.responses,
+        mask=dataset.mask,
+        runs=dataset.runs,
+        key=dataset.key,
+        mesh=dataset.mesh,
+        vertices=dataset.vertices,
+    )
+    split = make_split(
+        recording.runs,
+        train=dataset.train,
+        test=dataset.test,
+        folds=study.encoding.folds,
+        name=f"sub-{subject}",
+    )
+    _check_tr(recording, split, dataset.tr_s)
+    events, notes = read_all_events(study, subject, split.train + split.test)
+    _check_all_recorded(study, subject, split)
+    tables = [
+        _run_rows(study, run, recording.n_samples(run), events.get(run))
+        for run in split.train + split.test
+    ]
+    rows = pd.concat(tables, ignore_index=True)
+    names = [str(run) for run in split.train]
+    rows["side"] = np.where(rows["run_name"].isin(names), "train", "test")
+    return Opened(subject, recording, split, events, rows, tuple(notes))
+
+
+def read_all_events(
+    study: Study, subject: str, runs: Sequence[Run]
+) -> tuple[dict[Run, pd.DataFrame], list[str]]:
+    """Read the stimulus events of each run, with a column `clip` that names the clip."""
+    pattern = study.dataset.events
+    if pattern is None:
+        return {}, []
+    events, notes = {}, []
+    for run in runs:
+        path = path_of(study.root, pattern, subject, run)
+        if not path.exists():
+            raise MissingFileError(
+                f"no events for sub-{subject}, {run}: expected {path.name} in "
+                f"{path.parent}. Check dataset.root and dataset.events in the study "
+                "file."
+            )
+        table, found = read_events(path)
+        table["clip"] = (
+            clip_ids(table, study.dataset.clip) if study.dataset.clip else ""
+        )
+        events[run] = table
+        notes += [f"sub-{subject}, {run}: {note}" for note in found]
+    return events, notes
+
+
+def _check_tr(recording: Recording, split: Split, tr_s: float) -> None:
+    for run in split.train + split.test:
+        found = recording.tr_s(run)
+        if found is not None and abs(found - tr_s) > 1e-3:
+            raise InputError(
+                f"sub-{recording.subject}, {run}: the recording says TR {found:g} s, "
+                f"the study file {tr_s:g} s. Correct dataset.tr_s, or the header."
+            )
+
+
+def _check_all_recorded(study: Study, subject: str, split: Split) -> None:
+    """Raise if a run has events but no responses, although the rules ask for it."""
+    if study.dataset.events is None or "{subject}" not in study.dataset.events:
+        return
+    announced = find_runs(study.root, study.dataset.events, subject)
+    expected = make_split(
+        tuple(announced),
+        train=study.dataset.train,
+        test=study.dataset.test,
+        folds=study.encoding.folds,
+        name=f"sub-{subject}",
+    )
+    here = {*split.train, *split.test}
+    missing = [r for r in expected.train + expected.test if r not in here]
+    if missing:
+        raise MissingFileError(
+            f"sub-{subject}: {len(missing)} runs have events but no responses: "
+            f"{', '.join(map(str, missing))}. Expected them as "
+            f"{study.dataset.responses}; bring them, or name the runs to use in "
+            "dataset.train and dataset.test."
+        )
+
+
+def _run_rows(
+    study: Study, run: Run, n_samples: int, events: pd.DataFrame | None
+) -> pd.DataFrame:
+    tr_s = study.dataset.tr_s
+    if events is None:
+        events = pd.DataFrame({"onset": [], "duration": [], "clip": []})
+    else:
+        check_events_fit(events, n_samples=n_samples, tr_s=tr_s, name=str(run))
+    clips = events if study.dataset.clip else events.iloc[:0]
+    rows = clip_rows(clips, list(clips["clip"]), n_samples=n_samples, tr_s=tr_s)
+    start, end = n_dropped(study)
+    keep = (rows["sample"] >= start) & (rows["sample"] < n_samples - end)
+    if study.encoding.incomplete_rows == "drop":
+        delays = study.all_delays()
+        keep &= has_history(n_samples, delays)
+    label = {"session": run.session or "", "task": run.task, "run": run.run}
+    return rows.assign(**label, run_name=str(run), kept=keep)
+
+
+def n_dropped(study: Study) -> tuple[int, int]:
+    """Return how many samples each run loses at its start and at its end."""
+    counts = []
+    for key in ("lead_in_s", "drop_end_s"):
+        seconds = getattr(study.responses, key)
+        n = round(seconds / study.dataset.tr_s)
+        if abs(n * study.dataset.tr_s - seconds) > 1e-6:
+            raise StudyError(
+                f"responses.{key} is {seconds:g} s, which is no whole number of TRs of "
+                f"{study.dataset.tr_s:g} s. Write {n * study.dataset.tr_s:g}."
+            )
+        counts.append(n)
+    return counts[0], counts[1]

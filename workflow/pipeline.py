@@ -1,0 +1,190 @@
+"""Runs a study: the stages in order, each saved whole and skipped when it stands.
+
+responses -> features -> encoding -> tables -> figures -> report. The first three are
+made per subject. An artefact is reused if its settings, its inputs' hashes and its
+own files are as they were; else it is made again, and so is all that leans on it.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.artefacts import (
+    Recipe,
+    file_identity,
+    locked,
+    package_versions,
+    read_about,
+    write_json,
+)
+from ..core.checks import InputError, check_choice
+from ..core.threads import limit_threads
+from ..figures.cortex import has_pycortex
+from ..report import write_report
+from ..study import Study, read_study
+from .drawing import draw_figures
+from .opening import Opened, open_subject
+from .result import Result, collect_notes
+from .session import Progress, Session
+from .subject_steps import make_encoding, make_features, make_responses
+from .tables import analyse, load_rois, write_tables
+
+STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
+VERSIONS = {"tables": 1, "figures": 1, "report": 1}
+
+
+def run(
+    study: Study,
+    out: str | Path | None = None,
+    *,
+    subjects: Sequence[str] | None = None,
+    stage: str = "report",
+    progress: Progress = lambda _text, _done, _total: None,
+) -> Result:
+    """Run a study, and return where its results lie.
+
+    Parameters
+    ----------
+    study : Study
+        From `load_study`.
+    out : path, optional
+        Folder of the results. `results/` in the working directory if None.
+    subjects : sequence of str, optional
+        Only these of the study's subjects.
+    stage : str
+        The last stage to make: 'responses', 'features', 'encoding', 'tables',
+        'figures' or 'report'.
+    progress : callable
+        Called with (what, done, total) as the work goes on.
+
+    Raises
+    ------
+    InputError
+        If the study's files are not as they must be. Checked for all subjects before
+        the first is fitted; what was finished before stays.
+    """
+    check_choice(stage, "stage", STAGES)
+    chosen = tuple(subjects or study.dataset.subjects)
+    for subject in chosen:
+        check_choice(subject, "subject", study.dataset.subjects)
+    place = Path(out) if out is not None else Path("results")
+    session = Session(study, place, progress)
+    with locked(place), limit_threads(study.machine.threads):
+        _run_stages(session, chosen, STAGES.index(stage))
+        write_json(place / "about.json", _about_study(session, chosen))
+    return Result(place, tuple(session.made), tuple(session.reused))
+
+
+def redraw(out: str | Path) -> Result:
+    """Draw the figures and the page of a run again, from what it saved.
+
+    Raises
+    ------
+    InputError
+        If `out` holds no study's results, or they have no tables yet.
+    """
+    place = Path(out)
+    try:
+        about = json.loads((place / "about.json").read_text(encoding="utf-8"))
+        study, subjects = about["study"], about["subjects"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{place} holds no results of a study: its about.json is missing or not "
+            "ours. Give the folder that `brain2music run` wrote."
+        ) from error
+    tables = read_about(place / "tables")
+    if tables is None:
+        raise InputError(f"{place} has no tables yet. Run the study first.")
+    session = Session(
+        read_study(study, folder=place), place, lambda *_: None, again=True
+    )
+    with locked(place):
+        _draw(session, subjects, tables["identity"], STAGES.index("report"))
+    return Result(place, tuple(session.made))
+
+
+def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
+    session.progress("checking the inputs of all subjects", 0, len(subjects))
+    opened = []
+    for number, subject in enumerate(subjects, start=1):
+        opened.append(open_subject(session.study, subject))
+        load_rois(session.study, opened[-1].recording.space)
+        session.progress("checking the inputs of all subjects", number, len(subjects))
+    models: dict[str, str] = {}
+    for one in opened:
+        responses = make_responses(session, one)
+        if last >= STAGES.index("features"):
+            features = make_features(session, one, responses)
+        if last >= STAGES.index("encoding"):
+            models[one.subject] = make_encoding(session, one, responses, features)
+    if last >= STAGES.index("tables"):
+        _draw(session, subjects, _make_tables(session, opened, models), last)
+
+
+def _make_tables(
+    session: Session, opened: Sequence[Opened], models: dict[str, str]
+) -> str:
+    study, out = session.study, session.out
+    settings = study.part("analysis", "rois")
+    named = (study.rois.masks, study.rois.atlas, study.rois.names)
+    files = [name for name in (*named, study.analysis.planted) if name]
+    inputs = models | {name: file_identity(study.root / name) for name in files}
+    recipe = Recipe("tables", VERSIONS["tables"], settings, inputs)
+
+    def work(folder: Path) -> list[str]:
+        parts = []
+        for number, one in enumerate(opened, start=1):
+            parts.append(analyse(study, out, one.subject))
+            session.progress("scores, intervals and nulls", number, len(opened))
+        return write_tables(folder, parts)
+
+    return session.make("tables", recipe, work)
+
+
+def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> None:
+    study, out = session.study, session.out
+    if last < STAGES.index("figures"):
+        return
+    whole = _whole_study(study)
+    settings = {
+        "title": study.title,
+        "simulated": study.dataset.simulated,
+        "subjects": list(subjects),
+        "pycortex": has_pycortex(),
+    }
+    recipe = Recipe("figures", VERSIONS["figures"], settings, {"tables": tables})
+    figures = session.make(
+        "figures", recipe, lambda folder: draw_figures(study, out, folder, subjects)
+    )
+    if last < STAGES.index("report"):
+        return
+    recipe = Recipe(
+        "report",
+        VERSIONS["report"],
+        {"study": whole, "subjects": list(subjects)},
+        {"figures": figures},
+    )
+    page = {"study": whole, "subjects": list(subjects), "notes": collect_notes(out)}
+    session.make("report", recipe, lambda folder: write_report(out, folder, **page))
+
+
+def _whole_study(study: Study) -> dict[str, Any]:
+    names = ("title", "dataset", "responses", "features", "encoding", "analysis")
+    return study.part(*names, "rois")
+
+
+def _about_study(session: Session, subjects: Sequence[str]) -> dict[str, Any]:
+    folders = sorted({*session.made, *session.reused})
+    identities = {}
+    for folder in folders:
+        about = read_about(session.out / folder)
+        identities[folder] = about["identity"] if about else ""
+    return {
+        "study": _whole_study(session.study),
+        "machine": session.study.part("machine")["machine"],
+        "subjects": list(subjects),
+        "packages": package_versions(),
+        "artefacts": identities,
+        "notes": collect_notes(session.out),
+    }

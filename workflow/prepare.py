@@ -1,0 +1,180 @@
+"""Makes a subject's X and Y from an opened subject.
+
+Each run is cleaned and delayed by itself; what mixes runs (the features' mean and
+scale) is fitted on training rows alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..core.checks import InputError
+from ..core.rows import average_rows
+from ..core.types import Band, Run
+from ..data.cleaning import clean_run
+from ..data.events import group_repeats
+from ..features.design import delay_run, has_history, standardise
+from ..study import Study
+from .opening import Opened, n_dropped
+from .sources import features_of_runs
+
+Floats = NDArray[np.floating]
+Advance = Callable[[int], None] | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Responses of a subject: cleaned, runs stacked, test repeats averaged or kept."""
+
+    Y_train: Floats
+    Y_test: Floats
+    Y_repeats: Floats
+    train_rows: pd.DataFrame
+    test_rows: pd.DataFrame
+    repeat_rows: pd.DataFrame
+    valid: NDArray[np.bool_]
+    notes: list[str]
+
+
+def read_responses(study: Study, opened: Opened, advance: Advance = None) -> Prepared:
+    """Read and clean each run, stack the runs, and average repeats of a test clip.
+
+    Nothing is rescaled after the average: that would change R2.
+    """
+    cleaned: dict[str, list[Floats]] = {"train": [], "test": []}
+    valid = np.ones(opened.recording.space.n_voxels, dtype=bool)
+    notes: list[str] = []
+    for run in opened.runs:
+        Y, varies = _clean(study, opened, run)
+        if not varies.all():
+            notes.append(
+                f"{opened.name}, {run}: {int((~varies).sum())} of {len(varies)} voxels "
+                "never vary in this run; they are left out of the whole subject."
+            )
+        valid &= varies
+        cleaned["train" if run in opened.split.train else "test"].append(Y)
+        if advance:
+            advance(1)
+    if not valid.any():
+        raise InputError(
+            f"{opened.name}: no voxel varies in every run. Nothing to fit."
+        )
+    kept = opened.rows[opened.rows["kept"]].reset_index(drop=True)
+    train_rows = kept[kept["side"] == "train"].reset_index(drop=True)
+    repeat_rows = kept[kept["side"] == "test"].reset_index(drop=True)
+    group, test_rows = _groups(study, repeat_rows)
+    Y_repeats = np.concatenate(cleaned["test"])
+    notes += _repeat_notes(opened, test_rows)
+    return Prepared(
+        Y_train=np.concatenate(cleaned["train"]),
+        Y_test=average_rows(Y_repeats, group),
+        Y_repeats=Y_repeats,
+        train_rows=train_rows,
+        test_rows=test_rows,
+        repeat_rows=repeat_rows.assign(row=group),
+        valid=valid,
+        notes=notes,
+    )
+
+
+def build_features(
+    study: Study, opened: Opened, advance: Advance = None
+) -> tuple[Floats, Floats, tuple[Band, ...], list[str]]:
+    """Build the training and test designs, delays applied, test repeats averaged.
+
+    Returns
+    -------
+    X_train : array of shape (n_train_samples, n_columns)
+    X_test : array of shape (n_test_samples, n_columns)
+        Rows of repeats averaged just as the responses are.
+    bands : tuple of Band
+        The columns of both.
+    notes : list of str
+    """
+    used = [_kept(opened, run) for run in opened.runs]
+    training = [
+        keep if run in opened.split.train else np.zeros_like(keep)
+        for run, keep in zip(opened.runs, used, strict=True)
+    ]
+    kept = opened.rows[opened.rows["kept"] & (opened.rows["side"] == "test")]
+    group, _ = _groups(study, kept.reset_index(drop=True))
+    sides: dict[str, list[Floats]] = {"train": [], "test": []}
+    bands, notes = [], []
+    for name in study.encoding.bands:
+        runs, found = features_of_runs(study, opened, name)
+        notes += found
+        runs = standardise(
+            runs, training, how=study.features[name].standardise, name=name
+        )
+        delays = study.delays_of(name)
+        delayed = [
+            delay_run(run, delays)[keep] for run, keep in zip(runs, used, strict=True)
+        ]
+        n_train = len(opened.split.train)
+        sides["train"].append(np.concatenate(delayed[:n_train]))
+        sides["test"].append(average_rows(np.concatenate(delayed[n_train:]), group))
+        bands.append(Band(name, runs[0].shape[1], delays, study.features[name].source))
+        if advance:
+            advance(1)
+    notes += _history_notes(study, opened, used)
+    dtype = np.dtype(study.encoding.precision)
+    X_train, X_test = (
+        np.concatenate(sides[side], axis=1).astype(dtype) for side in ("train", "test")
+    )
+    return X_train, X_test, tuple(bands), notes
+
+
+def _clean(study: Study, opened: Opened, run: Run) -> tuple[Floats, NDArray[np.bool_]]:
+    start, end = n_dropped(study)
+    Y, varies = clean_run(
+        opened.recording.read(run),
+        tr_s=study.dataset.tr_s,
+        detrend=study.responses.detrend,
+        period_s=study.responses.period_s,
+        n_drop_start=start,
+        n_drop_end=end,
+        zscore=study.responses.zscore,
+        name=f"{opened.name}, {run}",
+    )
+    still_kept = _kept(opened, run)[start : start + len(Y)]
+    return Y[still_kept], varies
+
+
+def _kept(opened: Opened, run: Run) -> NDArray[np.bool_]:
+    return opened.rows.loc[opened.rows_of(run), "kept"].to_numpy()
+
+
+def _groups(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]:
+    if study.responses.repeats == "average":
+        return group_repeats(rows)
+    return np.arange(len(rows)), rows.assign(n_repeats=1)
+
+
+def _repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
+    counts = test_rows.loc[test_rows["clip"] != "", "n_repeats"]
+    if counts.empty or counts.nunique() == 1:
+        return []
+    return [
+        f"{opened.name}: test clips have unequal numbers of repeats, "
+        f"{counts.min()} to {counts.max()}; means over fewer repeats are noisier."
+    ]
+
+
+def _history_notes(
+    study: Study, opened: Opened, used: list[NDArray[np.bool_]]
+) -> list[str]:
+    delays = study.all_delays()
+    short = [~has_history(len(keep), delays) for keep in used]
+    if study.encoding.incomplete_rows == "drop":
+        n = sum(int(s.sum()) for s in short)
+        return [f"{opened.name}: {n} rows without a whole delay history were dropped."]
+    n = sum(int((s & keep).sum()) for s, keep in zip(short, used, strict=True))
+    if n == 0:
+        return []
+    return [
+        f"{opened.name}: {n} rows at run starts have no whole delay history; the "
+        "features' training mean stands in."
+    ]

@@ -1,0 +1,67 @@
+"""What a run left in its folder, for people: tables, notes and the page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ..core.artefacts import read_about
+from ..core.checks import InputError
+from .tables import read_table
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left in its folder; tables are read when they are asked for."""
+
+    out: Path
+    made: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
+
+    @property
+    def roi_scores(self) -> pd.DataFrame:
+        """Scores per subject, ROI, model and feature space, with 95 % intervals."""
+        return self._table("roi_scores")
+
+    @property
+    def roi_differences(self) -> pd.DataFrame:
+        """Paired differences of two feature spaces per subject and ROI."""
+        return self._table("roi_differences")
+
+    @property
+    def voxel_scores(self) -> pd.DataFrame:
+        """One row per subject, voxel, model, feature space and kind of score."""
+        return self._table("voxel_scores")
+
+    @property
+    def truth(self) -> pd.DataFrame:
+        """Simulated studies only: the planted and the recovered feature space."""
+        return self._table("truth")
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out or deserves a look."""
+        return collect_notes(self.out)
+
+    @property
+    def report(self) -> Path:
+        """The page that shows it all."""
+        return self.out / "report" / "index.html"
+
+    def _table(self, name: str) -> pd.DataFrame:
+        table = read_table(self.out / "tables", name)
+        if table is None:
+            raise InputError(
+                f"{self.out} has no table {name!r}. Run the study up to its tables "
+                "first; truth is made for simulated studies only."
+            )
+        return table
+
+
+def collect_notes(out: Path) -> list[str]:
+    """Return the notes of every artefact below `out`, each once."""
+    found: dict[str, None] = {}
+    for path in sorted(out.glob("*/about.json")) + sorted(out.glob("*/*/about.json")):
+        about = read_about(path.parent)
+        found.update(dict.fromkeys(about["notes"] if about else []))
+    return list(found)

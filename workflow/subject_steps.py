@@ -1,0 +1,189 @@
+"""The steps made per subject: responses, features, encoding; each is an artefact."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..core.artefacts import Recipe, file_identity
+from ..core.saved import load_bands, read_rows, save_bands, save_space
+from ..data.splits import fold_of_row
+from ..encoding.evaluate import RidgeSettings, count_fits, fit_models
+from .opening import Opened
+from .prepare import build_features, read_responses
+from .session import Session
+from .sources import feature_files
+
+VERSIONS = {"responses": 1, "features": 1, "encoding": 1}
+
+
+def make_responses(session: Session, opened: Opened) -> str:
+    study = session.study
+    settings = study.part("dataset", "responses")
+    for key in ("root", "subjects"):
+        settings["dataset"].pop(key)
+    if study.encoding.incomplete_rows == "drop":
+        settings |= {
+            "dropped": [study.delays_of(band) for band in study.encoding.bands]
+        }
+    recipe = Recipe(
+        "responses",
+        VERSIONS["responses"],
+        {**settings, "subject": opened.subject},
+        _hash_inputs(session, opened.recording.files, opened),
+    )
+
+    def work(folder: Path) -> list[str]:
+        text = f"{opened.name}: reading and cleaning runs"
+        ready = read_responses(study, opened, session.ticker(text, len(opened.runs)))
+        for name in ("Y_train", "Y_test", "Y_repeats", "valid"):
+            np.save(folder / f"{name}.npy", getattr(ready, name))
+        for name in ("train_rows", "test_rows", "repeat_rows"):
+            getattr(ready, name).to_csv(folder / f"{name}.csv", index=False)
+        save_space(folder, opened.recording.space)
+        return [*opened.notes, *ready.notes]
+
+    return session.make(f"responses/sub-{opened.subject}", recipe, work)
+
+
+def make_features(session: Session, opened: Opened, responses: str) -> str:
+    study = session.study
+    settings = study.part("features", "encoding")
+    used = {name: settings["features"][name] for name in study.encoding.bands}
+    encoding = settings["encoding"]
+    names = ("bands", "delays", "incomplete_rows", "precision")
+    settings = {"features": used, **{name: encoding[name] for name in names}}
+    inputs = _hash_inputs(session, feature_files(study, opened), opened)
+    recipe = Recipe(
+        "features", VERSIONS["features"], settings, {**inputs, "responses": responses}
+    )
+
+    def work(folder: Path) -> list[str]:
+        text = f"{opened.name}: building feature spaces"
+        X_train, X_test, bands, notes = build_features(
+            study, opened, session.ticker(text, len(study.encoding.bands))
+        )
+        np.save(folder / "X_train.npy", X_train)
+        np.save(folder / "X_test.npy", X_test)
+        save_bands(folder, bands)
+        return notes
+
+    return session.make(f"features/sub-{opened.subject}", recipe, work)
+
+
+def make_encoding(
+    session: Session, opened: Opened, responses: str, features: str
+) -> str:
+    study = session.study
+    encoding = study.part("encoding")["encoding"]
+    names = ("alphas", "n_candidates", "folds", "precision", "seed")
+    recipe = Recipe(
+        "encoding",
+        VERSIONS["encoding"],
+        {name: encoding[name] for name in names},
+        {"responses": responses, "features": features},
+    )
+    return session.make(
+        f"models/sub-{opened.subject}",
+        recipe,
+        lambda folder: _fit_subject(session, opened, folder),
+    )
+
+
+def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
+    study = session.study
+    source = session.out / f"responses/sub-{opened.subject}"
+    designs = session.out / f"features/sub-{opened.subject}"
+    valid = np.load(source / "valid.npy")
+    dtype = np.dtype(study.encoding.precision)
+    Y_train, Y_test = (
+        np.load(source / f"{name}.npy")[:, valid].astype(dtype)
+        for name in ("Y_train", "Y_test")
+    )
+    X_train, X_test = (np.load(designs / f"{n}.npy") for n in ("X_train", "X_test"))
+    bands = load_bands(designs)
+    rows = read_rows(source / "train_rows.csv")
+    text = f"{opened.name}: fitting {len(bands)} bands alone, plain and joint"
+    result = fit_models(
+        X_train,
+        Y_train,
+        X_test,
+        bands=bands,
+        folds=fold_of_row(opened.split, list(rows["run_name"])),
+        settings=RidgeSettings(
+            alphas=study.encoding.alphas,
+            n_candidates=study.encoding.n_candidates,
+            seed=study.encoding.seed,
+            n_voxels_batch=study.machine.voxels_per_batch,
+        ),
+        advance=session.ticker(text, count_fits(len(bands)) * int(valid.sum())),
+    )
+    arrays = {
+        "weights": result.weights,
+        "intercept": result.intercept,
+        "predictions": result.predictions,
+        "predictions_parts": result.parts,
+        "predictions_alone": result.alone,
+        "predictions_plain": result.plain,
+        "test_responses": Y_test,
+        "band_weights": result.band_weights,
+        "alphas": result.alphas,
+        "cv_scores": result.cv_scores,
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", _whole(array, valid))
+    np.save(folder / "valid.npy", valid)
+    read_rows(source / "test_rows.csv").to_csv(folder / "rows.csv", index=False)
+    save_bands(folder, bands)
+    (folder / "space.json").write_bytes((source / "space.json").read_bytes())
+    return _grid_notes(opened.name, result.grid_ends, study.encoding.alphas)
+
+
+def _hash_inputs(
+    session: Session, files: Iterable[Path], opened: Opened
+) -> dict[str, str]:
+    """Return the identity of each file, by its path inside the data set."""
+    root = session.study.root
+    found = {}
+    for path in files:
+        inside = path.resolve().is_relative_to(root)
+        name = str(path.resolve().relative_to(root) if inside else path.name)
+        found[name] = file_identity(path)
+    events = session.study.dataset.events
+    for run_, table in opened.events.items():
+        if events is not None:
+            found[f"events {run_}"] = _table_identity(table)
+    return found
+
+
+def _table_identity(table: pd.DataFrame) -> str:
+    return Recipe("table", 1, {"csv": table.to_csv(index=False)}).identity
+
+
+def _whole(array: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Spread columns of valid voxels over all voxels; the others are NaN."""
+    if valid.all():
+        return array
+    out = np.full((*array.shape[:-1], len(valid)), np.nan, array.dtype)
+    out[..., valid] = array
+    return out
+
+
+def _grid_notes(
+    name: str, ends: dict[str, tuple[float, float]], alphas: Sequence[float]
+) -> list[str]:
+    notes = []
+    for model, (_, high) in ends.items():
+        low = ends[model][0]
+        if low > 0.05:
+            notes.append(
+                f"{name}, {model}: {low:.0%} of voxels chose the smallest penalty "
+                f"({min(alphas):g}). Add smaller ones to encoding.alphas."
+            )
+        if high > 0.95:
+            notes.append(
+                f"{name}, {model}: {high:.0%} of voxels chose the largest penalty "
+                f"({max(alphas):g}), as voxels without signal do."
+            )
+    return notes

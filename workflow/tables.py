@@ -1,0 +1,268 @@
+"""Scores a subject's saved predictions, and writes the tables that others lean on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..analysis.bootstrap import block_of_row, bootstrap_roi_scores
+from ..analysis.noise_ceiling import explainable_variance, largest_r
+from ..analysis.rois import members_of, roi_differences, roi_scores
+from ..analysis.significance import recovered_bands, roi_null
+from ..core.checks import InputError, MissingFileError
+from ..core.saved import SavedModel, load_model, read_rows
+from ..core.types import Space
+from ..data.rois import rois_from_atlas, rois_from_labels, rois_from_masks
+from ..encoding.evaluate import score_models
+from ..study import Study
+
+Floats = NDArray[np.floating]
+Key = tuple[str, str]
+MAX_CSV_ROWS = 200_000
+ALL = "all voxels"
+LABELS = dict.fromkeys(("subject", "roi", "voxel"), str)
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """One subject's tables, and what should be known of them."""
+
+    roi_scores: pd.DataFrame
+    roi_differences: pd.DataFrame
+    voxel_scores: pd.DataFrame
+    ceilings: pd.DataFrame
+    truth: pd.DataFrame | None
+    rois: dict[str, NDArray[np.bool_]]
+    subject: str
+    notes: list[str]
+
+
+def load_rois(
+    study: Study, space: Space
+) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    """Return the study's ROIs as masks over the columns of Y; all voxels if it has none.
+
+    Raises
+    ------
+    InputError
+        If a file of ROIs is missing or does not fit the space.
+    """
+    wanted, rois, notes = study.rois, {}, []
+    found = []
+    if wanted.masks:
+        found.append(rois_from_masks(_there(study, wanted.masks), space))
+    if wanted.atlas:
+        if not wanted.names:
+            raise InputError("rois.atlas needs rois.names: a table of index and name.")
+        atlas, names = _there(study, wanted.atlas), _there(study, wanted.names)
+        found.append(rois_from_atlas(atlas, names, space))
+    if wanted.groups:
+        found.append(rois_from_labels(space, wanted.groups))
+    if wanted.each_label:
+        found.append(rois_from_labels(space, None))
+    for masks, said in found:
+        twice = sorted(set(rois) & set(masks))
+        if twice:
+            raise InputError(f"ROIs of the same name: {', '.join(twice[:5])}. Rename.")
+        rois |= masks
+        notes += said
+    return rois or {ALL: np.ones(space.n_voxels, dtype=bool)}, notes
+
+
+def analyse(study: Study, out: Path, subject: str) -> Analysed:
+    """Score one subject's test predictions per voxel and ROI.
+
+    Parameters
+    ----------
+    study : Study
+    out : Path
+        Folder of the results: responses/ and models/ are read.
+    subject : str
+    """
+    model = load_model(out / f"models/sub-{subject}")
+    valid = model.valid
+    Y = np.asarray(model.array("test_responses"))[:, valid]
+    predictions = _predictions(model, valid)
+    scores = score_models(predictions, model.array("intercept")[valid], Y)
+    rois, notes = load_rois(study, model.space)
+    inside = {name: mask[valid] for name, mask in rois.items()}
+    blocks = block_of_row(model.rows, study.dataset.tr_s, study.analysis.block_s)
+    members = members_of(inside, int(valid.sum()))
+    resampled = bootstrap_roi_scores(
+        Y,
+        predictions,
+        members,
+        blocks,
+        n_resamples=study.analysis.n_resamples,
+        seed=study.analysis.seed,
+    )
+    table = roi_scores(scores, inside, resampled, subject=subject)
+    sources = {band.name: band.source for band in model.bands}
+    ceilings, said = _ceilings(out, subject, rois)
+    return Analysed(
+        roi_scores=table.assign(source=table["feature_space"].map(sources).fillna("")),
+        roi_differences=roi_differences(scores, inside, resampled, subject=subject),
+        voxel_scores=_voxel_table(scores, model, subject),
+        ceilings=ceilings,
+        truth=_truth(study, table, Y, predictions["joint", "all"], inside, blocks),
+        rois=rois,
+        subject=subject,
+        notes=[f"sub-{subject}: {note}" for note in [*notes, *said]],
+    )
+
+
+def write_tables(folder: Path, parts: Sequence[Analysed]) -> list[str]:
+    """Write all subjects' tables into `folder`; return what should be known of them."""
+    for name in ("roi_scores", "roi_differences", "ceilings"):
+        _write(folder / f"{name}.csv", [getattr(part, name) for part in parts])
+    truths = [part.truth for part in parts if part.truth is not None]
+    if truths:
+        _write(folder / "truth.csv", truths)
+    for part in parts:
+        names, masks = np.array(list(part.rois)), np.stack(list(part.rois.values()))
+        np.savez(folder / f"rois_sub-{part.subject}.npz", names=names, masks=masks)
+    voxels = [part.voxel_scores for part in parts]
+    n_rows = sum(map(len, voxels))
+    if n_rows <= MAX_CSV_ROWS:
+        _write(folder / "voxel_scores.csv", voxels)
+    else:
+        _write_parquet(folder / "voxel_scores.parquet", voxels, n_rows)
+    return [note for part in parts for note in part.notes]
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame | None:
+    """Read one of the tables that `write_tables` wrote; None if it is not there.
+
+    Labels stay text: subject 01 is not 1.
+    """
+    parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
+    if parquet.exists():
+        return pd.read_parquet(parquet)
+    if not csv.exists():
+        return None
+    table = pd.read_csv(csv, dtype=LABELS, keep_default_na=False, na_values=[""])
+    if "source" in table:
+        table["source"] = table["source"].fillna("")
+    return table
+
+
+def read_rois(folder: Path, subject: str) -> dict[str, NDArray[np.bool_]]:
+    """Read a subject's ROI masks over the columns of Y, as `write_tables` wrote them."""
+    path = folder / f"rois_sub-{subject}.npz"
+    with np.load(path, allow_pickle=False) as saved:
+        return dict(zip(saved["names"].tolist(), saved["masks"], strict=True))
+
+
+def _there(study: Study, name: str) -> Path:
+    path = study.root / name
+    if not path.exists():
+        raise MissingFileError(f"no file {path}, which [rois] names.")
+    return path
+
+
+def _predictions(model: SavedModel, valid: NDArray[np.bool_]) -> dict[Key, Floats]:
+    def read(name: str) -> Floats:
+        return np.asarray(model.array(name))[..., valid]
+
+    names = [band.name for band in model.bands]
+    alone, parts = read("predictions_alone"), read("predictions_parts")
+    return {
+        ("joint", "all"): read("predictions"),
+        ("plain", "all"): read("predictions_plain"),
+        **{("alone", name): one for name, one in zip(names, alone, strict=True)},
+        **{("part", name): one for name, one in zip(names, parts, strict=True)},
+    }
+
+
+def _voxel_table(
+    scores: Mapping[Key, Mapping[str, Floats]], model: SavedModel, subject: str
+) -> pd.DataFrame:
+    """Return one row per voxel, model, feature space and score; NaN if not fitted."""
+    tables = []
+    for (name, feature_space), kinds in scores.items():
+        for kind, values in kinds.items():
+            whole = np.full(model.space.n_voxels, np.nan)
+            whole[model.valid] = values
+            columns = {"subject": subject, "voxel": list(model.space.ids)}
+            columns |= {"model": name, "feature_space": feature_space}
+            tables.append(pd.DataFrame(columns | {"score": kind, "value": whole}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _ceilings(
+    out: Path, subject: str, rois: Mapping[str, NDArray[np.bool_]]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return what repeats of the test clips say could be explained, per ROI."""
+    columns = ["subject", "roi", "n_repeats", "explainable_variance", "largest_r"]
+    folder = out / f"responses/sub-{subject}"
+    rows = read_rows(folder / "repeat_rows.csv")
+    rows = rows[rows["clip"] != ""]
+    counts = rows.groupby("row").size()
+    if counts.empty or counts.max() < 2:
+        return pd.DataFrame(columns=columns), ["no ceiling: no repeats."]
+    if counts.nunique() > 1:
+        return pd.DataFrame(columns=columns), ["no ceiling: unequal repeats."]
+    n_repeats = int(counts.iloc[0])
+    order = rows.index.to_numpy()[np.argsort(rows["row"], kind="stable")]
+    Y = np.load(folder / "Y_repeats.npy", mmap_mode="r", allow_pickle=False)
+    used = np.logical_or.reduce(list(rois.values()))
+    repeats = np.asarray(Y[:, used])[order]
+    repeats = repeats.reshape(-1, n_repeats, repeats.shape[1]).swapaxes(0, 1)
+    share = np.full(len(used), np.nan)
+    share[used] = explainable_variance(repeats)
+    records = []
+    for name, mask in rois.items():
+        here = share[mask][np.isfinite(share[mask])]
+        mean = float(here.mean()) if len(here) else float("nan")
+        ceiling = float(largest_r(np.array([mean]), n_repeats)[0])
+        records.append((subject, name, n_repeats, mean, ceiling))
+    return pd.DataFrame(records, columns=columns), []
+
+
+def _truth(
+    study: Study,
+    table: pd.DataFrame,
+    Y: Floats,
+    joint: Floats,
+    rois: Mapping[str, NDArray[np.bool_]],
+    blocks: NDArray,
+) -> pd.DataFrame | None:
+    """Return planted against recovered, if the study says what was planted."""
+    if study.analysis.planted is None:
+        return None
+    planted = pd.read_csv(
+        _there(study, study.analysis.planted), dtype=str, keep_default_na=False
+    )
+    named = {name: rois[name] for name in planted["roi"] if name in rois}
+    null = roi_null(
+        Y,
+        joint,
+        members_of(named, Y.shape[1]),
+        blocks,
+        n_permutations=study.analysis.n_permutations,
+        seed=study.analysis.seed,
+    )
+    found = recovered_bands(
+        table[table["roi"].isin(named)], dict(zip(named, null.T, strict=True))
+    )
+    merged = found.merge(planted, on="roi", how="left")
+    columns = ["subject", "roi", "planted", "recovered"]
+    return merged[columns + ["r_joint", "null_low", "null_high"]]
+
+
+def _write(path: Path, tables: Sequence[pd.DataFrame]) -> None:
+    full = [table for table in tables if len(table)] or list(tables[:1])
+    pd.concat(full, ignore_index=True).to_csv(path, index=False, float_format="%.9g")
+
+
+def _write_parquet(path: Path, tables: Sequence[pd.DataFrame], n_rows: int) -> None:
+    try:
+        pd.concat(tables, ignore_index=True).to_parquet(path, index=False)
+    except ImportError as error:
+        raise InputError(
+            f"voxel_scores has {n_rows} rows, more than {MAX_CSV_ROWS}; it is written "
+            "as parquet, which needs: pip install 'brain2music[io]'"
+        ) from error
