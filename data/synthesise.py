@@ -1,4 +1,4 @@
-"""Synthetic music: tracks from recipes, cut and faded as stimuli are.
+"""Synthetic music: tracks from recipes.
 
 A track depends on the seed, its genre and its number alone, so that one track can be
 made again without the others. Nothing here was played or recorded by anyone.
@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from ..core.checks import Floats, InputError, check_choice
+from ..core.checks import InputError, check_choice
 from .recipes import MODES, RECIPES, Recipe, Track, caption, draw_track
 from .simulated_features import design_clips, read_design
 
@@ -121,95 +121,6 @@ def synthesise(track: Track, *, seed: int, duration_s: float = 30.0) -> Sound:
     sound += np.float32(track.hiss * _rms(sound)) * hiss
     limited = CREST * np.tanh(sound / (CREST * _rms(sound)))
     return (limited * (10 ** (track.level_db / 20) / _rms(limited))).astype(np.float32)
-
-
-def cut_clip(
-    waveform: Floats,
-    rate_hz: float,
-    *,
-    start_s: float,
-    end_s: float,
-    fade_s: float = 2.0,
-    rms: float = 0.1321,
-) -> NDArray[np.float64]:
-    """Cut a clip out of a track, fade it in and out, and set its level.
-
-    The fades are quarter sines, sin(pi u / 2) with u from 0 to 1 over `fade_s`. The
-    level is set last, over the whole faded clip: its RMS is `rms`, fades included.
-
-    Parameters
-    ----------
-    waveform : array of shape (n_points,)
-        The track, mono.
-    rate_hz : float
-    start_s, end_s : float
-        The clip's place in the track.
-    fade_s : float
-        2 s, as for the recorded stimuli.
-    rms : float
-        Relative to full scale. 0.1321 is the mean over the recorded stimuli.
-
-    Returns
-    -------
-    clip : array of shape (round((end_s - start_s) * rate_hz),)
-
-    Raises
-    ------
-    InputError
-        If the clip does not lie inside the track, is shorter than its two fades, is
-        silent, or would reach beyond -1 or 1 at this level: nothing is clipped.
-
-    Examples
-    --------
-    >>> tone = np.sin(np.arange(32_000) / 10)
-    >>> clip = cut_clip(tone, 8000, start_s=0, end_s=4, fade_s=1, rms=0.1)
-    >>> len(clip), float(np.sqrt(np.mean(clip**2)).round(6))
-    (32000, 0.1)
-    """
-    track: NDArray[np.float64] = np.asarray(waveform, dtype=np.float64)
-    _check_cut(track, rate_hz, start_s, end_s, fade_s)
-    first = round(start_s * rate_hz)
-    clip = track[first : first + round((end_s - start_s) * rate_hz)].copy()
-    n_fade = round(fade_s * rate_hz)
-    ramp = np.sin(np.pi / 2 * np.arange(n_fade) / max(n_fade, 1))
-    clip[:n_fade] *= ramp
-    clip[len(clip) - n_fade :] *= ramp[::-1]
-    level = np.sqrt(np.mean(clip**2))
-    if level == 0:
-        raise InputError(
-            f"the clip from {start_s:g} to {end_s:g} s is silent, so its level cannot "
-            "be set. Check the sound file and the times of the cut."
-        )
-    clip *= rms / level
-    n_over = int((np.abs(clip) > 1).sum())
-    if n_over:
-        raise InputError(
-            f"at an RMS of {rms:g} the clip from {start_s:g} to {end_s:g} s reaches "
-            f"{np.abs(clip).max():.2f}, beyond 1 in {n_over} of {len(clip)} points. "
-            "Lower rms; nothing is clipped for you."
-        )
-    return clip
-
-
-def _check_cut(
-    waveform: Floats, rate_hz: float, start_s: float, end_s: float, fade_s: float
-) -> None:
-    if waveform.ndim != 1 or not np.isfinite(waveform).all():
-        raise InputError(
-            f"waveform must be mono and finite, got shape {waveform.shape}. Average "
-            "the channels, and look for NaN in the file."
-        )
-    held_s = len(waveform) / rate_hz
-    if not 0 <= start_s < end_s or round(end_s * rate_hz) > len(waveform):
-        raise InputError(
-            f"a clip from {start_s:g} to {end_s:g} s was asked of a track of "
-            f"{held_s:.3f} s. Check the times and the file."
-        )
-    if not 0 <= 2 * fade_s <= end_s - start_s:
-        raise InputError(
-            f"two fades of {fade_s:g} s do not fit into a clip of "
-            f"{end_s - start_s:g} s. Shorten fade_s."
-        )
 
 
 # Tracks

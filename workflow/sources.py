@@ -13,8 +13,7 @@ from ..core.checks import InputError, MissingFileError
 from ..core.types import Run, natural
 from ..data.events import clip_ids
 from ..data.files import path_of
-from ..data.stimuli import read_clip
-from ..data.synthesise import cut_clip
+from ..data.stimuli import cut_clip, read_clip
 from ..features.annotations import category_features, event_features, read_annotation
 from ..features.arrays import (
     ClipFeatures,

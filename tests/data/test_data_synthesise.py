@@ -1,4 +1,4 @@
-"""Tests of the synthetic music, and of the cut that makes stimuli of it."""
+"""Tests of the synthetic music."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from scipy.signal import spectrogram
 from brain2music.core.checks import InputError
 from brain2music.data import recipes, synthesise
 from brain2music.data.simulated_features import design_clips, read_design
+from brain2music.data.stimuli import cut_clip
 
 RATE = synthesise.RATE_HZ
 GENRES = tuple(recipes.RECIPES)
@@ -225,40 +226,6 @@ def test_says_which_names_a_track_may_have(tmp_path, clip, message):
     assert not list(tmp_path.iterdir())
 
 
-# The cut
-
-
-def test_a_clip_is_cut_faded_and_set_to_its_level(rng):
-    waveform = rng.standard_normal(900) + 2
-    clip = synthesise.cut_clip(waveform, 20, start_s=5, end_s=30, fade_s=4, rms=0.1)
-    ramp = np.array([np.sin(np.pi / 2 * k / 80) for k in range(80)])
-    expected = waveform[100:600] * np.r_[ramp, np.ones(340), ramp[::-1]]
-    expected *= 0.1 / np.sqrt((expected**2).mean())
-    assert_allclose(clip, expected)
-    assert clip[0] == clip[-1] == 0
-
-
-def test_the_level_of_the_track_does_not_matter(rng):
-    waveform = 0.1 * rng.standard_normal(9000)
-    cut = {"start_s": 1, "end_s": 8}
-    clip = synthesise.cut_clip(waveform, 1000, **cut)
-    assert_allclose(synthesise.cut_clip(waveform * 7, 1000, **cut), clip)
-    assert_allclose(np.sqrt(np.mean(clip**2)), 0.1321)
-
-
-def test_the_track_is_left_as_it_was(rng):
-    waveform = 0.1 * rng.standard_normal(9000)
-    before = waveform.copy()
-    synthesise.cut_clip(waveform, 1000, start_s=0, end_s=9)
-    assert_array_equal(waveform, before)
-
-
-def test_a_cut_without_fades_keeps_the_shape(rng):
-    waveform = 0.1 * rng.standard_normal(3000)
-    clip = synthesise.cut_clip(waveform, 1000, start_s=0, end_s=3, fade_s=0)
-    assert_allclose(clip / clip[0], waveform / waveform[0])
-
-
 def test_every_clip_of_the_design_fits_into_its_track():
     design = read_design()
     assert design["start_s"].min() >= 0
@@ -267,35 +234,5 @@ def test_every_clip_of_the_design_fits_into_its_track():
 
 def test_synthetic_tracks_are_cut_without_reaching_full_scale(music):
     for sound in music[1].values():
-        clip = synthesise.cut_clip(sound, RATE, start_s=0.5, end_s=7.5)
+        clip = cut_clip(sound, RATE, start_s=0.5, end_s=7.5)
         assert np.abs(clip).max() < 1
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"end_s": 9.01}, r"from 1 to 9\.01 s was asked of a track of 9\.000 s"),
-        ({"start_s": -1}, "was asked of a track"),
-        ({"start_s": 8, "end_s": 8}, "was asked of a track"),
-        ({"fade_s": 4}, "two fades of 4 s do not fit into a clip of 7 s"),
-        ({"fade_s": -1}, "do not fit"),
-        ({"rms": 0.9}, r"beyond 1 in \d+ of 7000 points. Lower rms"),
-    ],
-)
-def test_says_what_is_wrong_with_a_cut(rng, change, message):
-    waveform = rng.standard_normal(9000)
-    with pytest.raises(InputError, match=message):
-        synthesise.cut_clip(waveform, 1000, **{"start_s": 1, "end_s": 8, **change})
-
-
-@pytest.mark.parametrize(
-    ("waveform", "message"),
-    [
-        (np.zeros(9000), "from 1 to 8 s is silent"),
-        (np.ones((9000, 2)), "must be mono and finite, got shape"),
-        (np.full(9000, np.nan), "look for NaN"),
-    ],
-)
-def test_says_what_is_wrong_with_a_waveform(waveform, message):
-    with pytest.raises(InputError, match=message):
-        synthesise.cut_clip(waveform, 1000, start_s=1, end_s=8)
