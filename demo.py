@@ -15,7 +15,8 @@ from .workflow.session import Progress
 
 VERSION = 1
 STUDY = """\
-# A simulated study: the design is that of ds003720, the brains are not. Paths start here.
+# A simulated study: the design is that of ds003720, the brains are nobody's. Paths
+# start at this file.
 title = "Demo: a simulated study on a real design"
 
 [dataset]
@@ -128,7 +129,8 @@ def make_demo(
 
 
 def _write_study(folder: Path, seed: int, full: bool, progress: Progress) -> None:
-    bands, sound, latent = BANDS, "", None
+    bands: tuple[str, ...] = BANDS
+    sound, latent = "", None
     if full:
         bands, sound = (*BANDS, "log-mel", "loudness"), SOUND
         progress("synthesising the sound of 540 tracks", 0, 2)

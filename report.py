@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_numeric_dtype
 
 from .core.artefacts import package_versions, read_about
+from .core.notes import summarise
 
 MAX_ROWS = 600
 CAPTIONS = {
@@ -95,7 +96,7 @@ def write_report(
         simulated=study["dataset"]["simulated"],
         subjects=list(subjects),
         bands=_band_labels(study),
-        notes=list(notes),
+        notes=summarise(notes),
         sections=_sections(out),
         made=_made(out, study),
     )

@@ -130,7 +130,7 @@ def cut_clip(
     start_s: float,
     end_s: float,
     fade_s: float = 2.0,
-    rms: float = 0.1321,
+    rms: float | None = 0.1321,
 ) -> NDArray[np.float64]:
     """Cut a clip out of a track, fade it in and out, and set its level.
 
@@ -146,8 +146,9 @@ def cut_clip(
         The clip's place in the track.
     fade_s : float
         2 s, as for the recorded stimuli.
-    rms : float
-        Relative to full scale. 0.1321 is the mean over the recorded stimuli.
+    rms : float or None
+        Relative to full scale. 0.1321 is the mean over the recorded stimuli. None
+        leaves the level as it is.
 
     Returns
     -------
@@ -174,6 +175,8 @@ def cut_clip(
     ramp = np.sin(np.pi / 2 * np.arange(n_fade) / max(n_fade, 1))
     clip[:n_fade] *= ramp
     clip[len(clip) - n_fade :] *= ramp[::-1]
+    if rms is None:
+        return clip
     level = np.sqrt(np.mean(clip**2))
     if level == 0:
         raise InputError(

@@ -299,3 +299,9 @@ def test_says_what_is_wrong_with_a_cut(rng, change, message):
 def test_says_what_is_wrong_with_a_waveform(waveform, message):
     with pytest.raises(InputError, match=message):
         synthesise.cut_clip(waveform, 1000, start_s=1, end_s=8)
+
+
+def test_the_level_can_be_left_as_it_is(rng):
+    waveform = rng.uniform(-0.01, 0.01, 4000)
+    clip = synthesise.cut_clip(waveform, 1000, start_s=1, end_s=3, fade_s=0, rms=None)
+    assert_allclose(clip, waveform[1000:3000])
