@@ -75,7 +75,7 @@ TEXTS = {
         "not corrected for the number of ROIs and pairs."
     ),
     "truth": (
-        "Recovered is the feature space with the largest mean part of the joint R2, or "
+        "Recovered is the feature space with the largest mean part of the joint r, or "
         "none where the ROI's joint r lies inside the 99 % interval of its own null "
         "(blocks of the test set moved against the predictions)."
     ),
