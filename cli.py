@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -49,7 +50,7 @@ class Bars:
             TimeElapsedColumn(),
         )
         self.bars = Progress(*columns, console=screen, disable=quiet)
-        self.tasks: dict[str, int] = {}
+        self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Bars":
         self.bars.start()

@@ -14,9 +14,11 @@ from .workflow.result import Result
 from .workflow.session import Progress
 
 VERSION = 1
+TITLE = "Demo: a simulated study on a real design"
 STUDY = """\
-# A simulated study: the design is that of ds003720, the brains are not. Paths start here.
-title = "Demo: a simulated study on a real design"
+# A simulated study: the design is that of ds003720, the brains are nobody's. Paths
+# start at this file.
+title = "{title}"
 
 [dataset]
 root = "."
@@ -128,7 +130,8 @@ def make_demo(
 
 
 def _write_study(folder: Path, seed: int, full: bool, progress: Progress) -> None:
-    bands, sound, latent = BANDS, "", None
+    bands: tuple[str, ...] = BANDS
+    sound, latent = "", None
     if full:
         bands, sound = (*BANDS, "log-mel", "loudness"), SOUND
         progress("synthesising the sound of 540 tracks", 0, 2)
@@ -140,7 +143,8 @@ def _write_study(folder: Path, seed: int, full: bool, progress: Progress) -> Non
     progress("simulating responses", 0, 1)
     simulate_study(folder, seed=seed, track_latent=latent)
     progress("simulating responses", 1, 1)
-    text = STUDY.format(bands=json.dumps(list(bands)), sound=sound)
+    title = TITLE + (", with synthetic sound" if full else "")
+    text = STUDY.format(title=title, bands=json.dumps(list(bands)), sound=sound)
     (folder / "study.toml").write_text(text, encoding="utf-8")
 
 

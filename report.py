@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_numeric_dtype
 
 from .core.artefacts import package_versions, read_about
+from .core.notes import summarise
 
 MAX_ROWS = 600
 CAPTIONS = {
@@ -74,7 +75,7 @@ TEXTS = {
         "not corrected for the number of ROIs and pairs."
     ),
     "truth": (
-        "Recovered is the feature space with the largest mean part of the joint R2, or "
+        "Recovered is the feature space with the largest mean part of the joint r, or "
         "none where the ROI's joint r lies inside the 99 % interval of its own null "
         "(blocks of the test set moved against the predictions)."
     ),
@@ -95,7 +96,7 @@ def write_report(
         simulated=study["dataset"]["simulated"],
         subjects=list(subjects),
         bands=_band_labels(study),
-        notes=list(notes),
+        notes=summarise(notes),
         sections=_sections(out),
         made=_made(out, study),
     )

@@ -50,6 +50,7 @@ class Dataset:
     key: str | None = None
     mesh: str | None = None
     vertices: str | None = None
+    unequal_runs: Literal["refuse", "allow"] = "refuse"
     simulated: bool = False
 
 

@@ -94,8 +94,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             chord="x...............", melody=0.30,
             tempo_bpm=(54, 112), root_midi=(52, 64), rolloff=(1.4, 2.2), odd=1.0,
             drive=(1.0, 1.05), presence=0.5, lowpass_hz=(2800, 5200),
-            hiss=(0.001, 0.004), decay_s=(0.8, 1.8), swing=0.0, drums=0.0, level_db=(-31, -23),
-            instrument="strings and a piano",
+            hiss=(0.001, 0.004), decay_s=(0.8, 1.8), swing=0.0, drums=0.0,
+            level_db=(-31, -23), instrument="strings and a piano",
         ),
         "country": Recipe(
             modes=("major", "mixolydian"), chords=(0, 3, 0, 4, 0, 3, 4, 0),
@@ -143,9 +143,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             hat="x...x...x...x...", bass="x.xxx.xxx.xxx.xx",
             chord="x.xxx.xxx.xxx.xx", melody=0.20,
             tempo_bpm=(128, 190), root_midi=(40, 47), rolloff=(0.6, 0.9), odd=1.0,
-            drive=(7.0, 14.0), presence=12.0, lowpass_hz=(6000, 9000), hiss=(0.02, 0.06),
-            decay_s=(0.15, 0.35), swing=0.0, drums=0.8, level_db=(-18, -15),
-            instrument="distorted guitars",
+            drive=(7.0, 14.0), presence=12.0, lowpass_hz=(6000, 9000),
+            hiss=(0.02, 0.06), decay_s=(0.15, 0.35), swing=0.0, drums=0.8,
+            level_db=(-18, -15), instrument="distorted guitars",
         ),
         "pop": Recipe(
             modes=("major",), chords=(0, 4, 5, 3),

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from ..core.checks import InputError, MissingFileError
+from ..core.notes import summarise
 from ..core.ridge.cost import Cost, estimate_cost
 from ..core.threads import limit_threads
 from ..core.types import Run, Split
-from ..data.files import find_runs
+from ..data.files import find_runs, path_of
 from ..data.splits import make_split
 from ..study import Study
-from .opening import Opened, n_dropped, open_subject, read_all_events
+from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
 from .sources import features_of_runs
 from .tables import load_rois
 
@@ -50,10 +51,14 @@ def check_study(study: Study) -> Check:
             opened.append(open_subject(study, subject))
             _describe(study, opened[-1], found)
         except MissingFileError as error:
-            found.problems.append(str(error))
+            found.problems.append(_what_is_missing(study, subject) or str(error))
             _describe_events(study, subject, found)
         except InputError as error:
             found.problems.append(str(error))
+    try:
+        check_same_runs(study, opened)
+    except InputError as error:
+        found.problems.append(str(error))
     if opened:
         _describe_work(study, opened, found)
     return found
@@ -66,7 +71,7 @@ def _describe(study: Study, opened: Opened, found: Check) -> None:
         f"{len(opened.split.folds)} folds"
     )
     found.lines += _describe_runs(opened.split, opened.rows)
-    found.lines += [f"  note: {note}" for note in opened.notes]
+    found.lines += [f"  note: {note}" for note in summarise(opened.notes)]
     try:
         rois, notes = load_rois(study, space)
     except InputError as error:
@@ -101,6 +106,29 @@ def _names(runs: Sequence[Run]) -> str:
     return f"{runs[0]} ... {runs[-1]}" if len(runs) > 2 else ", ".join(map(str, runs))
 
 
+def _what_is_missing(study: Study, subject: str) -> str | None:
+    """Say that responses are missing for every run, if the events tell how many."""
+    dataset = study.dataset
+    if dataset.events is None or _found(study, dataset.responses, subject):
+        return None
+    runs = _found(study, dataset.events, subject)
+    if not runs:
+        return None
+    first = path_of(study.root, dataset.responses, subject, next(iter(runs)))
+    images = "images" if ".nii" in dataset.responses else "responses"
+    return (
+        f"sub-{subject}: the {images} of all {len(runs)} runs are missing: expected "
+        f"{first.relative_to(study.root)}, and so on, in {study.root}."
+    )
+
+
+def _found(study: Study, pattern: str, subject: str) -> tuple[Run, ...]:
+    try:
+        return tuple(find_runs(study.root, pattern, subject))
+    except MissingFileError:
+        return ()
+
+
 def _describe_events(study: Study, subject: str, found: Check) -> None:
     """Describe the design from the events alone, where the responses are missing."""
     dataset = study.dataset
@@ -123,7 +151,7 @@ def _describe_events(study: Study, subject: str, found: Check) -> None:
     found.lines.append(f"sub-{subject}: no responses yet; from the events alone:")
     tables = [_event_rows(run, events[run], dataset.tr_s, lead_in_s) for run in runs]
     found.lines += _describe_runs(split, pd.concat(tables))
-    found.lines += [f"  note: {note}" for note in _summed(notes)]
+    found.lines += [f"  note: {note}" for note in summarise(notes)]
 
 
 def _event_rows(
@@ -143,13 +171,6 @@ def _event_rows(
     )
 
 
-def _summed(notes: Sequence[str]) -> list[str]:
-    """Return at most one note of each wording, with how many more there are."""
-    return (
-        [*notes[:2], f"and {len(notes) - 2} more like these"] if notes[2:] else [*notes]
-    )
-
-
 def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None:
     encoding = study.encoding
     one = opened[0]
@@ -165,7 +186,7 @@ def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None
             f"{name}{_source(study, name)}: {values[0].shape[1]} features at "
             f"{len(study.delays_of(name))} delays"
         )
-        found.lines += [f"  note: {note}" for note in notes]
+        found.lines += [f"  note: {note}" for note in summarise(notes)]
     found.lines.append(
         f"models: joint over {encoding.n_candidates} candidates x "
         f"{len(encoding.alphas)} alphas, plain, and each of {len(widths)} bands alone"

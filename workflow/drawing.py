@@ -56,8 +56,8 @@ def draw_figures(
     saved = _load(study, out, subjects)
     notes: list[str] = []
     for name, figure in _figures(saved, notes):
-        for ending, settings in (("png", {"dpi": DPI}), ("pdf", {})):
-            figure.savefig(folder / f"{name}.{ending}", **settings)
+        for ending in ("png", "pdf"):
+            figure.savefig(folder / f"{name}.{ending}", dpi=DPI)
         plt.close(figure)
     return notes
 

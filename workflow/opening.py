@@ -94,7 +94,7 @@ def open_subject(study: Study, subject: str) -> Opened:
 def read_all_events(
     study: Study, subject: str, runs: Sequence[Run]
 ) -> tuple[dict[Run, pd.DataFrame], list[str]]:
-    """Read the stimulus events of each run, with a column `clip` that names the clip."""
+    """Read the stimulus events of each run; the column `clip` names the clip."""
     pattern = study.dataset.events
     if pattern is None:
         return {}, []
@@ -128,7 +128,7 @@ def _check_tr(recording: Recording, split: Split, tr_s: float) -> None:
 
 def _check_all_recorded(study: Study, subject: str, split: Split) -> None:
     """Raise if a run has events but no responses, although the rules ask for it."""
-    if study.dataset.events is None or "{subject}" not in study.dataset.events:
+    if study.dataset.events is None:
         return
     announced = find_runs(study.root, study.dataset.events, subject)
     expected = make_split(
@@ -181,3 +181,19 @@ def n_dropped(study: Study) -> tuple[int, int]:
             )
         counts.append(n)
     return counts[0], counts[1]
+
+
+def check_same_runs(study: Study, opened: Sequence[Opened]) -> None:
+    """Raise if a subject lacks a run that another has, unless the study allows it."""
+    if study.dataset.unequal_runs == "allow":
+        return
+    everywhere = {run for one in opened for run in one.runs}
+    for one in opened:
+        missing = sorted(everywhere - set(one.runs), key=lambda run: run.order)
+        if missing:
+            raise InputError(
+                f"{one.name} lacks {len(missing)} runs that other subjects have: "
+                f"{', '.join(map(str, missing))}. Bring them, name the runs to use in "
+                "dataset.train and dataset.test, or set dataset.unequal_runs to "
+                "'allow'."
+            )

@@ -24,9 +24,10 @@ from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study, read_study
 from .drawing import draw_figures
-from .opening import Opened, open_subject
+from .opening import Opened, check_same_runs, open_subject
 from .result import Result, collect_notes
 from .session import Progress, Session
+from .sources import check_features
 from .subject_steps import make_encoding, make_features, make_responses
 from .tables import analyse, load_rois, write_tables
 
@@ -105,12 +106,7 @@ def redraw(out: str | Path) -> Result:
 
 
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
-    session.progress("checking the inputs of all subjects", 0, len(subjects))
-    opened = []
-    for number, subject in enumerate(subjects, start=1):
-        opened.append(open_subject(session.study, subject))
-        load_rois(session.study, opened[-1].recording.space)
-        session.progress("checking the inputs of all subjects", number, len(subjects))
+    opened = _open_all(session, subjects)
     models: dict[str, str] = {}
     for one in opened:
         responses = make_responses(session, one)
@@ -120,6 +116,21 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
             models[one.subject] = make_encoding(session, one, responses, features)
     if last >= STAGES.index("tables"):
         _draw(session, subjects, _make_tables(session, opened, models), last)
+
+
+def _open_all(session: Session, subjects: Sequence[str]) -> list[Opened]:
+    """Open all subjects and check all that is read, before any work is done."""
+    study, text = session.study, "checking the inputs of all subjects"
+    opened = []
+    session.progress(text, 0, len(subjects))
+    for number, subject in enumerate(subjects, start=1):
+        one = open_subject(study, subject)
+        load_rois(study, one.recording.space)
+        check_features(study, one)
+        opened.append(one)
+        session.progress(text, number, len(subjects))
+    check_same_runs(study, opened)
+    return opened
 
 
 def _make_tables(
@@ -165,8 +176,14 @@ def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> 
         {"study": whole, "subjects": list(subjects)},
         {"figures": figures},
     )
-    page = {"study": whole, "subjects": list(subjects), "notes": collect_notes(out)}
-    session.make("report", recipe, lambda folder: write_report(out, folder, **page))
+    notes = collect_notes(out)
+    session.make(
+        "report",
+        recipe,
+        lambda folder: write_report(
+            out, folder, study=whole, subjects=subjects, notes=notes
+        ),
+    )
 
 
 def _whole_study(study: Study) -> dict[str, Any]:

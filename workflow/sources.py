@@ -57,6 +57,20 @@ def features_of_runs(
     return runs, notes
 
 
+def check_features(study: Study, opened: Opened) -> None:
+    """Build every feature space but those of sound, whose files are only looked for.
+
+    What is wrong with them is then said before the slow part.
+    """
+    for name in study.encoding.bands:
+        space = study.features[name]
+        if not isinstance(space, SoundFeatures):
+            features_of_runs(study, opened, name)
+            continue
+        for run in opened.runs:
+            _sound_paths(study, opened.events[run], space)
+
+
 def feature_files(study: Study, opened: Opened) -> list[Path]:
     """Return every file that the bands' features are read from."""
     paths: set[Path] = set()
@@ -194,11 +208,15 @@ def _clip_frames(
     path: Path, start_s: float, end_s: float, space: SoundFeatures
 ) -> Floats:
     """Return the sound features of one clip, cut and shaped as it was heard."""
-    waveform, rate_hz = read_clip(path, start_s=start_s, end_s=end_s)
-    if space.fade_s or space.rms:
-        end_s = len(waveform) / rate_hz
-        settings = {"start_s": 0.0, "end_s": end_s, "fade_s": space.fade_s}
-        waveform = cut_clip(waveform, rate_hz, rms=space.rms, **settings)
+    piece, rate_hz = read_clip(path, start_s=start_s, end_s=end_s)
+    waveform = cut_clip(
+        piece,
+        rate_hz,
+        start_s=0.0,
+        end_s=len(piece) / rate_hz,
+        fade_s=space.fade_s,
+        rms=space.rms,
+    )
     if space.kind == "loudness":
         return loudness(waveform, rate_hz, hop_s=space.hop_s)
     return log_mel(

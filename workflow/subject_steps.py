@@ -19,6 +19,7 @@ VERSIONS = {"responses": 1, "features": 1, "encoding": 1}
 
 
 def make_responses(session: Session, opened: Opened) -> str:
+    """Make `responses/SUBJECT`: cleaned runs, stacked, with what their rows are."""
     study = session.study
     settings = study.part("dataset", "responses")
     for key in ("root", "subjects"):
@@ -48,6 +49,7 @@ def make_responses(session: Session, opened: Opened) -> str:
 
 
 def make_features(session: Session, opened: Opened, responses: str) -> str:
+    """Make `features/SUBJECT`: the training and test designs, and their bands."""
     study = session.study
     settings = study.part("features", "encoding")
     used = {name: settings["features"][name] for name in study.encoding.bands}
@@ -75,6 +77,7 @@ def make_features(session: Session, opened: Opened, responses: str) -> str:
 def make_encoding(
     session: Session, opened: Opened, responses: str, features: str
 ) -> str:
+    """Make `models/SUBJECT`: weights, predictions, and what they were scored on."""
     study = session.study
     encoding = study.part("encoding")["encoding"]
     names = ("alphas", "n_candidates", "folds", "precision", "seed")

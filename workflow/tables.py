@@ -43,15 +43,15 @@ class Analysed:
 def load_rois(
     study: Study, space: Space
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
-    """Return the study's ROIs as masks over the columns of Y; all voxels if it has none.
+    """Return the ROIs as masks over the columns of Y; all voxels if there are none.
 
     Raises
     ------
     InputError
         If a file of ROIs is missing or does not fit the space.
     """
-    wanted, rois, notes = study.rois, {}, []
-    found = []
+    wanted, notes, found = study.rois, [], []
+    rois: dict[str, NDArray[np.bool_]] = {}
     if wanted.masks:
         found.append(rois_from_masks(_there(study, wanted.masks), space))
     if wanted.atlas:
@@ -150,7 +150,7 @@ def read_table(folder: Path, name: str) -> pd.DataFrame | None:
 
 
 def read_rois(folder: Path, subject: str) -> dict[str, NDArray[np.bool_]]:
-    """Read a subject's ROI masks over the columns of Y, as `write_tables` wrote them."""
+    """Read a subject's ROI masks over the columns of Y, from `write_tables`."""
     path = folder / f"rois_sub-{subject}.npz"
     with np.load(path, allow_pickle=False) as saved:
         return dict(zip(saved["names"].tolist(), saved["masks"], strict=True))
@@ -250,7 +250,7 @@ def _truth(
     )
     merged = found.merge(planted, on="roi", how="left")
     columns = ["subject", "roi", "planted", "recovered"]
-    return merged[columns + ["r_joint", "null_low", "null_high"]]
+    return merged[[*columns, "r_joint", "null_low", "null_high"]]
 
 
 def _write(path: Path, tables: Sequence[pd.DataFrame]) -> None:

@@ -60,14 +60,16 @@ def test_is_not_current_when_a_file_of_it_was_touched(tmp_path, harm):
     assert not is_current(tmp_path / "a", RECIPE)
 
 
-def test_an_error_leaves_the_old_one_and_no_half(tmp_path):
-    make(tmp_path / "a", text="old")
-    with (
-        pytest.raises(RuntimeError),
-        new_artefact(tmp_path / "a", RECIPE, []) as partial,
-    ):
+def fail_half_way(folder):
+    with new_artefact(folder, RECIPE, []) as partial:
         (partial / "table.csv").write_text("new")
         raise RuntimeError
+
+
+def test_an_error_leaves_the_old_one_and_no_half(tmp_path):
+    make(tmp_path / "a", text="old")
+    with pytest.raises(RuntimeError):
+        fail_half_way(tmp_path / "a")
     assert (tmp_path / "a" / "table.csv").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 

@@ -101,6 +101,9 @@ def test_rows_and_runs_must_match_and_a_turned_matrix_is_told(folder, Y):
     save(folder / "sub-1.npy", Y[:11])
     with pytest.raises(InputError, match="11 rows, but the runs are given for 12"):
         open_matrix(folder)
+    save(folder / "sub-1.npy", np.r_[Y, Y[:1]])
+    with pytest.raises(InputError, match="13 rows, but the runs are given for 12"):
+        open_matrix(folder)
     save(folder / "sub-1.npy", Y.T)
     with pytest.raises(InputError, match=r"7 rows, .* transpose it"):
         open_matrix(folder)

@@ -141,6 +141,15 @@ def test_regions_are_named_by_number_and_not_by_order(atlas):
     assert notes[-1].endswith("make no ROI: 7.")
 
 
+def test_0_is_no_region_whether_it_is_named_or_not(atlas):
+    save, _, names = atlas
+    with_name = rois_from_atlas(*save())
+    names.write_text(names.read_text().replace("background\t0\n", ""))
+    rois, notes = rois_from_atlas(*save())
+    assert list(rois) == list(with_name[0])
+    assert notes == with_name[1]
+
+
 def test_an_atlas_on_another_grid_is_refused(atlas):
     save, values, _ = atlas
     moved = AFFINE.copy()

@@ -57,9 +57,6 @@ def share_explained(X, features):
     return 1 - (residual**2).sum() / (Y**2).sum()
 
 
-# The files
-
-
 def test_the_study_is_read_like_any_users_data(study):
     recording = open_recording(
         study,
@@ -158,9 +155,6 @@ def test_responses_are_in_raw_units_with_a_baseline_in_each_vertex(study):
     assert 7 < spread.min() < spread.max() < 25
 
 
-# Features
-
-
 def test_moments_are_autocorrelated_inside_a_clip_and_of_unit_variance(rng):
     _, latent, _ = drawn_spaces(rng)
     moment = latent["moment"]
@@ -227,9 +221,6 @@ def test_a_run_is_convolved_by_itself():
     assert_array_equal(convolved[3], convolved[0])
 
 
-# Cortex
-
-
 def test_rois_are_near_their_points_in_both_hemispheres(masks):
     for mask in masks.values():
         assert mask.shape == (20484,)
@@ -261,9 +252,6 @@ def test_smoothing_keeps_the_variance_and_joins_no_hemispheres():
 def test_says_how_many_vertices_there_may_be(masks, rng, n_vertices):
     with pytest.raises(InputError, match=f"n_vertices is {n_vertices}; the ROIs hold"):
         simulated_cortex.choose_vertices(masks, n_vertices, rng)
-
-
-# Responses
 
 
 def test_noise_has_unit_variance_and_is_smooth_in_time_and_space(rng):
@@ -335,6 +323,21 @@ def test_repeats_share_their_signal_where_something_is_planted(study, masks):
     mean_r = {name: r[mask[vertices]].mean() for name, mask in masks.items()}
     null = mean_r.pop("V1 (simulated)")
     assert min(mean_r.values()) > null + 0.05
+
+
+def test_noise_is_new_in_every_run_repeat_and_subject(study, masks):
+    null = []
+    for subject in ("sub-01", "sub-02"):
+        responses = np.load(study / "responses" / f"{subject}.npy")
+        vertices = np.load(study / "vertices" / f"{subject}.npy")
+        columns = np.isin(vertices, np.flatnonzero(masks["V1 (simulated)"]))
+        null.append(responses[:, columns].astype(np.float64).reshape(18, 410, -1))
+    series = np.stack(null)[:, :, 10:].reshape(2 * 18 * 4, 100, -1)
+    series = np.diff(series, axis=1)  # without the drift
+    series -= series.mean(axis=1, keepdims=True)
+    series /= np.linalg.norm(series, axis=1, keepdims=True)
+    alike = np.einsum("atv,btv->ab", series, series) / series.shape[2]
+    assert np.abs(alike[~np.eye(len(alike), dtype=bool)]).max() < 0.15
 
 
 # What the tracks are given, and errors

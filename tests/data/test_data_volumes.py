@@ -120,8 +120,8 @@ def test_the_tr_is_read_in_its_unit_or_not_at_all(folder, rng, unit, tr, expecte
 def test_header_and_sidecar_must_agree_on_the_tr(folder, rng):
     write_run(folder, 1, volumes_of(rng), ending="nii.gz")
     sidecar = folder / "sub-1_run-1.json"
-    sidecar.write_text(json.dumps({"RepetitionTime": 1.5}))
-    assert open_images(folder, "nii.gz").tr_s(Run("", "1")) == 1.5
+    sidecar.write_text(json.dumps({"RepetitionTime": 1.5004}))
+    assert open_images(folder, "nii.gz").tr_s(Run("", "1")) == 1.5004
     sidecar.write_text(json.dumps({"RepetitionTime": 2.0}))
     with pytest.raises(
         InputError, match=r"sub-1, run-1: .*TR of 1\.5 s, its sidecar 2"

@@ -42,17 +42,23 @@ def test_fsaverage5_gets_into_the_store_whole_and_once(tmp_path):
 
 
 @needs_cortex
-def test_what_the_session_had_set_is_put_back_after_an_error(store):
+def test_what_the_session_had_set_is_put_back_after_an_error(
+    store, tmp_path, monkeypatch
+):
     with open_cortex(store) as cortex:
         pass
     config = cortex.options.config
-    before = (cortex.db.filestore, config.get("basic", "filestore"))
+    (tmp_path / "theirs").mkdir()
+    monkeypatch.setattr(cortex.db, "filestore", str(tmp_path))
+    cortex.db.reload_subjects()
+    before = (str(tmp_path), config.get("basic", "filestore"))
     inside = None
     with contextlib.suppress(RuntimeError), open_cortex(store) as cortex:
         inside = cortex.db.filestore
         raise RuntimeError
     assert inside == str(store)
     assert (cortex.db.filestore, config.get("basic", "filestore")) == before
+    assert list(cortex.db) == ["theirs"]
 
 
 @needs_cortex

@@ -9,7 +9,7 @@ from nilearn import datasets
 
 from brain2music.core.checks import InputError
 from brain2music.figures import flatmap, outlines
-from brain2music.figures.cortex import has_pycortex
+from brain2music.figures.cortex import has_pycortex, open_cortex
 from brain2music.figures.flatmap import SULCUS, plot_flatmap, plot_flatmaps
 from brain2music.figures.outlines import drawn_outlines, mask_outlines
 from brain2music.figures.style import SMALL_PT, Scale
@@ -83,6 +83,27 @@ def test_nan_shows_the_curvature_in_grey():
     assert (hidden & on_map).sum() > 0.9 * on_map.sum()
     assert set(np.unique(np.asarray(curvature)[on_map])) == {flatmap.GYRUS, SULCUS}
     assert picture(figure, "values").to_rgba([np.nan])[0, 3] == 0
+
+
+def test_the_outline_lies_around_the_values_of_its_roi_in_the_picture():
+    mask = near((-46, 30, 14), 14.0, "left")
+    figure = plot_flatmap(
+        np.where(mask, 0.4, np.nan),
+        mesh="fsaverage5",
+        scale=SCALE,
+        rois={"V": mask},
+        renderer="matplotlib",
+    )
+    (ax,) = (ax for ax in figure.axes if ax.get_images())
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1, :, :3].astype(int)
+    colour = 255 * np.array(picture(figure, "values").to_rgba([0.4])[0, :3])
+    of_value = (abs(pixels - colour) < 3).all(axis=2)
+    of_value[: int(ax.bbox.y0)] = False  # the colour bar
+    segments = np.vstack(ax.collections[0].get_segments())
+    left, low = ax.transData.transform(segments.min(axis=0)).astype(int)
+    right, high = ax.transData.transform(segments.max(axis=0)).astype(int) + 1
+    assert of_value[low:high, left:right].sum() == of_value.sum() > 50
 
 
 def test_sulci_are_darker_than_gyri():
@@ -244,6 +265,11 @@ def test_s1_has_its_own_rois_without_inkscape(cortex_store, monkeypatch):
     assert (outlines._vertex_at(flat, border) >= 0).all()
     assert (border[:, 0] < 0).any()
     assert (border[:, 0] > 0).any()
+    with open_cortex(cortex_store) as cortex:
+        inside = cortex.get_roi_verts("S1", "AC")["AC"]
+    around = flat.points[inside[flat.on_map[inside]]]
+    np.testing.assert_allclose(border.min(axis=0), around.min(axis=0), atol=3.0)
+    np.testing.assert_allclose(border.max(axis=0), around.max(axis=0), atol=3.0)
     with pytest.raises(InputError, match=r"no ROI 'Broka'\. Did you mean 'Broca'"):
         drawn_outlines(flat, ["Broka"], cortex_store)
 

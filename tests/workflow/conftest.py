@@ -1,0 +1,190 @@
+"""A small study on disk, with a planted truth, in the form of each road in."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain2music import load_study, run
+
+TR_S = 1.5
+GENRES = ("blues", "jazz", "rock")
+TRAIN, TEST = ("1", "2", "10"), ("1", "2")
+N_CLIPS, CLIP_SAMPLES = 6, 8
+GRID = (3, 4, 2)
+
+STUDY = """\
+title = "A small <study> & its truth"
+
+[dataset]
+root = "."
+subjects = ["01", "02"]
+events = "events/task-{{task}}_run-{{run}}_events.tsv"
+clip = "{{genre}}.{{track:0>5}}"
+tr_s = 1.5
+train = {{ task = "Training" }}
+test = {{ task = "Test" }}
+simulated = true
+{responses}
+
+[responses]
+lead_in_s = 12
+detrend = "linear"
+
+[features.music]
+kind = "array"
+source = "made up"
+path = "features/music.npz"
+per = "clip"
+
+[features.genre]
+kind = "category"
+column = "genre"
+
+[encoding]
+bands = ["music", "genre"]
+delays = [1, 2]
+alphas = [0.1, 1, 10, 100, 1000]
+n_candidates = 5
+precision = "float64"
+
+[analysis]
+n_resamples = 200
+n_permutations = 200
+{rois}
+"""
+ROADS = {
+    "matrix": 'responses = "npy/sub-{subject}.npy"\nruns = "runs.csv"',
+    "tables": 'responses = "csv/sub-{subject}/task-{task}_run-{run}_bold.csv"',
+    "images": 'responses = "nii/sub-{subject}_task-{task}_run-{run}_bold.nii.gz"\n'
+    'mask = "nii/mask.nii.gz"',
+}
+
+
+def write_study(folder, *, road="matrix", rois="", seed=0, runs=None):
+    """Write the study, its responses by one road; `runs` sets their order in a matrix.
+
+    In voxels 0 to 3 music leads, in 4 to 7 genre, and the other 4 hold noise.
+    """
+    rng = np.random.default_rng(seed)
+    names = [("Training", run) for run in TRAIN] + [("Test", run) for run in TEST]
+    clips = _write_events(folder, names, rng)
+    features = {clip: rng.standard_normal((CLIP_SAMPLES, 3)) for clip in clips}
+    (folder / "features").mkdir()
+    values = np.stack([features[clip] for clip in clips])
+    np.savez(
+        folder / "features/music.npz", clips=clips, features=values, rate_hz=1 / TR_S
+    )
+    for subject in ("01", "02"):
+        Y = {name: _respond(folder, name, features, seed, rng) for name in names}
+        _write_responses(folder, subject, Y, road, runs or names)
+    text = STUDY.format(responses=ROADS[road], rois=rois)
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    return folder / "study.toml"
+
+
+def _write_events(folder, names, rng):
+    """Write events: a lead-in that repeats the last clip; test clips come twice."""
+    (folder / "events").mkdir(parents=True)
+    clips = []
+    for number, (task, label) in enumerate(names):
+        n_new = N_CLIPS if task == "Training" else N_CLIPS // 2
+        new = [(GENRES[k % 3], 10 * number + k) for k in range(n_new)]
+        order = [new[k] for k in rng.permutation(n_new)]
+        order = order if task == "Training" else order * 2
+        clips += [f"{genre}.{track:05d}" for genre, track in new]
+        rows = [order[-1], *order]
+        table = {
+            "onset": CLIP_SAMPLES * TR_S * np.arange(len(rows)),
+            "duration": CLIP_SAMPLES * TR_S,
+            "genre": [f"'{genre}'" for genre, _ in rows],
+            "track": [track for _, track in rows],
+        }
+        path = folder / f"events/task-{task}_run-{label}_events.tsv"
+        pd.DataFrame(table).to_csv(path, sep="\t", index=False)
+    return clips
+
+
+def _respond(folder, name, features, seed, rng):
+    """Return a run's responses, of shape (n_samples, 12)."""
+    weights = np.random.default_rng(seed + 100).standard_normal((6, 12))
+    events = pd.read_csv(
+        folder / f"events/task-{name[0]}_run-{name[1]}_events.tsv", sep="\t"
+    )
+    X = []
+    for event in events.itertuples():
+        genre = event.genre.strip("'")
+        music = features[f"{genre}.{event.track:05d}"]
+        one_hot = np.tile([genre == g for g in GENRES], (CLIP_SAMPLES, 1))
+        X.append(np.hstack([music, 2.0 * one_hot]))
+    X = np.vstack(X)
+    heard = np.vstack([np.zeros((1, 6)), X[:-1]])
+    plan = np.zeros((6, 12))
+    plan[:3, :4] = plan[3:, 4:8] = 1
+    noise = rng.standard_normal((len(X), 12))
+    return (20 + heard @ (weights * plan) + 0.8 * noise).astype(np.float32)
+
+
+def _write_responses(folder, subject, Y, road, order):
+    if road == "matrix":
+        (folder / "npy").mkdir(exist_ok=True)
+        np.save(folder / f"npy/sub-{subject}.npy", np.vstack([Y[n] for n in order]))
+        rows = [name for name in order for _ in range(len(Y[name]))]
+        table = pd.DataFrame(rows, columns=["task", "run"])
+        table.to_csv(folder / "runs.csv", index=False)
+    for (task, label), values in Y.items():
+        if road == "tables":
+            path = folder / f"csv/sub-{subject}/task-{task}_run-{label}_bold.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pd.DataFrame(values).to_csv(path, index=False, float_format="%.9g")
+        if road == "images":
+            _write_image(folder, f"sub-{subject}_task-{task}_run-{label}", values)
+
+
+def _write_image(folder, name, values):
+    (folder / "nii").mkdir(exist_ok=True)
+    mask = np.zeros(GRID, dtype=np.uint8)
+    mask.ravel()[::2] = 1
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    nib.save(nib.Nifti1Image(mask, affine), folder / "nii/mask.nii.gz")
+    data = np.zeros((*GRID, len(values)), dtype=np.float32)
+    data[mask.astype(bool)] = values.T
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_zooms((2, 2, 2, TR_S))
+    image.header.set_xyzt_units("mm", "sec")
+    nib.save(image, folder / f"nii/{name}_bold.nii.gz")
+    sidecar = folder / f"nii/{name}_bold.json"
+    sidecar.write_text(json.dumps({"RepetitionTime": TR_S}))
+
+
+@pytest.fixture(name="write_study")
+def write_study_fixture():
+    return write_study
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    return write_study(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Return the small study and its results; do not write into them."""
+    folder = tmp_path_factory.mktemp("finished")
+    masks = np.zeros((3, 12), dtype=bool)
+    masks[0, :4] = masks[1, 4:8] = masks[2, 8:] = True
+    path = write_study(folder / "data", rois='[rois]\nmasks = "rois.npz"')
+    names = ("leads <music>", "leads genre", "noise")
+    np.savez(folder / "data/rois.npz", **dict(zip(names, masks, strict=True)))
+    text = path.read_text() + 'planted = "truth.csv"\n'
+    path.write_text(
+        text.replace('[rois]\nmasks = "rois.npz"\n', "").replace(
+            "[analysis]", '[rois]\nmasks = "rois.npz"\n\n[analysis]'
+        )
+    )
+    truth = pd.DataFrame({"roi": names, "planted": ["music", "genre", "none"]})
+    truth.to_csv(folder / "data/truth.csv", index=False)
+    study = load_study(path)
+    return study, run(study, folder / "out")
