@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_numeric_dtype
 
+from .analysis.rois import leading_rois
 from .core.artefacts import package_versions, read_about
 from .core.notes import summarise
 
@@ -148,7 +150,7 @@ def _figure(path: Path, kind: str) -> Figure:
 def _table(path: Path) -> Table:
     labels = dict.fromkeys(("subject", "roi"), str)
     table = pd.read_csv(path, dtype=labels, keep_default_na=False, na_values=[""])
-    shown = table.head(MAX_ROWS)
+    shown = _leading_first(path, table).head(MAX_ROWS)
     more = (
         f"; the first {len(shown)} of {len(table)} rows"
         if len(table) > MAX_ROWS
@@ -162,6 +164,16 @@ def _table(path: Path) -> Table:
     rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
     caption = f"{path.stem.replace('_', ' ')}{more}."
     return Table(path.stem, path.name, caption, columns, rows)
+
+
+def _leading_first(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Put the ROIs that the figures show first, if a table is too long for the page."""
+    if len(table) <= MAX_ROWS or "roi" not in table:
+        return table
+    scores = pd.read_csv(path.with_name("roi_scores.csv"), dtype={"roi": str})
+    place = {roi: k for k, roi in enumerate(leading_rois(scores, MAX_ROWS))}
+    order = table["roi"].map(place).fillna(len(place))
+    return table.iloc[np.argsort(order.to_numpy(), kind="stable")]
 
 
 def _cell(value: object) -> str:

@@ -19,10 +19,11 @@ from .core.checks import InputError, nearest
 from .features.annotations import Column
 
 STRICT = ConfigDict(extra="forbid")
-RunRule = dict[Literal["session", "task", "run"], str | tuple[str, ...]]
+Labels = str | tuple[str, ...]
 Delays = tuple[Annotated[int, Field(ge=0)], ...]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0)]
 
 
 class StudyError(InputError):
@@ -30,11 +31,26 @@ class StudyError(InputError):
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class RunRule:
+    """Which runs: those whose labels are as said; what is not said may be anything."""
+
+    session: Labels | None = None
+    task: Labels | None = None
+    run: Labels | None = None
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return what is said, by the name of the label."""
+        said = {"session": self.session, "task": self.task, "run": self.run}
+        return {name: labels for name, labels in said.items() if labels is not None}
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Dataset:
     """Where the recordings are. Paths are patterns below `root`.
 
     In a pattern, {subject}, {session}, {task} and {run} stand for labels, and a part
-    in square brackets may be absent.
+    in square brackets may be absent. A run that a subject lacks and another has, and
+    a clip that is heard in training and in test, are refused unless allowed.
     """
 
     root: str
@@ -51,6 +67,7 @@ class Dataset:
     mesh: str | None = None
     vertices: str | None = None
     unequal_runs: Literal["refuse", "allow"] = "refuse"
+    shared_clips: Literal["refuse", "allow"] = "refuse"
     simulated: bool = False
 
 
@@ -87,7 +104,10 @@ class EventFeatures(FeatureSpace):
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class CategoryFeatures(FeatureSpace):
-    """One column of the stimulus events, such as the genre, as one-hot features."""
+    """One column of the stimulus events, such as the genre, as one-hot features.
+
+    An event that names no clip, or has no category (n/a), is none of the levels.
+    """
 
     kind: Literal["category"]
     column: str
@@ -98,7 +118,8 @@ class SoundFeatures(FeatureSpace):
     """Log-mel spectrum or loudness, from the sound file of each clip.
 
     `path` is a pattern over the columns of the events; `start` and `end` name the
-    columns that hold the excerpt's borders in the file, in s.
+    columns that hold the excerpt's borders in the file, in s. `empty` is the value
+    of samples without a clip, in the feature's own unit (dB); None refuses them.
     """
 
     kind: Literal["log-mel", "loudness"]
@@ -111,17 +132,35 @@ class SoundFeatures(FeatureSpace):
     n_mels: Annotated[int, Field(ge=1)] = 32
     fmin_hz: NotNegative = 50.0
     fmax_hz: Positive = 10_000.0
+    empty: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class ArrayFeatures(FeatureSpace):
-    """Features computed elsewhere: per clip, or at a fixed rate over each run."""
+    """Features computed elsewhere: per clip, or at a fixed rate over each run.
+
+    Per clip, `empty` is the value of samples without a clip, in the feature's own
+    unit; None refuses them. Over a run, `beyond` says what becomes of later frames.
+    """
 
     kind: Literal["array"]
     path: str
     per: Literal["clip", "run"]
     rate_hz: Positive | None = None
     beyond: Literal["refuse", "cut"] = "refuse"
+    empty: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.per == "clip" and self.beyond == "cut":
+            raise StudyError(
+                f"`beyond` of the array {self.path!r} is for per = 'run': clips end "
+                "where their events do. Leave it out."
+            )
+        if self.per == "run" and self.empty is not None:
+            raise StudyError(
+                f"`empty` of the array {self.path!r} is for per = 'clip': a series "
+                "lasts as long as its run. Leave it out."
+            )
 
 
 AnyFeatures = Annotated[
@@ -141,7 +180,7 @@ class Encoding:
     folds: Literal["run", "session"] | Annotated[int, Field(ge=2)] = "run"
     incomplete_rows: Literal["mean", "drop"] = "mean"
     precision: Literal["float32", "float64"] = "float32"
-    seed: int = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -152,7 +191,7 @@ class Analysis:
     n_permutations: Annotated[int, Field(ge=200)] = 1000
     block_s: Positive = 30.0
     planted: str | None = None
-    seed: int = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -263,9 +302,20 @@ def read_study(raw: dict[str, Any], *, folder: Path) -> Study:
         raise StudyError("\n".join(_explain(error))) from error
 
 
+# What pydantic puts into the place of an error for each way a value may be read.
+UNION_PARTS = ("str", "tuple[str, ...]", "constrained-int", "literal['run','session']")
+
+
 def _explain(error: ValidationError) -> Iterator[str]:
+    seen = set()
     for fault in error.errors():
         *where, key = fault["loc"] or ("",)
+        where = [part for part in where if part not in UNION_PARTS]
+        if key in UNION_PARTS and where:
+            *where, key = where
+        if (*where, key) in seen:
+            continue
+        seen.add((*where, key))
         wrapped = fault.get("ctx", {}).get("error")
         if isinstance(wrapped, InputError):
             yield str(wrapped)
@@ -273,9 +323,17 @@ def _explain(error: ValidationError) -> Iterator[str]:
             yield _unknown_key(tuple(where), str(key))
         elif fault["type"] == "missing":
             yield f"{_dotted((*where, key))!r} is missing; it has no default."
-        else:
+        elif fault["type"] == "union_tag_invalid":
+            kind = str(fault["input"].get("kind"))
             yield (
-                f"{_dotted((*where, key))!r}: {fault['msg']}, got {fault['input']!r}."
+                f"'{_dotted((*where, key))}.kind' is {kind!r}. Known: "
+                f"{', '.join(FEATURE_KINDS)}.{nearest(kind, FEATURE_KINDS)}"
+            )
+        else:
+            quotes = " Put labels in quotes." if "string" in fault["msg"] else ""
+            yield (
+                f"{_dotted((*where, key))!r}: {fault['msg']}, got "
+                f"{fault['input']!r}.{quotes}"
             )
 
 
@@ -327,10 +385,16 @@ def _problems(study: Study) -> Iterator[str]:
             )
     if not bands or len(set(bands)) < len(bands):
         yield "encoding.bands must name at least one feature space, each only once."
-    if not study.dataset.subjects:
-        yield "dataset.subjects is empty; name at least one subject."
-    if any(not study.delays_of(name) for name in bands):
-        yield "a feature space has no delays; [0] means the TR itself."
+    subjects = study.dataset.subjects
+    if not subjects or len(set(subjects)) < len(subjects):
+        yield "dataset.subjects must name at least one subject, each only once."
+    for name in bands:
+        delays = study.delays_of(name) if name in study.features else (0,)
+        if not delays or len(set(delays)) < len(delays):
+            yield (
+                f"{name} has the delays {list(delays)}: it needs at least one, each "
+                "only once; [0] means the TR itself."
+            )
     if len(set(study.encoding.alphas)) < len(study.encoding.alphas):
         yield "encoding.alphas holds a value twice."
     yield from _event_problems(study)

@@ -85,6 +85,23 @@ def block_of_row(
     return np.cumsum(starts) - 1
 
 
+def block_of_clip(rows: pd.DataFrame, blocks: NDArray) -> NDArray[np.integer]:
+    """Return `blocks` with all presentations of a clip in one.
+
+    Repeats of a clip share what is scored, so they are resampled together; as blocks
+    of their own they would pass for independent clips, and intervals be too narrow.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"clip": ["a", "b", "a", ""]})
+    >>> block_of_clip(rows, np.array([0, 1, 2, 3]))
+    array([0, 1, 0, 2])
+    """
+    clips = _clips(rows)
+    alone = "\n" + pd.Series(blocks, index=rows.index).astype(str)
+    return pd.factorize(clips.where(clips != "", alone))[0]
+
+
 def block_counts(n_blocks: int, n_resamples: int, seed: int) -> NDArray[np.float64]:
     """Return how often each block is drawn in each resample.
 

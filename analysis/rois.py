@@ -132,6 +132,15 @@ def roi_differences(
     return table.reset_index(drop=True)
 
 
+def leading_rois(scores: pd.DataFrame, n: int) -> list[str]:
+    """Return the `n` ROIs with the largest joint r, mean over subjects.
+
+    A ranking on what was scored: it orders a figure or a page, and tests nothing.
+    """
+    joint = scores[scores["model"] == "joint"]
+    return list(joint.groupby("roi")["r_mean"].mean().nlargest(n).index)
+
+
 def _score_rows(
     key: Key,
     score: Mapping[str, Floats],

@@ -3,15 +3,17 @@
 An artefact is a folder with an `about.json`: the settings and the identities of the
 inputs that made it, and a hash of every file in it. It is written under another name
 and renamed when whole, so a process that is killed leaves none that is half made.
+What it does leave bears a marker, and the next process clears that and nothing else.
 """
 
 import fcntl
 import hashlib
 import json
+import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +24,8 @@ from .checks import InputError
 
 ABOUT = "about.json"
 PARTIAL, OLD = ".partial-", ".old-"
+MARKER = ".brain2music"  # lies in a folder that is ours to delete
+LOCK = ".brain2music.lock"
 PACKAGES = (
     "brain2music",
     "himalaya",
@@ -93,22 +97,43 @@ def new_artefact(folder: Path, recipe: Recipe, notes: list[str]) -> Iterator[Pat
     InputError
         If `folder` exists and was not made by brain2music.
     """
-    if folder.exists() and read_about(folder) is None:
-        raise InputError(
-            f"{folder} is there already, and brain2music did not make it. Nothing was "
-            "written; move it away, or choose another --out."
-        )
+    _check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f"{PARTIAL}{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
+    _remove(partial)
     partial.mkdir()
+    (partial / MARKER).touch()
     try:
         yield partial
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
         raise
     write_json(partial / ABOUT, _about(recipe, notes, _hashes(partial)))
     _put_in_place(partial, folder)
+
+
+def check_places(out: Path, names: Iterable[str]) -> None:
+    """Check that nothing of the user's lies where results shall be written.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder; it need not exist.
+    names : iterable of str
+        Places of artefacts below it, such as 'tables' or 'models/sub-01'.
+
+    Raises
+    ------
+    InputError
+        If one of them, or an `about.json` in `out`, was not made by brain2music.
+    """
+    about, half = out / ABOUT, out / f"{PARTIAL}{ABOUT}"
+    if _is_there(about) and not _is_about_of_study(about):
+        raise _not_ours(about)
+    if _is_there(half) and not _is_half_written(half):
+        raise _not_ours(half)
+    for name in names:
+        _check_place(out / name)
 
 
 def is_current(folder: Path, recipe: Recipe) -> bool:
@@ -151,7 +176,7 @@ def locked(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
+        lock = (out / LOCK).open("a")
     except OSError as error:
         raise InputError(
             f"cannot write to {out}: {error.strerror}. Choose another folder with "
@@ -196,20 +221,103 @@ def _about(recipe: Recipe, notes: list[str], files: dict[str, str]) -> dict[str,
 
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): file_identity(path) for path in files}
+    names = [str(path.relative_to(folder)) for path in files]
+    return {name: file_identity(folder / name) for name in names if name != MARKER}
 
 
 def _put_in_place(partial: Path, folder: Path) -> None:
+    """Rename; at each moment, whatever is not in place bears the marker."""
     old = folder.with_name(f"{OLD}{folder.name}")
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
     if folder.exists():
+        (folder / MARKER).touch()
         folder.rename(old)
     partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    (folder / MARKER).unlink()
+    with suppress(OSError):  # one that cannot go now is cleared by the next process
+        _remove(old)
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse what would be in the way of an artefact and is not ours."""
+    above = folder.parent
+    if _is_there(above) and not above.is_dir():
+        raise _not_ours(above)
+    if _is_there(folder) and (folder.is_symlink() or read_about(folder) is None):
+        raise _not_ours(folder)
+    for path in (folder.with_name(f"{name}{folder.name}") for name in (PARTIAL, OLD)):
+        if _is_there(path) and not (_is_leftover(path) or _is_empty(path)):
+            raise _not_ours(path)
+
+
+def _not_ours(path: Path) -> InputError:
+    return InputError(
+        f"{path} is there already, and brain2music did not make it. Nothing was "
+        "written; move it away, or choose another --out."
+    )
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _is_own_folder(path: Path) -> bool:
+    """Whether it is a folder, not a link to one, that this user may change."""
+    may = os.access(path, os.R_OK | os.W_OK | os.X_OK)
+    return may and path.is_dir() and not path.is_symlink()
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it is a folder as a kill leaves it that comes before the marker."""
+    return _is_own_folder(path) and not any(path.iterdir())
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether it is a folder that our own writer left half made or half replaced."""
+    named = path.name.startswith((PARTIAL, OLD))
+    return named and _is_own_folder(path) and (path / MARKER).is_file()
+
+
+def _is_half_written(path: Path) -> bool:
+    """Whether it is a file that `write_json` may have left: nothing, or JSON begun."""
+    if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK):
+        return False
+    with path.open("rb") as file:
+        return b'{\n "'.startswith(file.read(4))
+
+
+def _is_about_of_study(path: Path) -> bool:
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and {"study", "artefacts"} <= about.keys()
 
 
 def _clear(out: Path) -> None:
-    for folder in (out, *(path for path in out.iterdir() if path.is_dir())):
-        for path in folder.iterdir():
-            if path.name.startswith((PARTIAL, OLD)):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    """Delete what killed processes left in `out` and in its folders, if it is ours.
+
+    Links are not followed, nor is a folder entered that other processes may hold.
+    """
+    inside = [path for path in out.iterdir() if _is_own_folder(path)]
+    deeper = [path for path in inside if not (path / LOCK).exists()]
+    found = inside + [path for folder in deeper for path in folder.iterdir()]
+    for path in found:
+        if _is_leftover(path):
+            _remove(path)
+    half = out / f"{PARTIAL}{ABOUT}"
+    if _is_half_written(half):
+        half.unlink()
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder of ours if it is there, its marker last."""
+    if not folder.is_dir():
+        return
+    for path in list(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != MARKER:
+            path.unlink()
+    (folder / MARKER).unlink(missing_ok=True)
+    folder.rmdir()

@@ -18,7 +18,14 @@ from ..core.checks import (
     check_choice,
     nearest,
 )
-from .resample import MEASURES, Measure, average_to_tr, check_grid, check_times
+from .resample import (
+    MEASURES,
+    Measure,
+    UncoveredError,
+    average_to_tr,
+    check_grid,
+    check_times,
+)
 from .tables import existing, read_table
 
 Beyond = Literal["refuse", "cut"]
@@ -174,114 +181,23 @@ def event_features(
         if column.equals is not None and len(table) and not values.any():
             notes.append(_no_match(table, column, name))
         rows = table[values != 0] if column.measure == "on" else table
-        averaged = average_to_tr(
-            rows["onset"],
-            rows["duration"],
-            values[:, None],
-            n_samples=n_samples,
-            tr_s=tr_s,
-            measure=column.measure,
-            name=f"{name}, {column.label}",
-        )
+        try:
+            averaged = average_to_tr(
+                rows["onset"],
+                rows["duration"],
+                values[:, None],
+                n_samples=n_samples,
+                tr_s=tr_s,
+                measure=column.measure,
+                name=f"{name}, {column.label}",
+            )
+        except UncoveredError as error:
+            raise InputError(
+                f"{error.found} Cover those times with events, or use measure 'on' or "
+                "'sum', which are 0 there."
+            ) from error
         features[:, k] = _transformed(averaged[:, 0], column, name)
     return features, notes
-
-
-def one_hot(categories: Sequence[str], levels: Sequence[str]) -> NDArray[np.float64]:
-    """Return a 1 in the column of each category's level, and 0 elsewhere.
-
-    Parameters
-    ----------
-    categories : sequence of str, length n
-    levels : sequence of str, length n_levels
-        All categories of the study, in the order of the columns: those of all runs,
-        so that a column means the same in each.
-
-    Returns
-    -------
-    hot : array of shape (n, n_levels)
-
-    Raises
-    ------
-    InputError
-        If a category is missing or not among the levels, or a level is named twice.
-
-    Examples
-    --------
-    >>> one_hot(["rock", "jazz", "rock"], ["jazz", "rock"])
-    array([[0., 1.],
-           [1., 0.],
-           [0., 1.]])
-    """
-    place = {level: k for k, level in enumerate(levels)}
-    if len(place) != len(levels):
-        twice = sorted({level for level in levels if list(levels).count(level) > 1})
-        raise InputError(f"levels are named twice: {', '.join(twice)}. Name each once.")
-    for row, category in enumerate(categories):
-        if category not in place:
-            found = "missing" if pd.isna(category) else repr(category)
-            raise InputError(
-                f"the category in row {row} is {found}, which is none of the levels "
-                f"{', '.join(map(repr, levels))}.{nearest(str(category), levels)} Take "
-                "the levels from all runs, or correct the table."
-            )
-    hot = np.zeros((len(categories), len(levels)))
-    hot[np.arange(len(categories)), [place[c] for c in categories]] = 1
-    return hot
-
-
-def category_features(
-    events: pd.DataFrame,
-    column: str,
-    levels: Sequence[str],
-    *,
-    n_samples: int,
-    tr_s: float,
-    beyond: Beyond = "refuse",
-    name: str = "events",
-) -> tuple[Floats, list[str]]:
-    """Return which share of each sample each category takes, such as each genre.
-
-    Parameters
-    ----------
-    events : DataFrame
-        Events of one run, with columns onset and duration in seconds.
-    column : str
-        The column of text whose categories become features.
-    levels : sequence of str
-        All categories of the study, in the order of the features.
-    n_samples, tr_s, beyond, name
-        As in `event_features`.
-
-    Returns
-    -------
-    features : float64 array of shape (n_samples, n_levels)
-        1 while one event of that category goes on, a share at its ends, 0 where there
-        is none. Events that overlap add up.
-    notes : list of str
-
-    Raises
-    ------
-    InputError
-        As `event_features`, and if a category is not among the levels.
-    """
-    notes = check_extent(
-        events, n_samples=n_samples, tr_s=tr_s, beyond=beyond, name=name
-    )
-    try:
-        hot = one_hot(list(_cells(events, column, name).astype(str)), levels)
-    except InputError as error:
-        raise InputError(f"{name}, column {column!r}: {error}") from None
-    rows = average_to_tr(
-        events["onset"],
-        events["duration"],
-        hot,
-        n_samples=n_samples,
-        tr_s=tr_s,
-        measure="sum",
-        name=name,
-    )
-    return rows, notes
 
 
 def check_extent(
@@ -309,6 +225,17 @@ def check_extent(
             "start; if they do, set `beyond` to 'cut' to leave out what lies there."
         )
     return [f"{found} What lies outside is cut."]
+
+
+def column_of(table: pd.DataFrame, column: str, name: str) -> pd.Series:
+    """Return a column of a table, or say which there are."""
+    if column not in table:
+        there = [str(c) for c in table.columns]
+        raise InputError(
+            f"{name} has no column {column!r}, only: {', '.join(there)}."
+            f"{nearest(column, there)}"
+        )
+    return table[column]
 
 
 def _values(table: pd.DataFrame, column: Column, name: str) -> NDArray[np.float64]:
@@ -344,13 +271,7 @@ def _numbers(table: pd.DataFrame, column: str, name: str) -> NDArray[np.float64]
 
 
 def _cells(table: pd.DataFrame, column: str, name: str) -> pd.Series:
-    if column not in table:
-        there = [str(c) for c in table.columns]
-        raise InputError(
-            f"{name} has no column {column!r}, only: {', '.join(there)}."
-            f"{nearest(column, there)}"
-        )
-    missing = np.flatnonzero(table[column].isna())
+    missing = np.flatnonzero(column_of(table, column, name).isna())
     if len(missing):
         rows = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
         raise InputError(

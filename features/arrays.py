@@ -1,8 +1,6 @@
 """Features that the user computed elsewhere: a series per run, or a table of clips."""
 
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +14,15 @@ from ..core.checks import (
     check_choice,
     nearest,
 )
-from .resample import average_to_tr, check_grid, check_times, overlap_s, weighted_mean
+from .archives import entry, load_arrays, rate_of
+from .resample import (
+    UncoveredError,
+    average_to_tr,
+    check_grid,
+    check_times,
+    overlap_s,
+    weighted_mean,
+)
 from .tables import existing, read_numbers
 
 
@@ -53,8 +59,8 @@ class ClipFeatures:
         if (self.rate_hz is None) != (self.values.shape[1] == 1):
             raise InputError(
                 f"{self.values.shape[1]} frames per clip with rate_hz {self.rate_hz}. "
-                "Several frames need their rate; one row per clip holds for the whole "
-                "clip and has none."
+                "Several frames need their rate: say it in the file or the study. One "
+                "row per clip holds for the whole clip and has none: leave it out."
             )
         if self.rate_hz is not None:
             _check_rate(self.rate_hz, "rate_hz")
@@ -96,17 +102,12 @@ def read_series(path: str | Path, *, rate_hz: float) -> Floats:
     _check_rate(rate_hz, f"rate_hz of {path.name}")
     if path.suffix == ".csv":
         return as_matrix(read_numbers(path)[1], path.name)
-    arrays = _load(path)
-    stored = float(arrays.get("rate_hz", np.asarray(rate_hz)))
-    if not np.isclose(stored, rate_hz, rtol=1e-6):
-        raise InputError(
-            f"{path.name} says {stored:g} frames per second, the study {rate_hz:g}. "
-            "Correct the one that is wrong."
-        )
-    return as_matrix(_entry(arrays, "features", path), path.name)
+    arrays = load_arrays(path)
+    rate_of(arrays, path, rate_hz)
+    return as_matrix(entry(arrays, "features", path), path.name)
 
 
-def read_clip_table(path: str | Path) -> ClipFeatures:
+def read_clip_table(path: str | Path, *, rate_hz: float | None = None) -> ClipFeatures:
     """Read features that belong to clips, wherever in the runs these are heard.
 
     Parameters
@@ -115,6 +116,9 @@ def read_clip_table(path: str | Path) -> ClipFeatures:
         .npz: `clips`, an array of n_clips texts; `features`, of shape (n_clips,
         n_features), or (n_clips, n_frames, n_features) with the number `rate_hz`.
         .csv: a header line, then a clip's id and its features in each row.
+    rate_hz : float, optional
+        Frames per second. Needed for frames in a file that does not say it; must be
+        the file's own if that says it; None where there is one row per clip.
 
     Returns
     -------
@@ -125,15 +129,16 @@ def read_clip_table(path: str | Path) -> ClipFeatures:
     MissingFileError
         If there is no such file.
     InputError
-        If it cannot be read so, a clip comes twice, or values are not finite.
+        If it cannot be read so, a clip comes twice, values are not finite, or the
+        rate is missing, another than the file's, or given where there is none.
     """
     path = existing(path, "features")
     try:
         if path.suffix == ".csv":
             clips, values = read_numbers(path, ids=True)
-            return ClipFeatures(clips, values[:, None, :])
+            return ClipFeatures(clips, values[:, None, :], rate_hz)
         if path.suffix == ".npz":
-            return _clips_from_npz(path)
+            return _clips_from_npz(path, rate_hz)
     except InputError as error:
         text = str(error)
         named = text if text.startswith(path.name) else f"{path.name}: {text}"
@@ -194,15 +199,21 @@ def series_to_tr(
             )
         notes.append(f"{found} The last {lasts_s - end_s:g} s are cut.")
     n_frames = len(series)
-    rows = average_to_tr(
-        np.arange(n_frames) / rate_hz,
-        np.full(n_frames, 1 / rate_hz),
-        series,
-        n_samples=n_samples,
-        tr_s=tr_s,
-        measure="mean",
-        name=name,
-    )
+    try:
+        rows = average_to_tr(
+            np.arange(n_frames) / rate_hz,
+            np.full(n_frames, 1 / rate_hz),
+            series,
+            n_samples=n_samples,
+            tr_s=tr_s,
+            measure="mean",
+            name=name,
+        )
+    except UncoveredError as error:
+        raise InputError(
+            f"{error.found} The series lasts {lasts_s:g} s, the run {end_s:g} s: check "
+            "rate_hz, and that both belong to the same run."
+        ) from error
     return rows, notes
 
 
@@ -310,9 +321,9 @@ def _check_length(
             )
 
 
-def _clips_from_npz(path: Path) -> ClipFeatures:
-    arrays = _load(path)
-    clips, values = (_entry(arrays, key, path) for key in ("clips", "features"))
+def _clips_from_npz(path: Path, rate_hz: float | None) -> ClipFeatures:
+    arrays = load_arrays(path)
+    clips, values = (entry(arrays, key, path) for key in ("clips", "features"))
     if clips.dtype.kind != "U" or clips.ndim != 1:
         raise InputError(
             f"`clips` must be one text per clip, got {clips.dtype} of shape "
@@ -323,39 +334,10 @@ def _clips_from_npz(path: Path) -> ClipFeatures:
             f"`features` must be numbers of shape (n_clips, n_features) or (n_clips, "
             f"n_frames, n_features), got {values.dtype} of shape {values.shape}."
         )
-    rate_hz = float(arrays["rate_hz"]) if "rate_hz" in arrays else None
+    rate_hz = rate_of(arrays, path, rate_hz)
     frames = values[:, None, :] if values.ndim == 2 else values
     frames = frames if frames.dtype.kind == "f" else frames.astype(np.float64)
     return ClipFeatures(tuple(clips.tolist()), frames, rate_hz)
-
-
-def _load(path: Path) -> Mapping[str, NDArray]:
-    """Return the arrays of a .npz by name, or the one of a .npy as 'features'."""
-    if path.suffix not in (".npy", ".npz"):
-        raise InputError(
-            f"{path.name} is no .npy, .npz or .csv file. Convert it first."
-        )
-    try:
-        # numpy leaves a file open that it cannot read, if it opened it itself.
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"features": loaded}
-            return {key: loaded[key] for key in loaded.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path.name} cannot be read: {error}. Expected plain arrays of numbers or "
-            "text, saved with numpy.save or numpy.savez; objects are not loaded."
-        ) from error
-
-
-def _entry(arrays: Mapping[str, NDArray], key: str, path: Path) -> NDArray:
-    if key not in arrays:
-        raise InputError(
-            f"{path.name} has no array {key!r}, only: {', '.join(sorted(arrays))}. "
-            "Save it under that name."
-        )
-    return arrays[key]
 
 
 def _check_rate(rate_hz: float, name: str) -> None:

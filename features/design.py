@@ -5,15 +5,32 @@ Whatever looks at neighbouring samples here takes one run at a time.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix, check_choice
 from ..core.types import Band
 
 How = Literal["zscore", "centre", "none"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standardised:
+    """One feature space, scaled, with what stands where nothing was heard yet.
+
+    Parameters
+    ----------
+    runs : list of array, each of shape (n_samples, n_features)
+    mean : array of shape (n_features,)
+        Mean of `runs` over the training rows: 0 unless the values were left as they
+        were.
+    """
+
+    runs: list[Floats]
+    mean: Floats
 
 
 def standardise(
@@ -23,7 +40,7 @@ def standardise(
     how: How,
     name: str,
     columns: Sequence[str] | None = None,
-) -> list[Floats]:
+) -> Standardised:
     """Return the features of each run, centred and scaled by their training rows.
 
     Parameters
@@ -43,8 +60,9 @@ def standardise(
 
     Returns
     -------
-    scaled : list of float64 array
-        Arrays of their own, also with 'none'.
+    scaled : Standardised
+        float64 arrays of their own, also with 'none', and their training mean, with
+        which `delay_run` fills rows without history.
 
     Raises
     ------
@@ -56,27 +74,30 @@ def standardise(
     --------
     >>> runs = [np.array([[1.0], [3.0]]), np.array([[9.0]])]
     >>> used = [np.array([True, True]), np.array([False])]
-    >>> [run.ravel() for run in standardise(runs, used, how="zscore", name="level")]
-    [array([-1.,  1.]), array([7.])]
+    >>> scaled = standardise(runs, used, how="zscore", name="level")
+    >>> [run.ravel() for run in scaled.runs], scaled.mean
+    ([array([-1.,  1.]), array([7.])], array([0.]))
     """
     check_choice(how, "how", ("zscore", "centre", "none"))
     runs, used = _checked_runs(features, rows_used, name)
-    if how == "none":
-        return [run.astype(np.float64) for run in runs]
     rows = np.concatenate([run[keep] for run, keep in zip(runs, used, strict=True)])
     if not len(rows):
         raise InputError(
             f"feature space {name!r} has no training row to make its mean from. Check "
             "the training runs, and how many samples are dropped."
         )
+    mean = rows.mean(axis=0, dtype=np.float64)
+    if how == "none":
+        return Standardised([run.astype(np.float64) for run in runs], mean)
     _check_varies(rows, name, columns)
     rows = rows.astype(np.float64)
-    mean = rows.mean(axis=0)
     scale = rows.std(axis=0) if how == "zscore" else np.ones(rows.shape[1])
-    return [(run - mean) / scale for run in runs]
+    return Standardised([(run - mean) / scale for run in runs], np.zeros(len(mean)))
 
 
-def delay_run(features: Floats, delays: Sequence[int]) -> Floats:
+def delay_run(
+    features: Floats, delays: Sequence[int], *, fill: ArrayLike = 0.0
+) -> Floats:
     """Return the features of one run at each delay, side by side.
 
     Row t holds what was there `delay` samples before t, in the order of the delays:
@@ -88,30 +109,35 @@ def delay_run(features: Floats, delays: Sequence[int]) -> Floats:
         One run: rows of another must not stand in it.
     delays : sequence of int
         In samples (TRs), 0 or more, each once.
+    fill : float or array of shape (n_features,)
+        What stands where a row has no history, such as the mean that `standardise`
+        returns. The default is that mean after 'zscore' and 'centre'.
 
     Returns
     -------
     delayed : array of shape (n_samples, n_delays * n_features)
-        0 where a row has no history: the training mean, if `standardise` came before.
 
     Raises
     ------
     InputError
-        If a delay is negative, no whole number, given twice, or as long as the run.
+        If a delay is negative, no whole number, given twice, or as long as the run,
+        or `fill` is neither one finite number nor one per feature.
 
     Examples
     --------
-    >>> delay_run(np.array([[1.0], [2.0], [3.0]]), [0, 2])
-    array([[1., 0.],
-           [2., 0.],
+    >>> delay_run(np.array([[1.0], [2.0], [3.0]]), [0, 2], fill=2.0)
+    array([[1., 2.],
+           [2., 2.],
            [3., 1.]])
     """
     features = as_matrix(features, "features")
     delays = _checked_delays(delays, len(features))
     n_samples, n_features = features.shape
-    delayed = np.zeros((n_samples, len(delays) * n_features), features.dtype)
+    fill = _checked_fill(fill, n_features)
+    delayed = np.empty((n_samples, len(delays) * n_features), features.dtype)
     for k, delay in enumerate(delays):
         columns = slice(k * n_features, (k + 1) * n_features)
+        delayed[:delay, columns] = fill
         delayed[delay:, columns] = features[: n_samples - delay]
     return delayed
 
@@ -183,8 +209,12 @@ def join_delays(weights: Floats, band: Band) -> Floats:
 
 
 def build_design(
-    bands: Sequence[Band], features: Sequence[Sequence[Floats]]
-) -> NDArray[np.float32]:
+    bands: Sequence[Band],
+    features: Sequence[Sequence[Floats]],
+    *,
+    fills: Sequence[ArrayLike] | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Floats:
     """Return X: each band's features, delayed inside runs, side by side.
 
     Parameters
@@ -194,16 +224,21 @@ def build_design(
     features : sequence of sequence of array
         `features[b][r]` is the feature space of band b in run r, standardised, of
         shape (n_samples, n_features).
+    fills : sequence of array, each of shape (n_features,), optional
+        Of each band, what stands where a row has no history, as in `delay_run`: the
+        training means. None fills all with 0, which is the mean of centred features.
+    dtype : float32 or float64
 
     Returns
     -------
-    X : float32 array of shape (n_samples of all runs, n_columns of all bands)
+    X : array of shape (n_samples of all runs, n_columns of all bands)
         The runs one after the other, as they came.
 
     Raises
     ------
     InputError
-        If the bands do not have the same runs and samples, or not their features.
+        If the bands do not have the same runs and samples, or not their features, or
+        not one of `fills` each.
 
     Examples
     --------
@@ -214,17 +249,20 @@ def build_design(
            [2., 1., 5.]], dtype=float32)
     """
     lengths = _run_lengths(bands, features)
+    fills = [0.0] * len(bands) if fills is None else fills
+    if len(fills) != len(bands):
+        raise InputError(f"{len(bands)} bands but fills of {len(fills)}.")
     width = sum(band.n_columns for band in bands)
-    X = np.empty((sum(lengths), width), np.float32)
+    X = np.empty((sum(lengths), width), dtype)
     left = 0
-    for band, runs in zip(bands, features, strict=True):
+    for band, runs, fill in zip(bands, features, fills, strict=True):
         top = 0
         for run in runs:
             rows, columns = (
                 slice(top, top + len(run)),
                 slice(left, left + band.n_columns),
             )
-            X[rows, columns] = delay_run(run, band.delays)
+            X[rows, columns] = delay_run(run, band.delays, fill=fill)
             top += len(run)
         left += band.n_columns
     return X
@@ -284,6 +322,17 @@ def _checked_delays(delays: Sequence[int], n_samples: int) -> list[int]:
             "count samples (TRs), not seconds."
         )
     return whole
+
+
+def _checked_fill(fill: ArrayLike, n_features: int) -> NDArray[np.float64]:
+    values = np.asarray(fill, np.float64)
+    if values.shape not in ((), (n_features,)) or not np.isfinite(values).all():
+        raise InputError(
+            f"fill has shape {values.shape} and {int((~np.isfinite(values)).sum())} "
+            f"values that are not finite: expected one number, or one for each of "
+            f"{n_features} features."
+        )
+    return values
 
 
 def _run_lengths(

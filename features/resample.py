@@ -15,6 +15,19 @@ MEASURES: tuple[Measure, ...] = ("on", "mean", "sum")
 SHORTEST_S = 1e-9
 
 
+class UncoveredError(InputError):
+    """Samples that no value covers, although a mean needs one in each.
+
+    `found` says which, without what to do: the caller may know that better.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"{found} Cover those times, or say with `empty` which value they get."
+        )
+        self.found = found
+
+
 def average_to_tr(
     onset_s: ArrayLike,
     duration_s: ArrayLike,
@@ -143,17 +156,16 @@ def weighted_mean(
 
     Raises
     ------
-    InputError
+    UncoveredError
         If a sample is not covered and `empty` is None.
     """
     bare = np.flatnonzero(seconds == 0)
     if len(bare) and empty is None:
         first = ", ".join(map(str, bare[:5]))
-        raise InputError(
+        raise UncoveredError(
             f"{name}: nothing covers {len(bare)} of {len(seconds)} samples, the first "
             f"of them {first} (from {bare[0] * tr_s:g} s). A mean needs a value in "
-            "each sample: cover those times, say with `empty` which value they get, or "
-            "read events with measure 'on' or 'sum', which are 0 there."
+            "each sample."
         )
     rows = np.full(totals.shape, np.nan if empty is None else empty, np.float64)
     covered = np.broadcast_to(seconds[:, None] > 0, totals.shape)

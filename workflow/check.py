@@ -17,10 +17,12 @@ from ..data.files import find_runs, path_of
 from ..data.splits import make_split
 from ..study import Study
 from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
+from .prepare import read_responses, rows_to_score
 from .sources import features_of_runs
-from .tables import load_rois
+from .tables import check_analysis, load_rois
 
 GIB = 2**30
+PYTHON_BYTES = 0.25 * GIB  # the interpreter with what it imports
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Check:
 
 
 def check_study(study: Study) -> Check:
-    """Read all of a study's inputs but the responses' values, and fit nothing.
+    """Read all of a study's inputs, and fit nothing.
 
     Returns
     -------
@@ -48,8 +50,11 @@ def check_study(study: Study) -> Check:
     opened = []
     for subject in study.dataset.subjects:
         try:
-            opened.append(open_subject(study, subject))
-            _describe(study, opened[-1], found)
+            one = open_subject(study, subject)
+            _describe(study, one, found)
+            check_analysis(study, one.recording.space, rows_to_score(study, one))
+            read_responses(study, one)
+            opened.append(one)
         except MissingFileError as error:
             found.problems.append(_what_is_missing(study, subject) or str(error))
             _describe_events(study, subject, found)
@@ -138,8 +143,8 @@ def _describe_events(study: Study, subject: str, found: Check) -> None:
         runs = tuple(find_runs(study.root, dataset.events, subject))
         split = make_split(
             runs,
-            train=dataset.train,
-            test=dataset.test,
+            train=dataset.train.as_mapping(),
+            test=dataset.test.as_mapping(),
             folds=study.encoding.folds,
             name=f"sub-{subject}",
         )
@@ -193,11 +198,24 @@ def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None
     )
     costs = [_cost(study, subject, widths) for subject in opened]
     seconds = sum(cost.flops for cost in costs) / _speed(study.machine.threads)
-    peak = max(cost.bytes_peak for cost in costs)
-    found.lines.append(
-        f"expected: {_duration(seconds)} of fitting with {study.machine.threads} "
-        f"thread(s), {peak / GIB:.2f} GiB of memory at most"
+    peak = max(
+        cost.bytes_peak + _bytes_held(study, subject, widths)
+        for cost, subject in zip(costs, opened, strict=True)
     )
+    found.lines.append(
+        f"expected, to a factor of three: {_duration(seconds)} of fitting with "
+        f"{study.machine.threads} thread(s); about {(peak + PYTHON_BYTES) / GIB:.1f} "
+        "GiB of memory"
+    )
+
+
+def _bytes_held(study: Study, opened: Opened, widths: Sequence[int]) -> int:
+    """Return the memory of X, Y and the predictions while a subject is fitted."""
+    n_rows, n_voxels = len(opened.rows), opened.recording.space.n_voxels
+    itemsize = np.dtype(study.encoding.precision).itemsize
+    n_test = len(rows_to_score(study, opened))
+    predictions = (2 * len(widths) + 2) * n_test * n_voxels
+    return itemsize * (n_rows * (2 * n_voxels + sum(widths)) + predictions)
 
 
 def _source(study: Study, name: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..analysis.rois import leading_rois
 from ..core.saved import SavedModel, load_model
 from ..figures.flatmap import plot_flatmaps
 from ..figures.parts import plot_parts, plot_planted_recovered
@@ -70,8 +71,22 @@ def _load(study: Study, out: Path, subjects: Sequence[str]) -> Saved:
         subject: load_model(out / f"models/sub-{subject}") for subject in subjects
     }
     rois = {subject: read_rois(folder, subject) for subject in subjects}
-    found = {name: table for name, table in tables.items() if table is not None}
+    found = {
+        name: table if name == "voxel_scores" else _as_written(table)
+        for name, table in tables.items()
+        if table is not None
+    }
     return Saved(study, models, found, rois)
+
+
+def as_written(text: str) -> str:
+    """Return `text` so that matplotlib draws it as it is, dollars too."""
+    return text.replace("$", r"\$")
+
+
+def _as_written(table: pd.DataFrame) -> pd.DataFrame:
+    words = [name for name in table if pd.api.types.is_string_dtype(table[name])]
+    return table.assign(**{name: table[name].map(as_written) for name in words})
 
 
 def _figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:
@@ -96,17 +111,15 @@ def _figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:
 
 def _shown_rois(scores: pd.DataFrame, notes: list[str]) -> list[str]:
     """Return the ROIs that figures show: all, or those with the largest joint r."""
-    joint = scores[scores["model"] == "joint"]
-    rois = list(dict.fromkeys(joint["roi"]))
+    rois = list(dict.fromkeys(scores["roi"]))
     if len(rois) <= MAX_ROIS:
         return rois
-    best = joint.groupby("roi")["r_mean"].mean().nlargest(MAX_ROIS)
     notes.append(
         f"figures show {MAX_ROIS} of {len(rois)} ROIs: those with the largest joint r, "
         "ranked on the test runs. That ranking describes; it tests nothing. All ROIs "
         "are in the tables."
     )
-    return list(best.index)
+    return leading_rois(scores, MAX_ROIS)
 
 
 def _comparison(saved: Saved, rois: Sequence[str]) -> Figure:
@@ -145,7 +158,7 @@ def _differences(
 def _density(saved: Saved, subject: str, model: SavedModel) -> Figure:
     first, second = model.bands[:2]
     r = [_r(saved, subject, "alone", band.name) for band in (first, second)]
-    labels = (f"{first.label}, r", f"{second.label}, r")
+    labels = (as_written(f"{first.label}, r"), as_written(f"{second.label}, r"))
     figure = figure_mm(SINGLE_MM, 84, layout="constrained")
     plot_score_density(*r, labels=labels, ax=figure.add_subplot(), bins=60)
     _name(figure, f"{saved.simulated}sub-{subject}")
@@ -155,7 +168,7 @@ def _density(saved: Saved, subject: str, model: SavedModel) -> Figure:
 def _flatmap(saved: Saved, subject: str, model: SavedModel) -> Figure:
     maps = {"joint model": _r(saved, subject, "joint", "all")}
     for band in model.bands:
-        maps[band.label] = _r(saved, subject, "alone", band.name)
+        maps[as_written(band.label)] = _r(saved, subject, "alone", band.name)
     on_mesh = {name: spread(values, model.space) for name, values in maps.items()}
     highest = max(0.1, float(np.nanmax([np.nanmax(m) for m in maps.values()])))
     missing = "not simulated" if saved.study.dataset.simulated else "not measured"
@@ -175,7 +188,11 @@ def _roi_masks(saved: Saved, subject: str) -> Mapping[str, NDArray[np.bool_]]:
     """Return each ROI over the whole mesh, for its outline."""
     masks = saved.rois[subject]
     space = saved.models[subject].space
-    return {n: spread(mask, space) == 1 for n, mask in masks.items() if n != ALL}
+    return {
+        as_written(name): spread(mask, space) == 1
+        for name, mask in masks.items()
+        if name != ALL
+    }
 
 
 def _r(saved: Saved, subject: str, model: str, space: str) -> NDArray[np.floating]:

@@ -5,7 +5,7 @@ part.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -73,8 +73,8 @@ def open_subject(study: Study, subject: str) -> Opened:
     )
     split = make_split(
         recording.runs,
-        train=dataset.train,
-        test=dataset.test,
+        train=dataset.train.as_mapping(),
+        test=dataset.test.as_mapping(),
         folds=study.encoding.folds,
         name=f"sub-{subject}",
     )
@@ -88,7 +88,12 @@ def open_subject(study: Study, subject: str) -> Opened:
     rows = pd.concat(tables, ignore_index=True)
     names = [str(run) for run in split.train]
     rows["side"] = np.where(rows["run_name"].isin(names), "train", "test")
-    return Opened(subject, recording, split, events, rows, tuple(notes))
+    opened = Opened(subject, recording, split, events, rows, tuple(notes))
+    _check_clips(study, opened)
+    said = _left_out(study, opened, recording.runs) + _after_the_last_event(
+        study, opened
+    )
+    return replace(opened, notes=(*said, *notes))
 
 
 def read_all_events(
@@ -116,6 +121,62 @@ def read_all_events(
     return events, notes
 
 
+def _check_clips(study: Study, opened: Opened) -> None:
+    """Raise if a clip is scored in a test run that a training run has, too."""
+    kept = opened.rows[opened.rows["kept"] & (opened.rows["clip"] != "")]
+    sides = [set(kept.loc[kept["side"] == side, "clip"]) for side in ("train", "test")]
+    both = sorted(sides[0] & sides[1])
+    if both and study.dataset.shared_clips == "refuse":
+        raise InputError(
+            f"{opened.name}: {len(both)} clips are heard in training and in test runs: "
+            f"{', '.join(both[:5])}. A score on them is no test of the model. Move a "
+            "run, or set dataset.shared_clips to 'allow'."
+        )
+    for side in ("train", "test"):
+        if not (opened.rows["kept"] & (opened.rows["side"] == side)).any():
+            raise InputError(
+                f"{opened.name}: no row of the {side} runs is left. Lower "
+                "responses.lead_in_s and drop_end_s, or the longest delay."
+            )
+
+
+def _left_out(study: Study, opened: Opened, recorded: Sequence[Run]) -> list[str]:
+    """Count the runs that no rule names, and the volumes that are not kept."""
+    notes = []
+    spare = [run for run in recorded if run not in set(opened.runs)]
+    if spare:
+        notes.append(
+            f"{opened.name}: {len(spare)} recorded runs are in neither training nor "
+            f"test: {', '.join(map(str, spare))}."
+        )
+    n_dropped = int((~opened.rows["kept"]).sum())
+    why = "the lead-in and the end of runs"
+    if study.encoding.incomplete_rows == "drop":
+        why += ", and rows without a whole delay history"
+    if n_dropped:
+        notes.append(
+            f"{opened.name}: {n_dropped} of {len(opened.rows)} volumes are not kept: "
+            f"{why}."
+        )
+    return notes
+
+
+def _after_the_last_event(study: Study, opened: Opened) -> list[str]:
+    """Say which runs go on long after their last event, as under a wrong TR."""
+    notes = []
+    for run, events in opened.events.items():
+        n_samples = int(opened.rows_of(run).sum())
+        lasts_s = n_samples * study.dataset.tr_s
+        end_s = float((events["onset"] + events["duration"]).max())
+        silent_s = lasts_s - end_s
+        if silent_s > (max(study.all_delays()) + 2) * study.dataset.tr_s:
+            notes.append(
+                f"{opened.name}, {run}: the last event ends {silent_s:g} s before the "
+                f"volumes do ({end_s:g} of {lasts_s:g} s). Is the TR right?"
+            )
+    return notes
+
+
 def _check_tr(recording: Recording, split: Split, tr_s: float) -> None:
     for run in split.train + split.test:
         found = recording.tr_s(run)
@@ -133,8 +194,8 @@ def _check_all_recorded(study: Study, subject: str, split: Split) -> None:
     announced = find_runs(study.root, study.dataset.events, subject)
     expected = make_split(
         tuple(announced),
-        train=study.dataset.train,
-        test=study.dataset.test,
+        train=study.dataset.train.as_mapping(),
+        test=study.dataset.test.as_mapping(),
         folds=study.encoding.folds,
         name=f"sub-{subject}",
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.artefacts import (
     Recipe,
+    check_places,
     file_identity,
     locked,
     package_versions,
@@ -25,12 +26,14 @@ from ..report import write_report
 from ..study import Study, read_study
 from .drawing import draw_figures
 from .opening import Opened, check_same_runs, open_subject
+from .prepare import rows_to_score
 from .result import Result, collect_notes
 from .session import Progress, Session
 from .sources import check_features
 from .subject_steps import make_encoding, make_features, make_responses
-from .tables import analyse, load_rois, write_tables
+from .tables import analyse, check_analysis, write_tables
 
+PER_SUBJECT = ("responses", "features", "models")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
 VERSIONS = {"tables": 1, "figures": 1, "report": 1}
 
@@ -106,29 +109,41 @@ def redraw(out: str | Path) -> Result:
 
 
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
-    opened = _open_all(session, subjects)
-    models: dict[str, str] = {}
-    for one in opened:
-        responses = make_responses(session, one)
-        if last >= STAGES.index("features"):
-            features = make_features(session, one, responses)
-        if last >= STAGES.index("encoding"):
-            models[one.subject] = make_encoding(session, one, responses, features)
+    places = [f"{step}/sub-{one}" for step in PER_SUBJECT for one in subjects]
+    check_places(session.out, [*places, "tables", "figures", "report"])
+    opened = open_all(session.study, subjects, session.progress)
+    # Step by step over all subjects: what is wrong in the last is said before the
+    # first is fitted.
+    responses = {one.subject: make_responses(session, one) for one in opened}
+    if last < STAGES.index("features"):
+        return
+    features = {
+        one.subject: make_features(session, one, responses[one.subject])
+        for one in opened
+    }
+    if last < STAGES.index("encoding"):
+        return
+    models = {
+        one.subject: make_encoding(
+            session, one, responses[one.subject], features[one.subject]
+        )
+        for one in opened
+    }
     if last >= STAGES.index("tables"):
         _draw(session, subjects, _make_tables(session, opened, models), last)
 
 
-def _open_all(session: Session, subjects: Sequence[str]) -> list[Opened]:
-    """Open all subjects and check all that is read, before any work is done."""
-    study, text = session.study, "checking the inputs of all subjects"
+def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[Opened]:
+    """Open all subjects and check what is read and asked for, before any work."""
+    text = "checking the inputs of all subjects"
     opened = []
-    session.progress(text, 0, len(subjects))
+    progress(text, 0, len(subjects))
     for number, subject in enumerate(subjects, start=1):
         one = open_subject(study, subject)
-        load_rois(study, one.recording.space)
+        check_analysis(study, one.recording.space, rows_to_score(study, one))
         check_features(study, one)
         opened.append(one)
-        session.progress(text, number, len(subjects))
+        progress(text, number, len(subjects))
     check_same_runs(study, opened)
     return opened
 
@@ -142,13 +157,20 @@ def _make_tables(
     files = [name for name in (*named, study.analysis.planted) if name]
     inputs = models | {name: file_identity(study.root / name) for name in files}
     recipe = Recipe("tables", VERSIONS["tables"], settings, inputs)
+    rest = [s for s in study.dataset.subjects if s not in models]
 
     def work(folder: Path) -> list[str]:
         parts = []
         for number, one in enumerate(opened, start=1):
             parts.append(analyse(study, out, one.subject))
             session.progress("scores, intervals and nulls", number, len(opened))
-        return write_tables(folder, parts)
+        notes = write_tables(folder, parts)
+        if rest:
+            notes.append(
+                f"tables, figures and page hold {', '.join(models)} alone; run without "
+                f"--subject for {', '.join(rest)} as well."
+            )
+        return notes
 
     return session.make("tables", recipe, work)
 
@@ -176,7 +198,7 @@ def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> 
         {"study": whole, "subjects": list(subjects)},
         {"figures": figures},
     )
-    notes = collect_notes(out)
+    notes = collect_notes(out, subjects)
     session.make(
         "report",
         recipe,
@@ -203,5 +225,5 @@ def _about_study(session: Session, subjects: Sequence[str]) -> dict[str, Any]:
         "subjects": list(subjects),
         "packages": package_versions(),
         "artefacts": identities,
-        "notes": collect_notes(session.out),
+        "notes": collect_notes(session.out, subjects),
     }

@@ -16,7 +16,7 @@ from ..core.rows import average_rows
 from ..core.types import Band, Run
 from ..data.cleaning import clean_run
 from ..data.events import group_repeats
-from ..features.design import delay_run, has_history, standardise
+from ..features.design import build_design, has_history, standardise
 from ..study import Study
 from .opening import Opened, n_dropped
 from .sources import features_of_runs
@@ -99,31 +99,27 @@ def build_features(
         keep if run in opened.split.train else np.zeros_like(keep)
         for run, keep in zip(opened.runs, used, strict=True)
     ]
-    kept = opened.rows[opened.rows["kept"] & (opened.rows["side"] == "test")]
-    group, _ = _groups(study, kept.reset_index(drop=True))
-    sides: dict[str, list[Floats]] = {"train": [], "test": []}
-    bands, notes = [], []
+    spaces, bands, notes = [], [], []
     for name in study.encoding.bands:
+        space = study.features[name]
         runs, found = features_of_runs(study, opened, name)
         notes += found
-        runs = standardise(
-            runs, training, how=study.features[name].standardise, name=name
-        )
-        delays = study.delays_of(name)
-        delayed = [
-            delay_run(run, delays)[keep] for run, keep in zip(runs, used, strict=True)
-        ]
-        n_train = len(opened.split.train)
-        sides["train"].append(np.concatenate(delayed[:n_train]))
-        sides["test"].append(average_rows(np.concatenate(delayed[n_train:]), group))
-        bands.append(Band(name, runs[0].shape[1], delays, study.features[name].source))
+        spaces.append(standardise(runs, training, how=space.standardise, name=name))
+        n_features = runs[0].shape[1]
+        bands.append(Band(name, n_features, study.delays_of(name), space.source))
         if advance:
             advance(1)
     notes += _history_notes(study, opened, used)
-    dtype = np.dtype(study.encoding.precision)
-    X_train, X_test = (
-        np.concatenate(sides[side], axis=1).astype(dtype) for side in ("train", "test")
+    X = build_design(
+        bands,
+        [space.runs for space in spaces],
+        fills=[space.mean for space in spaces],
+        dtype=study.encoding.precision,
     )
+    kept = opened.rows["kept"].to_numpy()
+    test = (opened.rows["side"] == "test").to_numpy()
+    group, _ = _groups(study, opened.rows[kept & test].reset_index(drop=True))
+    X_train, X_test = X[kept & ~test], average_rows(X[kept & test], group)
     return X_train, X_test, tuple(bands), notes
 
 
@@ -145,6 +141,12 @@ def _clean(study: Study, opened: Opened, run: Run) -> tuple[Floats, NDArray[np.b
 
 def _kept(opened: Opened, run: Run) -> NDArray[np.bool_]:
     return opened.rows.loc[opened.rows_of(run), "kept"].to_numpy()
+
+
+def rows_to_score(study: Study, opened: Opened) -> pd.DataFrame:
+    """Return the test rows as they will be scored: repeats averaged, or kept."""
+    rows = opened.rows[opened.rows["kept"] & (opened.rows["side"] == "test")]
+    return _groups(study, rows.reset_index(drop=True))[1]
 
 
 def _groups(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]:

@@ -1,5 +1,6 @@
 """What a run left in its folder, for people: tables, notes and the page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +59,17 @@ class Result:
         return table
 
 
-def collect_notes(out: Path) -> list[str]:
-    """Return the notes of every artefact below `out`, each once."""
+def collect_notes(out: Path, subjects: Sequence[str] | None = None) -> list[str]:
+    """Return the notes of every artefact below `out`, each once.
+
+    With `subjects`, those of other subjects are left out.
+    """
     found: dict[str, None] = {}
     for path in sorted(out.glob("*/about.json")) + sorted(out.glob("*/*/about.json")):
+        label = path.parent.name.removeprefix("sub-")
+        theirs = path.parent.parent != out
+        if theirs and subjects is not None and label not in subjects:
+            continue
         about = read_about(path.parent)
         found.update(dict.fromkeys(about["notes"] if about else []))
     return list(found)

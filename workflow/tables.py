@@ -2,19 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..analysis.bootstrap import block_of_row, bootstrap_roi_scores
+from ..analysis.bootstrap import (
+    block_of_clip,
+    block_of_row,
+    bootstrap_roi_scores,
+)
 from ..analysis.noise_ceiling import explainable_variance, largest_r
 from ..analysis.rois import members_of, roi_differences, roi_scores
 from ..analysis.significance import recovered_bands, roi_null
 from ..core.checks import InputError, MissingFileError
 from ..core.saved import SavedModel, load_model, read_rows
 from ..core.types import Space
+from ..data.events import group_repeats
 from ..data.rois import rois_from_atlas, rois_from_labels, rois_from_masks
 from ..encoding.evaluate import score_models
 from ..study import Study
@@ -22,6 +28,7 @@ from ..study import Study
 Floats = NDArray[np.floating]
 Key = tuple[str, str]
 MAX_CSV_ROWS = 200_000
+FEW_BLOCKS = 10
 ALL = "all voxels"
 LABELS = dict.fromkeys(("subject", "roi", "voxel"), str)
 
@@ -72,6 +79,60 @@ def load_rois(
     return rois or {ALL: np.ones(space.n_voxels, dtype=bool)}, notes
 
 
+def read_planted(study: Study) -> pd.DataFrame | None:
+    """Read what a simulated study planted: a table of roi and planted.
+
+    Raises
+    ------
+    InputError
+        If the study names such a table and it is missing, or lacks a column.
+    """
+    if study.analysis.planted is None:
+        return None
+    path = _there(study, study.analysis.planted)
+    planted = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = {"roi", "planted"} - set(planted)
+    if missing:
+        raise InputError(
+            f"{path.name} lacks the column {' and '.join(sorted(missing))}; it has "
+            f"{', '.join(planted)}. It needs roi and planted."
+        )
+    return planted
+
+
+def check_analysis(study: Study, space: Space, test_rows: pd.DataFrame) -> None:
+    """Raise if the tables could not be made: before the slow part.
+
+    Parameters
+    ----------
+    study : Study
+    space : Space
+        Of one subject.
+    test_rows : DataFrame
+        That subject's rows as they will be scored.
+    """
+    rois, _ = load_rois(study, space)
+    planted = read_planted(study)
+    if planted is not None and not set(planted["roi"]) & set(rois):
+        raise InputError(
+            f"analysis.planted names none of the ROIs: it has "
+            f"{', '.join(planted['roi'][:5])}, the study {', '.join(list(rois)[:5])}."
+        )
+    blocks = block_of_row(test_rows, study.dataset.tr_s, study.analysis.block_s)
+    n_blocks, needed = len(np.unique(blocks)), 2 if planted is None else 6
+    if n_blocks < needed:
+        raise InputError(
+            f"the test rows make {n_blocks} blocks, and {needed} are needed for "
+            "intervals and nulls. Lower analysis.block_s, or test on more runs."
+        )
+    n_rows = 2 * space.n_voxels * (2 * len(study.encoding.bands) + 3)
+    if n_rows * len(study.dataset.subjects) > MAX_CSV_ROWS and not _has_parquet():
+        raise InputError(
+            f"voxel_scores will have more than {MAX_CSV_ROWS} rows and be written as "
+            "parquet, which needs: pip install 'brain2music[io]'"
+        )
+
+
 def analyse(study: Study, out: Path, subject: str) -> Analysed:
     """Score one subject's test predictions per voxel and ROI.
 
@@ -90,18 +151,22 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
     rois, notes = load_rois(study, model.space)
     inside = {name: mask[valid] for name, mask in rois.items()}
     blocks = block_of_row(model.rows, study.dataset.tr_s, study.analysis.block_s)
+    resampled_blocks = block_of_clip(model.rows, blocks)
+    n_blocks = len(np.unique(resampled_blocks))
+    if n_blocks < FEW_BLOCKS:
+        notes.append(f"intervals rest on {n_blocks} blocks only: read them as rough.")
     members = members_of(inside, int(valid.sum()))
     resampled = bootstrap_roi_scores(
         Y,
         predictions,
         members,
-        blocks,
+        resampled_blocks,
         n_resamples=study.analysis.n_resamples,
         seed=study.analysis.seed,
     )
     table = roi_scores(scores, inside, resampled, subject=subject)
     sources = {band.name: band.source for band in model.bands}
-    ceilings, said = _ceilings(out, subject, rois)
+    ceilings, said = _ceilings(study, out, subject, rois)
     return Analysed(
         roi_scores=table.assign(source=table["feature_space"].map(sources).fillna("")),
         roi_differences=roi_differences(scores, inside, resampled, subject=subject),
@@ -129,7 +194,8 @@ def write_tables(folder: Path, parts: Sequence[Analysed]) -> list[str]:
     if n_rows <= MAX_CSV_ROWS:
         _write(folder / "voxel_scores.csv", voxels)
     else:
-        _write_parquet(folder / "voxel_scores.parquet", voxels, n_rows)
+        whole = pd.concat(voxels, ignore_index=True)
+        whole.to_parquet(folder / "voxel_scores.parquet", index=False)
     return [note for part in parts for note in part.notes]
 
 
@@ -157,9 +223,11 @@ def read_rois(folder: Path, subject: str) -> dict[str, NDArray[np.bool_]]:
 
 
 def _there(study: Study, name: str) -> Path:
-    path = study.root / name
-    if not path.exists():
-        raise MissingFileError(f"no file {path}, which [rois] names.")
+    path = (study.root / name).resolve()
+    if not path.is_relative_to(study.root):
+        raise InputError(f"{name} lies outside the data set's folder {study.root}.")
+    if not path.is_file():
+        raise MissingFileError(f"no file {path}, which the study file names.")
     return path
 
 
@@ -193,21 +261,23 @@ def _voxel_table(
 
 
 def _ceilings(
-    out: Path, subject: str, rois: Mapping[str, NDArray[np.bool_]]
+    study: Study, out: Path, subject: str, rois: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return what repeats of the test clips say could be explained, per ROI."""
     columns = ["subject", "roi", "n_repeats", "explainable_variance", "largest_r"]
     folder = out / f"responses/sub-{subject}"
     rows = read_rows(folder / "repeat_rows.csv")
-    rows = rows[rows["clip"] != ""]
-    counts = rows.groupby("row").size()
+    heard = rows["clip"] != ""
+    group, groups = group_repeats(rows[heard].reset_index(drop=True))
+    counts = groups["n_repeats"] if heard.any() else pd.Series(dtype=int)
     if counts.empty or counts.max() < 2:
         return pd.DataFrame(columns=columns), ["no ceiling: no repeats."]
     if counts.nunique() > 1:
         return pd.DataFrame(columns=columns), ["no ceiling: unequal repeats."]
     n_repeats = int(counts.iloc[0])
-    order = rows.index.to_numpy()[np.argsort(rows["row"], kind="stable")]
+    order = np.flatnonzero(heard)[np.argsort(group, kind="stable")]
     Y = np.load(folder / "Y_repeats.npy", mmap_mode="r", allow_pickle=False)
+    n_averaged = n_repeats if study.responses.repeats == "average" else 1
     used = np.logical_or.reduce(list(rois.values()))
     repeats = np.asarray(Y[:, used])[order]
     repeats = repeats.reshape(-1, n_repeats, repeats.shape[1]).swapaxes(0, 1)
@@ -217,7 +287,7 @@ def _ceilings(
     for name, mask in rois.items():
         here = share[mask][np.isfinite(share[mask])]
         mean = float(here.mean()) if len(here) else float("nan")
-        ceiling = float(largest_r(np.array([mean]), n_repeats)[0])
+        ceiling = float(largest_r(np.array([mean]), n_averaged)[0])
         records.append((subject, name, n_repeats, mean, ceiling))
     return pd.DataFrame(records, columns=columns), []
 
@@ -231,11 +301,9 @@ def _truth(
     blocks: NDArray,
 ) -> pd.DataFrame | None:
     """Return planted against recovered, if the study says what was planted."""
-    if study.analysis.planted is None:
+    planted = read_planted(study)
+    if planted is None:
         return None
-    planted = pd.read_csv(
-        _there(study, study.analysis.planted), dtype=str, keep_default_na=False
-    )
     named = {name: rois[name] for name in planted["roi"] if name in rois}
     null = roi_null(
         Y,
@@ -258,11 +326,5 @@ def _write(path: Path, tables: Sequence[pd.DataFrame]) -> None:
     pd.concat(full, ignore_index=True).to_csv(path, index=False, float_format="%.9g")
 
 
-def _write_parquet(path: Path, tables: Sequence[pd.DataFrame], n_rows: int) -> None:
-    try:
-        pd.concat(tables, ignore_index=True).to_parquet(path, index=False)
-    except ImportError as error:
-        raise InputError(
-            f"voxel_scores has {n_rows} rows, more than {MAX_CSV_ROWS}; it is written "
-            "as parquet, which needs: pip install 'brain2music[io]'"
-        ) from error
+def _has_parquet() -> bool:
+    return find_spec("pyarrow") is not None

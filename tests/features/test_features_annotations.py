@@ -12,9 +12,7 @@ import brain2music
 from brain2music.core.checks import InputError, MissingFileError
 from brain2music.features.annotations import (
     Column,
-    category_features,
     event_features,
-    one_hot,
     read_annotation,
 )
 
@@ -152,7 +150,8 @@ def test_events_before_the_first_sample_are_refused_or_cut():
         (Column("fg", transform="log"), {"tr_s": 3.0, "n_samples": 3},
          r"events, log fg: 1 samples are 0 or less before the logarithm"),
         (Column("rms"), {"beyond": "drop"}, r"beyond must be 'refuse' or 'cut'"),
-        (Column("rms"), {"n_samples": 6}, r"events, rms: nothing covers 1 of 6"),
+        (Column("rms"), {"n_samples": 6},
+         r"events, rms: nothing covers 1 of 6 .*, or use measure 'on'"),
     ],
 )  # fmt: skip
 def test_says_what_is_wrong_with_a_column(column, options, match):
@@ -245,59 +244,6 @@ def test_says_which_table_is_not_there(tmp_path):
     (tmp_path / "latin.csv").write_bytes(b"onset,duration,d\xe9cor\n")
     with pytest.raises(InputError, match=r"latin\.csv cannot be read .*UTF-8"):
         read_annotation(tmp_path / "latin.csv")
-
-
-LEVELS = ("blues", "jazz", "rock")
-GENRES = pd.DataFrame(
-    {
-        "onset": [0.0, 3.0, 6.0],
-        "duration": [3.0, 3.0, 1.0],
-        "genre": ["rock", "blues", "rock"],
-        "track": [32, 7, 32],
-    }
-)
-
-
-def test_categories_take_their_share_of_each_sample():
-    rows, notes = category_features(GENRES, "genre", LEVELS, **GRID)
-    assert_allclose(rows, [[0, 0, 1], [0.5, 0, 0.5], [1, 0, 0], [0, 0, 0.5]])
-    assert notes == []
-
-
-def test_the_order_of_the_levels_is_that_of_the_columns():
-    rows, _ = category_features(GENRES, "genre", LEVELS, **GRID)
-    turned, _ = category_features(GENRES, "genre", LEVELS[::-1], **GRID)
-    assert_allclose(turned, rows[:, ::-1])
-
-
-def test_numbers_serve_as_categories_too():
-    rows, _ = category_features(GENRES, "track", ["7", "32"], **GRID)
-    assert_allclose(rows[:, 0], [0, 0.5, 1, 0])
-
-
-def test_a_category_outside_the_levels_is_refused_with_the_nearest():
-    match = r"sub-01, run-2, column 'genre': the category in row 1 is 'blues', .*'jazz'"
-    with pytest.raises(InputError, match=match + r".* Did you mean 'blue'"):
-        category_features(
-            GENRES, "genre", ["blue", "jazz", "rock"], **GRID, name="sub-01, run-2"
-        )
-
-
-def test_late_categories_are_refused_or_cut():
-    grid = {"n_samples": 2, "tr_s": 2.0}
-    with pytest.raises(InputError, match=r"2 of 3 events lie or reach outside"):
-        category_features(GENRES, "genre", LEVELS, **grid)
-    rows, notes = category_features(GENRES, "genre", LEVELS, **grid, beyond="cut")
-    assert rows.shape == (2, 3)
-    assert len(notes) == 1
-
-
-def test_one_hot_refuses_levels_named_twice_and_missing_categories():
-    with pytest.raises(InputError, match=r"named twice: jazz"):
-        one_hot(["jazz"], ["jazz", "jazz"])
-    with pytest.raises(InputError, match=r"category in row 1 is missing"):
-        one_hot(["jazz", float("nan")], ["jazz"])
-    assert one_hot([], ["jazz", "rock"]).shape == (0, 2)
 
 
 @pytest.fixture(scope="module")

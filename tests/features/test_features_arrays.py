@@ -124,6 +124,27 @@ def test_a_clip_table_may_hold_frames(rng, tmp_path):
     assert_array_equal(table.values, values)
 
 
+def test_the_rate_of_frames_may_come_with_the_file_or_be_given(rng, tmp_path):
+    values = rng.standard_normal((3, 6, 2))
+    np.savez(tmp_path / "own.npz", clips=np.array(CLIPS), features=values, rate_hz=0.4)
+    np.savez(tmp_path / "none.npz", clips=np.array(CLIPS), features=values)
+    for name, given in (("own", None), ("own", 0.4), ("none", 0.4)):
+        table = read_clip_table(tmp_path / f"{name}.npz", rate_hz=given)
+        assert table.rate_hz == 0.4
+    with pytest.raises(InputError, match=r"own\.npz says 0\.4 frames .* study 2\."):
+        read_clip_table(tmp_path / "own.npz", rate_hz=2.0)
+    with pytest.raises(InputError, match=r"none\.npz: 6 frames .* or the study"):
+        read_clip_table(tmp_path / "none.npz")
+
+
+def test_a_rate_is_refused_where_one_row_holds_for_a_whole_clip(rng, tmp_path):
+    csv(tmp_path / "t.csv", series(rng, 3, 2), ["clip", "a", "b"], CLIPS)
+    np.savez(tmp_path / "t.npz", clips=np.array(CLIPS), features=np.eye(3))
+    for ending in ("csv", "npz"):
+        with pytest.raises(InputError, match=r"1 frames .* rate_hz 2\.0.*leave it out"):
+            read_clip_table(tmp_path / f"t.{ending}", rate_hz=2.0)
+
+
 def test_ids_that_look_like_something_else_stay_words(tmp_path):
     csv(tmp_path / "t.csv", np.eye(3), ["clip", "a", "b", "c"], ["007", "NA", "None"])
     assert read_clip_table(tmp_path / "t.csv").clips == ("007", "NA", "None")
@@ -141,6 +162,8 @@ def test_ids_that_look_like_something_else_stay_words(tmp_path):
         ({"clips": np.array(CLIPS), "features": np.eye(3), "rate_hz": 2}, r"has none"),
         ({"clips": np.array(CLIPS), "features": np.ones((3, 4, 2)), "rate_hz": -2},
          r"rate_hz must be frames per second"),
+        ({"clips": np.array(CLIPS), "features": np.eye(3), "rate_hz": [1, 2]},
+         r"t\.npz: `rate_hz` must be one number, got int64 of shape \(2,\)"),
         ({"clips": np.array(CLIPS), "features": np.diag([1, np.nan, 1])},
          r"1 clips hold NaN or infinity: blues\.00010"),
     ],
@@ -203,7 +226,8 @@ def test_a_series_that_is_too_long_is_refused_or_cut(rng):
 
 def test_a_series_that_is_too_short_is_refused(rng):
     grid = {"rate_hz": 4.0, "n_samples": 6, "tr_s": 2.0}
-    with pytest.raises(InputError, match=r"mel: nothing covers 1 of 6 samples"):
+    match = r"mel: nothing covers 1 of 6 samples.* lasts 10 s, the run 12 s: check rate"
+    with pytest.raises(InputError, match=match):
         series_to_tr(series(rng, 40), **grid, name="mel")
     with pytest.raises(InputError, match=r"beyond must be"):
         series_to_tr(series(rng, 48), **grid, beyond="trim")

@@ -36,7 +36,8 @@ def training_rows():
 
 
 def test_training_rows_have_mean_0_and_deviation_1(rng):
-    scaled = standardise(space(rng), training_rows(), how="zscore", name="mel")
+    result = standardise(space(rng), training_rows(), how="zscore", name="mel")
+    scaled = result.runs
     rows = np.vstack(
         [run[keep] for run, keep in zip(scaled, training_rows(), strict=True)]
     )
@@ -48,11 +49,10 @@ def test_training_rows_have_mean_0_and_deviation_1(rng):
 def test_centring_keeps_the_unit_and_none_keeps_all(rng):
     runs = space(rng)
     mean = np.vstack([runs[0][3:], runs[1][3:]]).mean(axis=0)
-    for before, after in zip(
-        runs, standardise(runs, training_rows(), how="centre", name="mel"), strict=True
-    ):
+    centred = standardise(runs, training_rows(), how="centre", name="mel").runs
+    for before, after in zip(runs, centred, strict=True):
         assert_allclose(after, before - mean)
-    untouched = standardise(runs, training_rows(), how="none", name="mel")
+    untouched = standardise(runs, training_rows(), how="none", name="mel").runs
     assert_array_equal(np.vstack(untouched), np.vstack(runs))
     assert not np.shares_memory(untouched[0], runs[0])
 
@@ -63,8 +63,8 @@ def test_a_spike_in_rows_not_used_changes_no_statistic(rng, how):
     spiked = [run.copy() for run in runs]
     spiked[2][4] = 1e6
     spiked[0][1] = -1e6
-    before = standardise(runs, training_rows(), how=how, name="mel")
-    after = standardise(spiked, training_rows(), how=how, name="mel")
+    before = standardise(runs, training_rows(), how=how, name="mel").runs
+    after = standardise(spiked, training_rows(), how=how, name="mel").runs
     untouched = [np.ones(n, bool) for n in LENGTHS]
     untouched[2][4] = untouched[0][1] = False
     for a, b, rows in zip(before, after, untouched, strict=True):
@@ -96,7 +96,15 @@ def test_a_column_that_varies_by_rounding_alone_is_named(rng, dtype):
 def test_a_small_variation_on_a_large_mean_is_kept(rng):
     runs = [1964 + 1e-3 * run for run in space(rng)]
     scaled = standardise(runs, training_rows(), how="zscore", name="year")
-    assert np.isfinite(np.vstack(scaled)).all()
+    assert np.isfinite(np.vstack(scaled.runs)).all()
+
+
+@pytest.mark.parametrize("how", ["zscore", "centre", "none"])
+def test_the_mean_is_that_of_the_training_rows_as_returned(rng, how):
+    result = standardise(space(rng), training_rows(), how=how, name="mel")
+    rows = [run[keep] for run, keep in zip(result.runs, training_rows(), strict=True)]
+    assert_allclose(result.mean, np.vstack(rows).mean(axis=0), atol=1e-12)
+    assert result.mean.any() == (how == "none")
 
 
 def rows_of(lengths, dtype=bool):
@@ -131,6 +139,28 @@ def test_each_delay_holds_what_was_there_before(rng):
         for k, delay in enumerate(delays):
             before = run[sample - delay] if sample >= delay else np.zeros(4)
             assert_array_equal(delayed[sample, k], before)
+
+
+def test_rows_without_history_hold_the_fill_of_their_feature(rng):
+    run, delays, fill = space(rng)[0], (0, 3, 1), np.array([7.0, -2.0, 0.5, 40.0])
+    delayed = delay_run(run, delays, fill=fill).reshape(len(run), 3, 4)
+    plain = delay_run(run, delays).reshape(len(run), 3, 4)
+    for k, delay in enumerate(delays):
+        assert_array_equal(delayed[:delay, k], np.tile(fill, (delay, 1)))
+        assert_array_equal(delayed[delay:, k], plain[delay:, k])
+
+
+@pytest.mark.parametrize(
+    ("fill", "match"),
+    [
+        ([1.0, 2.0], r"fill has shape \(2,\) .* each of 4 features"),
+        ([0.0, np.nan, 0.0, 0.0], r"fill has shape \(4,\) and 1 values"),
+        (np.zeros((1, 4)), r"fill has shape \(1, 4\)"),
+    ],
+)
+def test_says_when_a_fill_is_not_one_number_per_feature(rng, fill, match):
+    with pytest.raises(InputError, match=match):
+        delay_run(space(rng)[0], [1], fill=fill)
 
 
 def test_rows_with_history_are_those_whose_delays_reach_inside_the_run():
@@ -191,6 +221,23 @@ def test_the_design_is_each_bands_delays_side_by_side(rng):
     assert_allclose(X, np.vstack(expected), rtol=1e-6)
 
 
+def test_the_design_takes_each_bands_fill_and_the_precision_asked_for(rng):
+    mel, genre = space(rng, 4), space(rng, 2)
+    fills = [np.arange(4.0) + 9, np.array([-3.0, 0.25])]
+    X = build_design(BANDS, [mel, genre], fills=fills, dtype="float64")
+    expected = [
+        np.hstack(
+            [
+                delay_run(m, (1, 2), fill=fills[0]),
+                delay_run(g, (0, 3, 5), fill=fills[1]),
+            ]
+        )
+        for m, g in zip(mel, genre, strict=True)
+    ]
+    assert X.dtype == np.float64
+    assert_array_equal(X, np.vstack(expected))
+
+
 @pytest.mark.parametrize("changed", range(3))
 def test_changing_one_run_changes_no_row_of_another(rng, changed):
     mel, genre = space(rng, 4), space(rng, 2)
@@ -211,3 +258,5 @@ def test_says_when_bands_do_not_fit_together(rng):
         build_design(BANDS, [mel, mel])
     with pytest.raises(InputError, match=r"2 bands but features of 1"):
         build_design(BANDS, [mel])
+    with pytest.raises(InputError, match=r"2 bands but fills of 1"):
+        build_design(BANDS, [mel, genre], fills=[0.0])

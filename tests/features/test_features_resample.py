@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from brain2music.core.checks import InputError
-from brain2music.features.resample import average_to_tr, overlap_s
+from brain2music.features.resample import UncoveredError, average_to_tr, overlap_s
 
 GRID = {"n_samples": 7, "tr_s": 1.7}
 MEASURES = ["mean", "sum", "on"]
@@ -111,7 +111,7 @@ def test_an_event_of_no_duration_needs_one_elsewhere(measure):
 
 def test_a_mean_refuses_samples_that_nothing_covers():
     match = r"rms, run-3: nothing covers 4 of 7 samples, the first of them 1, 4"
-    with pytest.raises(InputError, match=match):
+    with pytest.raises(UncoveredError, match=match + r".* with `empty` which") as error:
         average_to_tr(
             [0, 3.4],
             [1.7, 3.0],
@@ -120,6 +120,8 @@ def test_a_mean_refuses_samples_that_nothing_covers():
             measure="mean",
             name="rms, run-3",
         )
+    assert isinstance(error.value, InputError)
+    assert error.value.found.endswith("needs a value in each sample.")
 
 
 def test_a_mean_puts_there_what_it_is_told():
