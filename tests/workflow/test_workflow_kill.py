@@ -35,12 +35,12 @@ session.new_artefact = die_inside
 """
     + RUN
 )
-PLACES = (
+PLACES = (  # in the order in which they are made
     "responses/sub-01",
-    "features/sub-01",
-    "models/sub-01",
     "responses/sub-02",
+    "features/sub-01",
     "features/sub-02",
+    "models/sub-01",
     "models/sub-02",
     "tables",
     "figures",
