@@ -85,8 +85,11 @@ def as_written(text: str) -> str:
 
 
 def _as_written(table: pd.DataFrame) -> pd.DataFrame:
-    words = [name for name in table if pd.api.types.is_string_dtype(table[name])]
-    return table.assign(**{name: table[name].map(as_written) for name in words})
+    written = table.copy()
+    for name in table:
+        if pd.api.types.is_string_dtype(table[name]):
+            written[name] = table[name].map(as_written)
+    return written
 
 
 def _figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:

@@ -95,7 +95,7 @@ def read_planted(study: Study) -> pd.DataFrame | None:
     if missing:
         raise InputError(
             f"{path.name} lacks the column {' and '.join(sorted(missing))}; it has "
-            f"{', '.join(planted)}. It needs roi and planted."
+            f"{', '.join(map(str, planted))}. It needs roi and planted."
         )
     return planted
 

@@ -35,12 +35,12 @@ session.new_artefact = die_inside
 """
     + RUN
 )
-PLACES = (
+PLACES = (  # in the order in which they are made
     "responses/sub-01",
-    "features/sub-01",
-    "models/sub-01",
     "responses/sub-02",
+    "features/sub-01",
     "features/sub-02",
+    "models/sub-01",
     "models/sub-02",
     "tables",
     "figures",
@@ -137,7 +137,7 @@ def test_ten_kills_at_random_moments_change_no_digit(write_study, tmp_path):
         killed.append(kill_after(path, tmp_path / f"killed{number}", place, wait_s))
     done = [finished_places(out) for out in killed]
     assert done == [PLACES[: len(places)] for places in done]
-    assert len(set(done)) >= 6, done  # on a busy machine some come late
+    assert len(set(done)) >= 5, done  # on a busy machine some come late
     assert any(leftovers(out) for out in killed)
     for out in killed:
         start(path, out).end()

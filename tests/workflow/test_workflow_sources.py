@@ -154,10 +154,11 @@ def test_rows_without_history_hold_the_training_mean(study_file, how):
     assert any("the features' training mean stands in" in note for note in notes)
 
 
-def test_the_design_keeps_the_precision_of_the_study(study_file):
-    study = edit(study_file, ('"float64"', '"float32"'))
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_the_design_keeps_the_precision_of_the_study(study_file, precision):
+    study = edit(study_file, ('"float64"', f'"{precision}"'))
     X, X_test, *_ = build_features(study, open_subject(study, "01"))
-    assert X.dtype == X_test.dtype == np.float32
+    assert X.dtype == X_test.dtype == precision
 
 
 def test_the_rate_of_clips_may_stand_in_the_study(study_file):
@@ -376,3 +377,16 @@ def test_half_of_a_clips_name_is_refused_with_run_and_row(sound_file):
     match = r"task-Training_run-1, features.level.path: event 0 \(row 2 .* has no mood"
     with pytest.raises(InputError, match=match):
         check_features(study, open_subject(study, "01"))
+
+
+def test_a_rest_may_have_part_of_the_name_of_a_sound(sound_file):
+    for path in (sound_file.parent / "events").iterdir():
+        edit_events(sound_file, lambda t: t.assign(format="wav"), path)
+    edit_events(sound_file, rest)
+    edit(sound_file, ("{track:0>5}.wav", "{track:0>5}.{format}"))
+    study = edit(sound_file, ("hop_s = 0.5", "hop_s = 0.5\nempty = 3"))
+    assert_array_equal(rows_of(study, "level")[0][REST], np.full((8, 1), 3.0))
+    edit_events(sound_file, lambda t: t.assign(format=["wav"] * 4 + ["n/a"] * 3))
+    match = r"run-2, features.level.path: event 4 \(row 6 of its file\) has no format"
+    with pytest.raises(InputError, match=match):
+        rows_of(study, "level")
