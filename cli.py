@@ -20,6 +20,8 @@ from rich.progress import (
 from . import __version__
 from .core.checks import InputError
 from .demo import make_demo
+from .features.checkpoints import convert_weights
+from .features.models import catalogue
 from .study import load_study
 from .workflow.check import check_study
 from .workflow.pipeline import redraw
@@ -32,6 +34,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+features_app = typer.Typer(help="Feature spaces.", no_args_is_help=True)
+weights_app = typer.Typer(help="Weights of networks.", no_args_is_help=True)
+app.add_typer(features_app, name="features")
+app.add_typer(weights_app, name="weights")
 screen = Console(stderr=True)
 
 StudyFile = Annotated[Path, typer.Argument(help="The study file (TOML).")]
@@ -123,6 +129,24 @@ def report(
 ) -> None:
     """Draw the figures and the page again from what a run has saved."""
     _say_done(redraw(folder))
+
+
+@features_app.command("list")
+def list_features() -> None:
+    """List the pretrained networks that are known by name, and whose they are."""
+    table = catalogue()
+    for row in table.to_dict("records"):
+        typer.echo(f"{row.pop('name')} ({row.pop('source')})")
+        cells = [f"{key.replace('_', ' ')}: {value}" for key, value in row.items()]
+        typer.echo("\n".join(f"  {cell}" for cell in cells if not cell.endswith(": ")))
+
+
+@weights_app.command("convert")
+def convert(
+    folder: Annotated[Path, typer.Argument(help="Folder of a checkpoint.")],
+) -> None:
+    """Write a checkpoint's .bin weights as safetensors, the only kind that is read."""
+    typer.echo(convert_weights(folder))
 
 
 def _version(wanted: bool) -> None:

@@ -187,6 +187,20 @@ def test_usage_errors_leave_with_2(command):
     assert command("runn")[0] == 2
 
 
+def test_the_networks_are_listed_with_their_terms(command):
+    code, said = command("features", "list")
+    assert code == 0
+    assert "w2v-bert" in said
+    assert "licence: " in said
+    assert "never seen by us" in said
+
+
+def test_a_folder_without_weights_cannot_be_converted(command, tmp_path):
+    code, said = command("weights", "convert", tmp_path)
+    assert code == 2
+    assert "Traceback" not in said
+
+
 def test_the_version_is_told(command):
     code, said = command("--version")
     assert code == 0
