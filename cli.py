@@ -137,7 +137,7 @@ def list_features() -> None:
     table = catalogue()
     for row in table.to_dict("records"):
         typer.echo(f"{row.pop('name')} ({row.pop('source')})")
-        cells = [f"{key.replace('_', ' ')}: {value}" for key, value in row.items()]
+        cells = [f"{key}: {value}" for key, value in row.items()]
         typer.echo("\n".join(f"  {cell}" for cell in cells if not cell.endswith(": ")))
 
 

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from .core.artefacts import Recipe, is_current, locked, new_artefact
+from .core.artefacts import (
+    Recipe,
+    check_places,
+    is_current,
+    locked,
+    new_artefact,
+)
 from .data.simulate import simulate_study
 from .data.synthesise import write_corpus, write_tracks
 from .study import load_study
@@ -122,6 +128,7 @@ def make_demo(
     folder = Path(out) / "study"
     recipe = Recipe("simulated study", VERSION, {"seed": seed, "full": full})
     with locked(Path(out)):
+        check_places(Path(out), ["study"])
         if not is_current(folder, recipe):
             notes = ["all responses of this study are simulated."]
             with new_artefact(folder, recipe, notes) as partial:

@@ -183,7 +183,7 @@ def _cell(value: object) -> str:
 
 
 def _made(out: Path, study: dict[str, Any]) -> str:
-    paths = sorted([*out.glob("*/about.json"), *out.glob("*/*/about.json")])
+    paths = sorted([*out.glob("[!.]*/about.json"), *out.glob("[!.]*/[!.]*/about.json")])
     identities = {}
     for path in paths:
         about = read_about(path.parent)

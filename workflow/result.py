@@ -65,7 +65,9 @@ def collect_notes(out: Path, subjects: Sequence[str] | None = None) -> list[str]
     With `subjects`, those of other subjects are left out.
     """
     found: dict[str, None] = {}
-    for path in sorted(out.glob("*/about.json")) + sorted(out.glob("*/*/about.json")):
+    for path in sorted(out.glob("[!.]*/about.json")) + sorted(
+        out.glob("[!.]*/[!.]*/about.json")
+    ):
         label = path.parent.name.removeprefix("sub-")
         theirs = path.parent.parent != out
         if theirs and subjects is not None and label not in subjects:
