@@ -134,7 +134,7 @@ def cached(
         for item in items:
             keys = keys_of(item)
             order.append(keys)
-            if all(is_kept(folder, key) for key in keys):
+            if keys in seen or all(is_kept(folder, key) for key in keys):
                 step(1)
                 continue
             seen.add(keys)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +60,23 @@ def test_computes_what_comes_twice_once(tmp_path):
     assert [row[0].item() for row in rows] == [8, 8, 10, 8]
 
 
+def test_computes_what_comes_twice_once_where_batches_read_ahead(tmp_path):
+    done = []
+
+    def compute(missing):
+        done.extend(missing)
+        return [(np.array([2.0 * item]),) for item in done]
+
+    rows = cached(
+        [4, 4, 5, 4],
+        keys_of=lambda item: (content_key(item),),
+        compute=compute,
+        folder=tmp_path,
+    )
+    assert done == [4, 5]
+    assert [row[0].item() for row in rows] == [8, 8, 10, 8]
+
+
 def test_reports_each_item_once(tmp_path):
     ticks = []
     for _ in range(2):
@@ -90,6 +108,16 @@ def test_a_process_that_is_killed_leaves_nothing_half_written(tmp_path):
     assert load(tmp_path, "aa00").tolist() == [0, 1, 2]
     assert load(tmp_path, "bb00") is None
     assert not is_kept(tmp_path, "bb00")
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError("no rename")
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="no rename"):
+        save(tmp_path, "aa00", np.zeros(2))
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
 def test_a_failure_to_write_leaves_nothing(tmp_path):

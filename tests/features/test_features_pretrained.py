@@ -285,6 +285,7 @@ def test_a_new_version_of_the_code_computes_again(tiny, clips, tmp_path, monkeyp
     assert kept_after(tiny, waves, tmp_path) == 2
 
 
+@pytest.mark.slow
 def test_goes_on_after_a_kill(tiny, clips, tmp_path):
     waves, folder = clips(1.0, 1.5, 2.0), tmp_path / "cache"
     np.savez(tmp_path / "waves.npz", *waves)

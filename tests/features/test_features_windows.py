@@ -69,6 +69,8 @@ def test_what_lies_outside_the_clip_is_silent():
     causal = cut_windows(wave, 10, Windows(2.0, 1.0, causal=True))
     assert_array_equal(causal[0], [0] * 10 + list(range(1, 11)))
     assert_array_equal(causal[2], range(11, 31))
+    apart = cut_windows(wave, 10, Windows(0.3, 1.0, causal=True))
+    assert_array_equal(apart, [[8, 9, 10], [18, 19, 20], [28, 29, 30]])
     rate_hz = 22_050
     short = np.ones(round(1.5 * rate_hz) - 1, np.float32)
     assert cut_windows(short, rate_hz, Windows(1.5, 1.5))[0, -3:].tolist() == [1, 1, 0]
