@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_numeric_dtype
 
 from .analysis.rois import leading_rois
-from .core.artefacts import package_versions, read_about
+from .core.artefacts import artefacts_below, package_versions, read_about
 from .core.notes import summarise
 
 MAX_ROWS = 600
@@ -183,11 +183,10 @@ def _cell(value: object) -> str:
 
 
 def _made(out: Path, study: dict[str, Any]) -> str:
-    paths = sorted([*out.glob("[!.]*/about.json"), *out.glob("[!.]*/[!.]*/about.json")])
     identities = {}
-    for path in paths:
-        about = read_about(path.parent)
+    for folder in artefacts_below(out):
+        about = read_about(folder)
         if about and about["stage"] != "report":
-            identities[str(path.parent.relative_to(out))] = about["identity"]
+            identities[str(folder.relative_to(out))] = about["identity"]
     made = {"packages": package_versions(), "artefacts": identities, "study": study}
     return json.dumps(made, indent=1)

@@ -157,6 +157,13 @@ def read_about(folder: Path) -> dict[str, Any] | None:
     return about if known else None
 
 
+def artefacts_below(out: Path) -> list[Path]:
+    """Return the folders of all artefacts in `out`, hidden folders left out."""
+    found = [*out.glob("[!.]*/about.json"), *out.glob("[!.]*/[!.]*/about.json")]
+    folders = (path.parent for path in found)
+    return sorted(folder for folder in folders if read_about(folder) is not None)
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content` as JSON, under another name first."""
     partial = path.with_name(f"{PARTIAL}{path.name}")

@@ -17,9 +17,10 @@ from ..data.files import find_runs, path_of
 from ..data.splits import make_split
 from ..study import Study
 from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
+from .pipeline import check_subject
 from .prepare import read_responses, rows_to_score
 from .sources import features_of_runs
-from .tables import check_analysis, load_rois
+from .tables import load_rois
 
 GIB = 2**30
 PYTHON_BYTES = 0.25 * GIB  # the interpreter with what it imports
@@ -52,20 +53,22 @@ def check_study(study: Study) -> Check:
         try:
             one = open_subject(study, subject)
             _describe(study, one, found)
-            check_analysis(study, one.recording.space, rows_to_score(study, one))
+            check_subject(study, one)
             read_responses(study, one)
             opened.append(one)
-        except MissingFileError as error:
-            found.problems.append(_what_is_missing(study, subject) or str(error))
-            _describe_events(study, subject, found)
         except InputError as error:
-            found.problems.append(str(error))
+            missing = _what_is_missing(study, subject)
+            found.problems.append(missing or str(error))
+            if missing:
+                _describe_events(study, subject, found)
     try:
         check_same_runs(study, opened)
     except InputError as error:
         found.problems.append(str(error))
     if opened:
         _describe_work(study, opened, found)
+    # What is wrong with the study itself meets every subject.
+    found.problems = list(dict.fromkeys(found.problems))
     return found
 
 
@@ -77,11 +80,7 @@ def _describe(study: Study, opened: Opened, found: Check) -> None:
     )
     found.lines += _describe_runs(opened.split, opened.rows)
     found.lines += [f"  note: {note}" for note in summarise(opened.notes)]
-    try:
-        rois, notes = load_rois(study, space)
-    except InputError as error:
-        found.problems.append(str(error))
-        return
+    rois, notes = load_rois(study, space)
     found.lines.append(f"  {len(rois)} ROIs")
     found.lines += [f"  note: {note}" for note in notes]
 

@@ -140,12 +140,17 @@ def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[
     progress(text, 0, len(subjects))
     for number, subject in enumerate(subjects, start=1):
         one = open_subject(study, subject)
-        check_analysis(study, one.recording.space, rows_to_score(study, one))
-        check_features(study, one)
+        check_subject(study, one)
         opened.append(one)
         progress(text, number, len(subjects))
     check_same_runs(study, opened)
     return opened
+
+
+def check_subject(study: Study, opened: Opened) -> None:
+    """Raise if an opened subject's features or tables could not be made."""
+    check_analysis(study, opened.recording.space, rows_to_score(study, opened))
+    check_features(study, opened)
 
 
 def _make_tables(

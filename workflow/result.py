@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.artefacts import read_about
+from ..core.artefacts import artefacts_below, read_about
 from ..core.checks import InputError
 from .tables import read_table
 
@@ -65,13 +65,11 @@ def collect_notes(out: Path, subjects: Sequence[str] | None = None) -> list[str]
     With `subjects`, those of other subjects are left out.
     """
     found: dict[str, None] = {}
-    for path in sorted(out.glob("[!.]*/about.json")) + sorted(
-        out.glob("[!.]*/[!.]*/about.json")
-    ):
-        label = path.parent.name.removeprefix("sub-")
-        theirs = path.parent.parent != out
+    for folder in artefacts_below(out):
+        label = folder.name.removeprefix("sub-")
+        theirs = folder.parent != out
         if theirs and subjects is not None and label not in subjects:
             continue
-        about = read_about(path.parent)
+        about = read_about(folder)
         found.update(dict.fromkeys(about["notes"] if about else []))
     return list(found)

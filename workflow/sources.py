@@ -16,7 +16,7 @@ from ..core.checks import InputError, MissingFileError
 from ..core.types import Run, natural
 from ..data.events import clip_ids
 from ..data.files import path_of
-from ..data.stimuli import cut_clip, read_clip
+from ..data.stimuli import read_clip, shape_clip
 from ..features.annotations import column_of, event_features, read_annotation
 from ..features.arrays import (
     ClipFeatures,
@@ -341,14 +341,7 @@ def _clip_frames(
     The file's hash is part of what is remembered: a new file is read anew.
     """
     piece, rate_hz = read_clip(path, start_s=start_s, end_s=end_s)
-    waveform = cut_clip(
-        piece,
-        rate_hz,
-        start_s=0.0,
-        end_s=len(piece) / rate_hz,
-        fade_s=space.fade_s,
-        rms=space.rms,
-    )
+    waveform = shape_clip(piece, rate_hz, fade_s=space.fade_s, rms=space.rms)
     if space.kind == "loudness":
         return loudness(waveform, rate_hz, hop_s=space.hop_s)
     return log_mel(

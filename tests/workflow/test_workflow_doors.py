@@ -23,7 +23,9 @@ def refuses(tmp_path):
         with pytest.raises(InputError, match=words):
             run(study, tmp_path / "out")
         assert not list((tmp_path / "out").glob("*/sub-*"))
-        assert any(words.split(".*")[0] in p for p in check_study(study).problems)
+        problems = check_study(study).problems
+        assert any(words.split(".*")[0] in problem for problem in problems)
+        assert len(set(problems)) == len(problems)
 
     return call
 
@@ -149,3 +151,10 @@ def test_check_predicts_memory_of_the_right_order(study_file):
     lines = str(check_study(load_study(study_file)))
     assert "expected, to a factor of three: about 1 s of fitting with 1" in lines
     assert "about 0.3 GiB of memory" in lines
+
+
+def test_a_missing_feature_file_is_not_taken_for_missing_responses(study_file):
+    (study_file.parent / "features/music.npz").unlink()
+    found = check_study(load_study(study_file))
+    assert any("1 of 1 feature files are missing" in p for p in found.problems)
+    assert "no responses yet" not in str(found)
