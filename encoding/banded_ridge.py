@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.model_selection import LeaveOneGroupOut
 from sklearn.utils.validation import check_is_fitted
 
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
 from ..core.ridge.banded import ALPHAS, fit_banded_ridge
 from ..core.ridge.candidates import structured_candidates
+from ..core.ridge.folds import folds_of
 from ..core.ridge.search import Form, Search
 from ..core.types import Band
 
@@ -106,7 +106,7 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             X,
             Y,
             widths=self._widths(X),
-            folds=_folds(self.cv, X, y, groups),
+            folds=folds_of(self.cv, X, y, groups),
             search=Search(
                 self.alphas,
                 structured_candidates(
@@ -153,37 +153,3 @@ def _refuse(X: Floats, bands: str) -> list[int]:
         f"X has {X.shape[1]} columns, but its bands add up to another number: {bands}. "
         "If X holds delays, count a band's columns after them (features * delays)."
     )
-
-
-def _folds(cv: Any, X: Floats, y: NDArray, groups: ArrayLike | None) -> NDArray:
-    """Return the fold in which each sample is held out."""
-    if cv is None:
-        if groups is None:
-            raise InputError(
-                "groups is missing: without `cv`, one run is held out at a time. Pass "
-                "the run of each sample as groups, or a scikit-learn splitter as cv."
-            )
-        cv = LeaveOneGroupOut()
-    if groups is not None:
-        groups = np.asarray(groups)
-        check_same_samples(X=X, groups=groups)
-        if len(np.unique(groups)) < 2:
-            raise InputError(
-                "groups names 1 run; penalties are chosen on a run that was held out, "
-                "so there must be at least 2. Pass more runs, or a splitter as cv."
-            )
-    folds = np.full(len(X), -1)
-    for number, (train, held) in enumerate(cv.split(X, y, groups)):
-        whole = len(train) + len(held) == len(X)
-        if (folds[held] != -1).any() or not whole:
-            raise InputError(
-                f"cv = {cv!r} holds a sample out twice, or leaves one out of both "
-                "sides. Use a splitter such as GroupKFold or LeaveOneGroupOut."
-            )
-        folds[held] = number
-    if (folds == -1).any():
-        raise InputError(
-            f"cv = {cv!r} never holds out {(folds == -1).sum()} of {len(X)} samples. "
-            "Use a splitter such as GroupKFold or LeaveOneGroupOut."
-        )
-    return folds

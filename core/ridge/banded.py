@@ -4,22 +4,18 @@ Here stand the checks, the choice of the cheaper of two forms, the scale and the
 intercept; the search over candidates and penalties is in `search.py`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import InputError, as_matrix, check_choice, check_same_samples
+from ..device import use_backend
 from ..stats import varies
-from .search import (
-    Form,
-    Search,
-    numpy_backend,
-    solve_kernel,
-    solve_primal,
-    splits_of,
-)
+from .fold_gram import Model, open_fold_gram
+from .search import SOLVERS, Form, Search, solve_kernel, solve_primal, splits_of
 
 Floats = NDArray[np.floating]
 
@@ -45,9 +41,14 @@ class RidgeFit:
         mean over the samples of a fold, then over folds. The best of all that was
         tried, hence above 0 a little for noise. NaN for a constant voxel.
     form : 'primal' or 'kernel'
+        That of all bands together.
     at_low_end, at_high_end : array of bool, shape (n_voxels,)
         Whether the smallest or the largest penalty was chosen. Both are False if
         only one was given.
+    counts : dict of str to int
+        Voxels by what became of them, as `Fitted` names it: how many went on after
+        the first candidates, for how many the grid of penalties was widened, and how
+        many were masked because they hold nothing to fit. Empty for 'himalaya'.
     """
 
     weights: Floats
@@ -58,6 +59,7 @@ class RidgeFit:
     form: str
     at_low_end: NDArray[np.bool_]
     at_high_end: NDArray[np.bool_]
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def fit_banded_ridge(
@@ -110,6 +112,8 @@ def fit_banded_ridge(
     X, Y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
     search = _check_search(search, len(widths), dtype)
     form = choose_form(search.form, *X.shape)
+    if search.solver == "fold-gram":
+        return _fit_fold_gram(X, Y, widths, folds, search, advance)
     return _fit_batches(X, Y, widths, folds, replace(search, form=form), advance)
 
 
@@ -119,6 +123,43 @@ def choose_form(form: Form, n_samples: int, n_columns: int) -> Form:
     if form != "auto":
         return form
     return "primal" if n_columns <= n_samples else "kernel"
+
+
+def _fit_fold_gram(
+    X: Floats,
+    Y: Floats,
+    widths: Sequence[int],
+    folds: NDArray,
+    search: Search,
+    advance: Callable[[int], object] | None,
+) -> RidgeFit:
+    dtype = np.dtype(Y.dtype).name
+    engine = open_fold_gram(X, widths=widths, folds=folds, search=search, dtype=dtype)
+    engine.sample(Y, search.levers.n_sampled, seed=0)
+    models, counts = [], Counter[str]()
+    size = search.n_voxels_batch or Y.shape[1]
+    for start in range(0, Y.shape[1], size):
+        chunk = Y[:, start : start + size]
+        fitted = engine.fit(chunk)
+        models.append(fitted.models["joint"])
+        counts.update(fitted.counts)
+        if advance is not None:
+            advance(chunk.shape[1])
+    joined = {
+        name: np.concatenate([getattr(model, name) for model in models], axis=-1)
+        for name in Model.__dataclass_fields__
+    }
+    return RidgeFit(
+        weights=joined["weights"],
+        intercept=joined["intercept"],
+        band_weights=joined["band_weights"].astype(dtype),
+        alphas=joined["alphas"],
+        cv_scores=joined["cv_scores"],
+        form=engine.form_of(np.ones(len(widths))),
+        at_low_end=joined["at_low"],
+        at_high_end=joined["at_high"],
+        counts=dict(counts),
+    )
 
 
 def _fit_batches(
@@ -136,7 +177,7 @@ def _fit_batches(
     weights = np.empty((X.shape[1], n_voxels), Y.dtype)
     band_weights = np.empty((len(widths), n_voxels), Y.dtype)
     alphas, scores = np.empty(n_voxels), np.empty(n_voxels)
-    with numpy_backend():
+    with use_backend("numpy"):
         for batch in _batches(n_voxels, search):
             Y_batch = Y[:, batch] - Y_mean[batch]
             Y_batch /= scale[batch]
@@ -210,6 +251,7 @@ def _check_data(X: Floats, Y: Floats, folds: NDArray, widths: Sequence[int]) -> 
 
 
 def _check_search(search: Search, n_bands: int, dtype: np.dtype) -> Search:
+    check_choice(search.solver, "solver", SOLVERS)
     alphas, candidates = np.asarray(search.alphas), np.asarray(search.candidates)
     if alphas.ndim != 1 or len(alphas) == 0 or not (alphas > 0).all():
         raise InputError(

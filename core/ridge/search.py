@@ -5,22 +5,25 @@ return the same choice. 'primal' works on reduced rows, so its loop holds no sam
 'kernel' needs no columns.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import himalaya.backend
 import numpy as np
 from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
 from himalaya.ridge import solve_group_ridge_random_search
 from himalaya.scoring import l2_neg_loss
 from numpy.typing import NDArray
 
+from ..device import Backend
+from .levers import EXACT, Levers
 from .reduce import reduce_folds, reduce_training
 
 Floats = NDArray[np.floating]
 Form = Literal["auto", "primal", "kernel"]
+Solver = Literal["fold-gram", "himalaya"]
+
+SOLVERS = ("fold-gram", "himalaya")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,25 @@ class Search:
     n_voxels_batch : int, optional
         How many voxels are worked on at once; all if None. Changes the memory needed
         and not the result.
+    solver : 'fold-gram' or 'himalaya'
+        Ours, which works on the folds' moments, or himalaya's own, the reference. The
+        scores are the same.
+    levers : Levers
+        What 'fold-gram' may leave out. Nothing by default.
+    backend : 'numpy', 'torch' or 'torch_cuda'
+        The library of the arithmetic of 'fold-gram'.
+    factor_gb : float
+        How much memory 'fold-gram' may fill with factorisations.
     """
 
     alphas: Sequence[float]
     candidates: NDArray[np.floating]
     form: Form = "auto"
     n_voxels_batch: int | None = None
+    solver: Solver = "fold-gram"
+    levers: Levers = EXACT
+    backend: Backend = "numpy"
+    factor_gb: float = 1.0
 
 
 class Found(NamedTuple):
@@ -173,14 +189,3 @@ def splits_of(folds: NDArray) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]
         (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
         for fold in np.unique(folds)
     ]
-
-
-@contextmanager
-def numpy_backend() -> Iterator[None]:
-    """Put himalaya's arithmetic on NumPy, and its setting back at the end."""
-    before = himalaya.backend.get_backend().name
-    himalaya.backend.set_backend("numpy")
-    try:
-        yield
-    finally:
-        himalaya.backend.set_backend(before)

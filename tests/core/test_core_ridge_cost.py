@@ -29,7 +29,7 @@ def test_peak_memory_is_right_to_a_third(rng, size, form):
     X, Y = X.astype(dtype), Y.astype(dtype)
     candidates = structured_candidates(len(size.widths), size.n_candidates, 0)
     alphas = np.logspace(0, 4, size.n_alphas)
-    search = Search(alphas, candidates, form, size.n_voxels_batch)
+    search = Search(alphas, candidates, form, size.n_voxels_batch, solver="himalaya")
     folds = np.arange(size.n_samples) * size.n_folds // size.n_samples
     tracemalloc.start()
     fit_banded_ridge(X, Y, widths=size.widths, folds=folds, search=search)

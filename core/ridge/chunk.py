@@ -1,0 +1,179 @@
+"""The search of one chunk of voxels: candidates in turn, each voxel's best kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .penalties import Best, best_penalty
+from .plan import nearest_placed, own_candidates
+from .responses import FoldResponses, Turned
+
+if TYPE_CHECKING:
+    from .fold_gram import FoldGram
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(slots=True, eq=False)
+class Found:
+    """What a search found for a chunk of voxels.
+
+    Parameters
+    ----------
+    best : Best
+        The best penalty of the best candidate.
+    choice : array of int, shape (n_voxels,)
+        The number of that candidate.
+    null : array of shape (n_voxels,)
+        Loss of the training mean.
+    scores : array of shape (n_candidates, n_voxels)
+        1 - loss / null of each candidate; NaN where it was not tried.
+    asides : dict of str to Best
+        Models of one given candidate each, all penalties tried.
+    n_raced : int
+        How many voxels went on after the first candidates.
+    """
+
+    best: Best
+    choice: NDArray[np.intp]
+    null: Floats
+    scores: Floats
+    asides: dict[str, Best]
+    n_raced: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aside:
+    """A model of one given candidate, fitted along the way.
+
+    Parameters
+    ----------
+    weights : array of shape (n_bands,)
+        Adds up to 1.
+    scale : float
+        What its penalty is divided by: n_bands makes equal weights plain ridge.
+    """
+
+    weights: Floats
+    scale: float = 1.0
+
+
+def search_chunk(
+    engine: "FoldGram", responses: FoldResponses, asides: Mapping[str, Aside]
+) -> Found:
+    """Return the best candidate and penalty of each voxel.
+
+    Parameters
+    ----------
+    engine : FoldGram
+    responses : FoldResponses
+    asides : dict of str to Aside
+        Further models, each of one candidate.
+    """
+    plan, levers = engine.plan, engine.search.levers
+    found = _start(len(plan.candidates), responses)
+    waiting = dict(asides)
+    for number in range(plan.n_first):
+        turned = responses.turn(engine.factor(plan.candidates[number]))
+        here = _same(waiting, plan.candidates[number])
+        best = _try(engine, found, turned, number, alone=bool(here))
+        for name in here:
+            found.asides[name] = _aside(engine, turned, waiting.pop(name), best)
+    for name, aside in waiting.items():
+        turned = responses.turn(engine.factor(aside.weights))
+        found.asides[name] = _aside(engine, turned, aside, None)
+    voxels = np.arange(responses.n_voxels)
+    if levers.margin is not None:
+        voxels = np.flatnonzero(1 - found.best.loss > levers.margin)
+    found.n_raced = len(voxels)
+    if len(voxels) and len(plan.candidates) > plan.n_first:
+        going = responses if len(voxels) == len(found.null) else responses.take(voxels)
+        _race(engine, found, going, voxels)
+    return found
+
+
+def _start(n_candidates: int, responses: FoldResponses) -> Found:
+    n_voxels = responses.n_voxels
+    nothing = Best(
+        np.full(n_voxels, np.inf),
+        np.full(n_voxels, np.nan),
+        *(np.zeros(n_voxels, dtype=bool) for _ in range(3)),
+    )
+    return Found(
+        best=nothing,
+        choice=np.zeros(n_voxels, dtype=np.intp),
+        null=responses.null,
+        scores=np.full((n_candidates, n_voxels), np.nan),
+        asides={},
+        n_raced=0,
+    )
+
+
+def _race(
+    engine: "FoldGram", found: Found, going: FoldResponses, voxels: NDArray[np.intp]
+) -> None:
+    """Try what is left of the plan on the voxels that go on."""
+    plan = engine.plan
+    for number in range(plan.n_first, plan.n_common):
+        turned = going.turn(engine.factor(plan.candidates[number]))
+        _try(engine, found, turned, number, voxels=voxels)
+    for start, stop in plan.rounds:
+        own = own_candidates(plan, found.scores[:start, voxels])
+        tries = nearest_placed(plan, own, start, stop)
+        for number in range(start, stop):
+            inside = np.flatnonzero(tries[number - start])
+            if len(inside):
+                turned = going.turn(engine.factor(plan.candidates[number]), inside)
+                _try(engine, found, turned, number, voxels=voxels[inside])
+
+
+def _try(
+    engine: "FoldGram",
+    found: Found,
+    turned: Turned,
+    number: int,
+    *,
+    voxels: NDArray[np.intp] | None = None,
+    alone: bool = False,
+) -> Best:
+    """Try one candidate, and keep it where it is better than the best so far."""
+    at = slice(None) if voxels is None else voxels
+    null, so_far = found.null[at], found.best.loss[at]
+    start = None if number < engine.plan.n_first else found.best.alpha[at]
+    best = best_penalty(
+        turned,
+        engine.alphas,
+        engine.search.levers,
+        start=start,
+        # A model of its own needs its best penalty even if another candidate leads.
+        to_beat=(np.full_like(so_far, np.inf) if alone else so_far, null),
+    )
+    found.scores[number, at] = 1 - best.loss / null
+    better = np.flatnonzero(best.loss < so_far - engine.rounding * null)
+    into = better if voxels is None else voxels[better]
+    for name in ("loss", "alpha", "at_low", "at_high", "widened"):
+        getattr(found.best, name)[into] = getattr(best, name)[better]
+    found.choice[into] = number
+    return best
+
+
+def _aside(engine: "FoldGram", turned: Turned, aside: Aside, best: Best | None) -> Best:
+    """Return the best penalty of a model of one candidate, in its own units."""
+    if best is not None and aside.scale == 1:
+        return best
+    null = turned.responses.null
+    best = best_penalty(
+        turned,
+        engine.alphas / aside.scale,
+        engine.search.levers,
+        to_beat=(np.full_like(null, np.inf), null),
+    )
+    best.alpha = best.alpha * aside.scale
+    return best
+
+
+def _same(asides: Mapping[str, Aside], candidate: Floats) -> list[str]:
+    return [n for n, a in asides.items() if np.allclose(a.weights, candidate)]

@@ -1,0 +1,205 @@
+"""A chunk of voxels, with what a search needs of it: products of each fold."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from himalaya.backend import get_backend
+from numpy.typing import NDArray
+
+from .design import FoldDesign
+from .factors import Factor, KernelFactor, PrimalFactor, left_out_blocks
+
+Voxels = NDArray[np.intp] | None
+
+
+class FoldResponses:
+    """Responses of a chunk of voxels, cut into the folds of a design.
+
+    Parameters
+    ----------
+    design : FoldDesign
+    Y : array of shape (n_samples, n_voxels)
+        In the caller's order of samples; centred if the design is.
+    cross : bool
+        Whether X'Y is made, which candidates in primal form need.
+
+    Attributes
+    ----------
+    null : array of float64, shape (n_voxels,)
+        Loss of predicting each fold by its training mean: the squared error's mean
+        over a fold's samples, then over folds.
+    """
+
+    def __init__(self, design: FoldDesign, Y: Any, *, cross: bool) -> None:
+        backend = get_backend()
+        self.design = design
+        self.Y = backend.asarray(Y[design.order], dtype=design.dtype)
+        sums = [_sum(self.Y[rows]) for rows in design.held]
+        self.means = []
+        for rows, own in zip(design.held, sums, strict=True):
+            n_train = design.n_samples - (rows.stop - rows.start)
+            mean = (sum(sums) - own) * (design.centred / n_train)
+            self.means.append(backend.asarray(mean, dtype=design.dtype))
+        self.null = sum(
+            _to_float64(_sum((self.Y[rows] - mean) ** 2)) / (rows.stop - rows.start)
+            for rows, mean in zip(design.held, self.means, strict=True)
+        ) / len(design.held)
+        self.train: list[Any] = []
+        self.total: Any = None
+        if cross:
+            self._cross()
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        return self.Y.shape[1]
+
+    def _cross(self) -> None:
+        """Make X'Y of all rows, and of each fold's training rows around their means."""
+        backend, design = get_backend(), self.design
+        own = [design.X[rows].T @ self.Y[rows] for rows in design.held]
+        self.total = sum(own[1:], own[0])
+        for fold, rows in enumerate(design.held):
+            n_train = design.n_samples - (rows.stop - rows.start)
+            X_mean = backend.asarray(n_train * design.train_mean(fold), design.dtype)
+            # In place: the fold's own products are not needed again.
+            own[fold] += X_mean[:, None] * self.means[fold]
+            self.train.append(self.total - own[fold])
+            own[fold] = None
+
+    def held_cross(self, fold: int) -> Any:
+        """Return X'Y of a fold's held-out rows around the training means.
+
+        The sums over all rows are 0, so it is what the total leaves of `train`, plus a
+        product of means.
+        """
+        backend, design = get_backend(), self.design
+        mean = backend.asarray(design.n_samples * design.train_mean(fold), design.dtype)
+        return self.total + mean[:, None] * self.means[fold] - self.train[fold]
+
+    def take(self, voxels: NDArray[np.intp]) -> "FoldResponses":
+        """Return the responses of some of the voxels."""
+        taken = object.__new__(FoldResponses)
+        taken.design, taken.Y = self.design, self.Y[:, voxels]
+        taken.means = [mean[voxels] for mean in self.means]
+        taken.null = self.null[voxels]
+        taken.train = [train[:, voxels] for train in self.train]
+        taken.total = None if self.total is None else self.total[:, voxels]
+        return taken
+
+    def turn(self, factor: Factor, voxels: Voxels = None) -> "Turned":
+        """Return the responses on a candidate's eigenvectors."""
+        chosen = self if voxels is None else self.take(voxels)
+        if isinstance(factor, KernelFactor):
+            return TurnedKernel(chosen, factor)
+        return TurnedPrimal(chosen, factor)
+
+
+class TurnedPrimal:
+    """Responses on the eigenvectors of each fold's moments."""
+
+    def __init__(self, responses: FoldResponses, factor: PrimalFactor) -> None:
+        design = responses.design
+        columns = design.columns_of(factor.bands)
+        self.responses, self.factor = responses, factor
+        self.fitted, self.held = [], []
+        for fold, turn in enumerate(factor.turns):
+            self.fitted.append(turn.T @ responses.train[fold][columns])
+            if factor.by_rows:
+                rows = design.held[fold]
+                self.held.append(responses.Y[rows] - responses.means[fold])
+            else:
+                self.held.append(turn.T @ responses.held_cross(fold)[columns])
+
+    def loss(self, alpha: float, voxels: Voxels = None) -> NDArray[np.float64]:
+        """Return each voxel's held-out loss under one penalty."""
+        n_folds = len(self.factor.values)
+        losses = [
+            self._fold_loss(fold, alpha, slice(None) if voxels is None else voxels)
+            for fold in range(n_folds)
+        ]
+        return sum(losses) / n_folds
+
+    def _fold_loss(self, fold: int, alpha: float, voxels: Any) -> NDArray[np.float64]:
+        factor, held = self.factor, self.held[fold]
+        rows = self.responses.design.held[fold]
+        weights = self.fitted[fold][:, voxels] / (factor.values[fold] + alpha)[:, None]
+        product = factor.held[fold] @ weights
+        if factor.by_rows:
+            product -= held[:, voxels]
+            product *= product
+            error = _to_float64(product.sum(0))
+        else:
+            product -= 2 * held[:, voxels]
+            product *= weights
+            Y = self.responses.Y[rows][:, voxels] - self.responses.means[fold][voxels]
+            error = _to_float64(product.sum(0)) + _to_float64((Y**2).sum(0))
+        return error / (rows.stop - rows.start)
+
+
+class TurnedKernel:
+    """Responses on the eigenvectors of the kernel of all rows."""
+
+    def __init__(self, responses: FoldResponses, factor: KernelFactor) -> None:
+        self.responses, self.factor = responses, factor
+        self.turned = factor.vectors.T @ responses.Y
+
+    def loss(self, alpha: float, voxels: Voxels = None) -> NDArray[np.float64]:
+        """Return each voxel's held-out loss under one penalty."""
+        factor, design = self.factor, self.responses.design
+        blocks = factor.blocks.get(alpha)
+        if blocks is None:
+            blocks = left_out_blocks(design, factor.values, factor.vectors, alpha)
+            factor.blocks[alpha] = blocks
+        columns = slice(None) if voxels is None else voxels
+        shrink = (alpha / (factor.values + alpha))[:, None]
+        residuals = factor.vectors @ (shrink * self.turned[:, columns])
+        losses = [
+            _to_float64(((block @ residuals[rows]) ** 2).sum(0))
+            / (rows.stop - rows.start)
+            for rows, block in zip(design.held, blocks, strict=True)
+        ]
+        return sum(losses) / len(losses)
+
+
+Turned = TurnedPrimal | TurnedKernel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refit:
+    """How one candidate's weights on all rows come from responses.
+
+    Parameters
+    ----------
+    columns : slice or array of int
+        Columns of the design that the candidate uses.
+    values : array of shape (n_axes,)
+    turn : array of shape (n_columns, n_axes)
+        From the axes to the columns.
+    rows : array of shape (n_samples, n_axes), or None
+        The kernel's eigenvectors, if the axes are those.
+    """
+
+    columns: Any
+    values: Any
+    turn: Any
+    rows: Any = None
+
+    def weights(self, responses: FoldResponses, alphas: NDArray[np.floating]) -> Any:
+        """Return (n_columns, n_voxels) under one penalty per voxel."""
+        backend = get_backend()
+        alpha = backend.asarray(alphas, dtype=responses.design.dtype)
+        if self.rows is None:
+            turned = self.turn.T @ responses.total[self.columns]
+        else:
+            turned = self.rows.T @ responses.Y
+        return self.turn @ (turned / (self.values[:, None] + alpha))
+
+
+def _sum(Y: Any) -> Any:
+    return get_backend().asarray(Y, dtype="float64").sum(0)
+
+
+def _to_float64(array: Any) -> NDArray[np.float64]:
+    return np.asarray(get_backend().to_numpy(array), dtype=np.float64)
