@@ -7,96 +7,25 @@ all columns under one penalty.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
-from ..core.ridge.banded import ALPHAS, RidgeFit, fit_banded_ridge
-from ..core.ridge.candidates import structured_candidates
-from ..core.ridge.search import Form, Search
+from ..core.ridge.banded import RidgeFit, fit_banded_ridge
+from ..core.ridge.stream import Columns, Make, check_voxels, make_in_memory
 from ..core.stats import correlation, correlation_parts, r2_parts, r2_score
 from ..core.types import Band
+from .result import EncodingResult, Key, RidgeSettings
+from .streamed import Job, fit_streamed, slices_of
 
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class RidgeSettings:
-    """What the ridge models of a study try.
-
-    Parameters
-    ----------
-    alphas : tuple of float
-        Penalties tried for each voxel.
-    n_candidates : int
-        Divisions of the penalty over the bands that the joint model tries.
-    seed : int
-        Seed of those divisions that are drawn.
-    form : 'auto', 'primal' or 'kernel'
-    n_voxels_batch : int, optional
-        Voxels worked on at once; memory, and not results, depends on it.
-    """
-
-    alphas: tuple[float, ...] = ALPHAS
-    n_candidates: int = 20
-    seed: int = 0
-    form: Form = "auto"
-    n_voxels_batch: int | None = None
-
-    def search(self, n_bands: int) -> Search:
-        """Return what a model with `n_bands` bands tries."""
-        candidates = structured_candidates(n_bands, self.n_candidates, self.seed)
-        return Search(self.alphas, candidates, self.form, self.n_voxels_batch)
-
-
-@dataclass(frozen=True, slots=True)
-class EncodingResult:
-    """What was learnt on the training runs, and the predictions of the test runs.
-
-    Parameters
-    ----------
-    weights : array of shape (n_columns, n_voxels)
-        Of the joint model, as are the intercept and the choices below.
-    intercept : array of shape (n_voxels,)
-    predictions : array of shape (n_test, n_voxels)
-        Test responses predicted by joint: the sum of `parts`, plus the intercept.
-    parts : array of shape (n_bands, n_test, n_voxels)
-        Each band's part of `predictions`, without the intercept.
-    alone : array of shape (n_bands, n_test, n_voxels)
-        Predictions of each band's own model.
-    plain : array of shape (n_test, n_voxels)
-    band_weights : array of shape (n_bands, n_voxels)
-    alphas : array of shape (n_voxels,)
-    cv_scores : array of shape (n_voxels,)
-        Share of variance explained on held-out training folds, for the best choice.
-    grid_ends : dict of str to (float, float)
-        For each fitted model ('joint', 'plain', 'alone BAND'), the share of voxels
-        that chose the smallest and the largest penalty. Voxels without signal choose
-        the largest; many at the smallest mean that the grid is too narrow.
-    """
-
-    weights: Floats
-    intercept: Floats
-    predictions: Floats
-    parts: Floats
-    alone: Floats
-    plain: Floats
-    band_weights: Floats
-    alphas: Floats
-    cv_scores: Floats
-    grid_ends: dict[str, tuple[float, float]]
-
-    def by_model(self, bands: Sequence[Band]) -> dict[Key, Floats]:
-        """Return the test predictions by (model, feature space)."""
-        names = [band.name for band in bands]
-        return {
-            ("joint", "all"): self.predictions,
-            ("plain", "all"): self.plain,
-            **{("alone", n): a for n, a in zip(names, self.alone, strict=True)},
-            **{("part", n): p for n, p in zip(names, self.parts, strict=True)},
-        }
+__all__ = [
+    "EncodingResult",
+    "RidgeSettings",
+    "count_fits",
+    "fit_models",
+    "score_models",
+]
 
 
 def fit_models(
@@ -108,6 +37,7 @@ def fit_models(
     folds: ArrayLike,
     settings: RidgeSettings,
     advance: Callable[[int], object] | None = None,
+    make: Make = make_in_memory,
 ) -> EncodingResult:
     """Fit joint, alone and plain on the training runs, and predict the test runs.
 
@@ -117,7 +47,8 @@ def fit_models(
     ----------
     X_train : array of shape (n_train, n_columns)
     Y_train : array of shape (n_train, n_voxels)
-        Voxels that vary; mask the others out before.
+        Voxels that vary; mask the others out before. Any array that gives some of its
+        columns, such as a mapped file: 'fold-gram' reads it chunk by chunk.
     X_test : array of shape (n_test, n_columns)
     bands : sequence of Band
         In the order of the columns.
@@ -127,6 +58,9 @@ def fit_models(
     advance : callable, optional
         Called as the work goes on with the number of voxels done; over all models
         they add up to n_voxels * `count_fits(n_bands)`.
+    make : callable, optional
+        Called as make(name, shape, dtype) for each array of the result, which chunks
+        are written into: one in memory, unless it opens a file.
 
     Returns
     -------
@@ -138,39 +72,62 @@ def fit_models(
         If the shapes do not fit together, a voxel never varies, or a band's name
         comes twice.
     """
-    X_train, Y_train = as_matrix(X_train, "X_train"), as_matrix(Y_train, "Y_train")
-    X_test = as_matrix(X_test, "X_test")
-    _check(X_train, Y_train, X_test, bands)
-    edges = np.cumsum([0, *(band.n_columns for band in bands)])
-    slices = {b.name: slice(*edges[i : i + 2]) for i, b in enumerate(bands)}
+    X_train, X_test = as_matrix(X_train, "X_train"), as_matrix(X_test, "X_test")
+    Y = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
+    _check(X_train, Y, X_test, bands)
+    if settings.solver == "himalaya":
+        fits = _fit_each(X_train, np.asarray(Y), bands, folds, settings, advance)
+        return _predict_all(fits, X_test, bands)
+    check_voxels(Y, settings.n_voxels_batch, "Y_train")
+    job = Job(X_train, X_test, tuple(bands), np.asarray(folds), settings)
+    return fit_streamed(job, Y, advance=advance, make=make)
+
+
+def _fit_each(
+    X: Floats,
+    Y: Floats,
+    bands: Sequence[Band],
+    folds: ArrayLike,
+    settings: RidgeSettings,
+    advance: Callable[[int], object] | None,
+) -> dict[str, RidgeFit]:
+    """Fit each model by a search of its own, as himalaya has to."""
+    check_voxels(as_matrix(Y, "Y_train"), settings.n_voxels_batch, "Y_train")
 
     def fit(columns: slice, widths: Sequence[int]) -> RidgeFit:
         return fit_banded_ridge(
-            X_train[:, columns],
-            Y_train,
+            X[:, columns],
+            Y,
             widths=widths,
             folds=folds,
             search=settings.search(len(widths)),
             advance=advance,
         )
 
-    everything = slice(0, edges[-1])
-    joint = fit(everything, np.diff(edges).tolist())
+    everything = slice(0, X.shape[1])
+    joint = fit(everything, [band.n_columns for band in bands])
     # One band is one model: joint, alone and plain are the same fit.
     one = len(bands) == 1
-    plain = joint if one else fit(everything, [int(edges[-1])])
-    alone = {n: joint if one else fit(s, [s.stop - s.start]) for n, s in slices.items()}
+    fits = {"joint": joint, "plain": joint if one else fit(everything, [X.shape[1]])}
+    for name, columns in slices_of(bands).items():
+        width = columns.stop - columns.start
+        fits[f"alone {name}"] = joint if one else fit(columns, [width])
+    return fits
+
+
+def _predict_all(
+    fits: Mapping[str, RidgeFit], X_test: Floats, bands: Sequence[Band]
+) -> EncodingResult:
+    joint, slices = fits["joint"], slices_of(bands)
     parts = np.stack([X_test[:, s] @ joint.weights[s] for s in slices.values()])
-    fits = {"joint": joint, "plain": plain} | {
-        f"alone {n}": a for n, a in alone.items()
-    }
+    alone = [_predict(X_test[:, s], fits[f"alone {n}"]) for n, s in slices.items()]
     return EncodingResult(
         weights=joint.weights,
         intercept=joint.intercept,
         predictions=parts.sum(axis=0) + joint.intercept,
         parts=parts,
-        alone=np.stack([_predict(X_test[:, slices[n]], a) for n, a in alone.items()]),
-        plain=_predict(X_test, plain),
+        alone=np.stack(alone),
+        plain=_predict(X_test, fits["plain"]),
         band_weights=joint.band_weights,
         alphas=joint.alphas,
         cv_scores=joint.cv_scores,
@@ -231,7 +188,12 @@ def _ends(fit: RidgeFit) -> tuple[float, float]:
     return float(fit.at_low_end.mean()), float(fit.at_high_end.mean())
 
 
-def _check(X: Floats, Y: Floats, X_test: Floats, bands: Sequence[Band]) -> None:
+def _check(X: Floats, Y: Columns, X_test: Floats, bands: Sequence[Band]) -> None:
+    if len(Y.shape) != 2 or Y.shape[0] != len(X):
+        raise InputError(
+            f"X_train has {len(X)} samples (TRs), Y_train has shape {Y.shape}. Trim "
+            "the same TRs from the start and end of every run, in both."
+        )
     names = [band.name for band in bands]
     if len(set(names)) < len(names) or {"all", "offset"} & set(names):
         raise InputError(
@@ -243,10 +205,4 @@ def _check(X: Floats, Y: Floats, X_test: Floats, bands: Sequence[Band]) -> None:
         raise InputError(
             f"X_train has {X.shape[1]} columns, X_test {X_test.shape[1]} and the bands "
             f"{total}. Build both with the same bands and delays."
-        )
-    constant = (Y[:1] == Y).all(axis=0)
-    if constant.any():
-        raise InputError(
-            f"{int(constant.sum())} of {Y.shape[1]} voxels never vary in Y_train. Mask "
-            "them out, and count them, before fitting."
         )

@@ -6,6 +6,7 @@ folds; the layer with the best one is taken, for the voxel or for its whole ROI.
 models are then fitted as ever, to groups of voxels with the same layers.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -199,9 +200,9 @@ def _joined(
         return parts[0][1]
     arrays: dict[str, Floats] = {}
     for field in fields(EncodingResult):
-        if field.name == "grid_ends":
-            continue
         first = getattr(parts[0][1], field.name)
+        if field.name in ("grid_ends", "counts") or first is None:
+            continue
         whole = np.empty((*first.shape[:-1], n_voxels), first.dtype)
         for voxels, result in parts:
             whole[..., voxels] = getattr(result, field.name)
@@ -213,7 +214,10 @@ def _joined(
         )
         for model in parts[0][1].grid_ends
     }
-    return EncodingResult(**arrays, grid_ends=ends)  # type: ignore[arg-type]
+    counts = Counter[str]()
+    for _, result in parts:
+        counts.update(result.counts)
+    return EncodingResult(**arrays, grid_ends=ends, counts=dict(counts))  # type: ignore[arg-type]
 
 
 def _check_alike(name: str, layers: Sequence[Band], places: Sequence[int]) -> None:

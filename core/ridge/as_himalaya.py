@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..checks import InputError
 from .design import cut_design, cut_kernels
-from .fold_gram import Fitted, FoldGram
+from .fold_gram import FoldGram
 from .folds import folds_of
 from .levers import EXACT, Levers
 from .plan import first_plan
@@ -196,24 +196,16 @@ def _solve(
     engine.sample(Y, search.levers.n_sampled, seed=0)
     size = size or Y.shape[1]
     fits = [engine.fit(Y[:, s : s + size]) for s in range(0, Y.shape[1], size)]
-    models = [fit.models["joint"] for fit in fits]
+    models = [fit.model() for fit in fits]
     bands = np.concatenate([model.band_weights for model in models], axis=1)
     alphas = np.concatenate([model.alphas for model in models])
     with np.errstate(divide="ignore"):  # the log of a weight of 0
         deltas = np.log(bands / alphas)
     weights = np.concatenate([model.weights for model in models], axis=1)
     intercept = np.concatenate([model.intercept for model in models])
-    scores = np.concatenate([_losses(fit) for fit in fits], axis=1)
+    scores = -np.concatenate([fit.losses() for fit in fits], axis=1)
     dtype = design.dtype
     return deltas.astype(dtype), weights, scores.astype(dtype), alphas, intercept
-
-
-def _losses(fit: Fitted) -> NDArray:
-    """Return minus the loss of each candidate and voxel, in the unit of Y squared."""
-    n_voxels = fit.counts["voxels"]
-    out = np.full((len(fit.found.scores), n_voxels), np.nan)
-    out[:, fit.kept] = (fit.found.scores - 1) * fit.found.null * fit.scale**2
-    return out
 
 
 def _numpy(array: Any) -> NDArray:

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import InputError, as_matrix, check_choice, check_same_samples
+from ..checks import as_matrix, check_choice
 from ..device import use_backend
 from ..stats import varies
-from .fold_gram import Model, open_fold_gram
-from .search import SOLVERS, Form, Search, solve_kernel, solve_primal, splits_of
+from .checks import check_data, check_search
+from .fold_gram import open_fold_gram
+from .search import Form, Search, solve_kernel, solve_primal, splits_of
+from .searched import Model
 
 Floats = NDArray[np.floating]
 
@@ -46,9 +48,10 @@ class RidgeFit:
         Whether the smallest or the largest penalty was chosen. Both are False if
         only one was given.
     counts : dict of str to int
-        Voxels by what became of them, as `Fitted` names it: how many went on after
-        the first candidates, for how many the grid of penalties was widened, and how
-        many were masked because they hold nothing to fit. Empty for 'himalaya'.
+        Voxels by what became of them, as `Searched.counts` names it: how many went
+        on after the first candidates, for how many the grid of penalties was widened,
+        and how many were masked because they hold nothing to fit. Empty for
+        'himalaya'.
     """
 
     weights: Floats
@@ -107,10 +110,10 @@ def fit_banded_ridge(
     Feature-space selection with banded ridge regression. NeuroImage 264.
     """
     X, Y, folds = as_matrix(X, "X"), as_matrix(Y, "Y"), np.asarray(folds)
-    _check_data(X, Y, folds, widths)
+    check_data(X.shape, Y.shape, folds, widths)
     dtype = np.result_type(X, Y)
     X, Y = X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
-    search = _check_search(search, len(widths), dtype)
+    search = check_search(search, len(widths), dtype)
     form = choose_form(search.form, *X.shape)
     if search.solver == "fold-gram":
         return _fit_fold_gram(X, Y, widths, folds, search, advance)
@@ -141,7 +144,7 @@ def _fit_fold_gram(
     for start in range(0, Y.shape[1], size):
         chunk = Y[:, start : start + size]
         fitted = engine.fit(chunk)
-        models.append(fitted.models["joint"])
+        models.append(fitted.model())
         counts.update(fitted.counts)
         if advance is not None:
             advance(chunk.shape[1])
@@ -229,47 +232,3 @@ def _batches(n_voxels: int, search: Search) -> list[slice]:
     if size is None or search.form == "kernel":  # himalaya cuts those batches itself
         size = n_voxels
     return [slice(start, start + size) for start in range(0, n_voxels, size)]
-
-
-def _check_data(X: Floats, Y: Floats, folds: NDArray, widths: Sequence[int]) -> None:
-    check_same_samples(X=X, Y=Y, folds=folds)
-    if sum(widths) != X.shape[1] or min(widths, default=0) < 1:
-        raise InputError(
-            f"X has {X.shape[1]} columns, but the widths of its bands are "
-            f"{list(widths)}. They must be at least 1 and add up to the columns; "
-            "count a band's columns after its delays (features * delays)."
-        )
-    if Y.shape[1] == 0:
-        raise InputError(
-            "Y has no voxel. Check the mask, or the ROI that it came from."
-        )
-    if len(np.unique(folds)) < 2:
-        raise InputError(
-            f"folds names {len(np.unique(folds))} fold; penalties are chosen on a fold "
-            "that was held out, so there must be at least 2. Use more training runs."
-        )
-
-
-def _check_search(search: Search, n_bands: int, dtype: np.dtype) -> Search:
-    check_choice(search.solver, "solver", SOLVERS)
-    alphas, candidates = np.asarray(search.alphas), np.asarray(search.candidates)
-    if alphas.ndim != 1 or len(alphas) == 0 or not (alphas > 0).all():
-        raise InputError(
-            f"alphas must be one or more penalties above 0, got {search.alphas!r}."
-        )
-    if candidates.ndim != 2 or candidates.shape[1] != n_bands or len(candidates) == 0:
-        raise InputError(
-            f"candidates has shape {candidates.shape}, expected (n_candidates, "
-            f"{n_bands}): one weight per band."
-        )
-    if (candidates < 0).any() or not np.allclose(candidates.sum(axis=1), 1):
-        raise InputError(
-            "each candidate's weights must be at least 0 and add up to 1; rows "
-            f"{np.flatnonzero(~np.isclose(candidates.sum(axis=1), 1))[:5].tolist()} "
-            "add up to something else, or a weight is negative."
-        )
-    if search.n_voxels_batch is not None and search.n_voxels_batch < 1:
-        raise InputError(
-            f"n_voxels_batch must be at least 1 or None, got {search.n_voxels_batch}."
-        )
-    return replace(search, candidates=candidates.astype(dtype))

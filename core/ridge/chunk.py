@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .penalties import Best, best_penalty
-from .plan import nearest_placed, own_candidates
+from .plan import nearest_placed, own_candidates, place
 from .responses import FoldResponses, Turned
 
 if TYPE_CHECKING:
@@ -87,12 +87,35 @@ def search_chunk(
         found.asides[name] = _aside(engine, turned, aside, None)
     voxels = np.arange(responses.n_voxels)
     if levers.margin is not None:
-        voxels = np.flatnonzero(1 - found.best.loss > levers.margin)
+        voxels = np.flatnonzero(1 - found.best.loss / found.null > levers.margin)
     found.n_raced = len(voxels)
     if len(voxels) and len(plan.candidates) > plan.n_first:
-        going = responses if len(voxels) == len(found.null) else responses.take(voxels)
-        _race(engine, found, going, voxels)
+        _race(engine, found, responses.of(voxels), voxels)
     return found
+
+
+def place_candidates(engine: "FoldGram", responses: FoldResponses, seed: int) -> None:
+    """Add to the engine's plan candidates where these voxels find their best ones.
+
+    In two rounds, the second around what the first has found.
+    """
+    found = search_chunk(engine, responses, {})
+    margin, n_placed = engine.search.levers.margin, engine.search.levers.n_refined
+    score = 1 - found.best.loss / found.null
+    voxels = np.flatnonzero(score > (-np.inf if margin is None else margin))
+    if len(voxels) == 0:
+        return
+    going = responses.of(voxels)
+    for n_round in (n_placed - n_placed // 2, n_placed // 2):
+        if n_round == 0:
+            continue
+        own = own_candidates(engine.plan, found.scores[:, voxels])
+        start = len(engine.plan.candidates)
+        engine.plan = place(engine.plan, own, n_round, seed)
+        stop = len(engine.plan.candidates)
+        more = np.full((stop - start, responses.n_voxels), np.nan)
+        found.scores = np.concatenate([found.scores, more])
+        try_placed(engine, found, going, voxels, start, stop)
 
 
 def _start(n_candidates: int, responses: FoldResponses) -> Found:
@@ -121,13 +144,26 @@ def _race(
         turned = going.turn(engine.factor(plan.candidates[number]))
         _try(engine, found, turned, number, voxels=voxels)
     for start, stop in plan.rounds:
-        own = own_candidates(plan, found.scores[:start, voxels])
-        tries = nearest_placed(plan, own, start, stop)
-        for number in range(start, stop):
-            inside = np.flatnonzero(tries[number - start])
-            if len(inside):
-                turned = going.turn(engine.factor(plan.candidates[number]), inside)
-                _try(engine, found, turned, number, voxels=voxels[inside])
+        try_placed(engine, found, going, voxels, start, stop)
+
+
+def try_placed(
+    engine: "FoldGram",
+    found: Found,
+    going: FoldResponses,
+    voxels: NDArray[np.intp],
+    start: int,
+    stop: int,
+) -> None:
+    """Try on each voxel those placed candidates that are nearest to its own best."""
+    plan = engine.plan
+    own = own_candidates(plan, found.scores[:start, voxels])
+    tries = nearest_placed(plan, own, start, stop)
+    for number in range(start, stop):
+        inside = np.flatnonzero(tries[number - start])
+        if len(inside):
+            turned = going.turn(engine.factor(plan.candidates[number]), inside)
+            _try(engine, found, turned, number, voxels=voxels[inside])
 
 
 def _try(

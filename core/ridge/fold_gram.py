@@ -6,7 +6,7 @@ folds, and then applied to any voxels.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,71 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Backend, use_backend
-from .chunk import Aside, Found, search_chunk
+from .chunk import Aside, place_candidates, search_chunk
 from .design import FoldDesign, cut_design
 from .factors import Factor, KernelFactor, make_factor, pick_form, scales, whole_factor
-from .penalties import Best
-from .plan import Plan, first_plan, own_candidates, place
+from .plan import Plan, first_plan
 from .responses import FoldResponses, Refit
 from .search import Search
+from .searched import Opened, Searched
 from .store import Factors
 
 Floats = NDArray[np.floating]
 
 # Blocks of neighbouring voxels in the sample that places candidates.
 N_BLOCKS = 10
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """One model of a chunk of voxels.
-
-    Parameters
-    ----------
-    weights : array of shape (n_columns, n_voxels)
-        In units of Y per unit of X. 0 for a masked voxel.
-    intercept : array of shape (n_voxels,)
-    band_weights : array of shape (n_bands, n_voxels)
-        NaN for a masked voxel, as are the penalty and the score.
-    alphas, cv_scores : array of shape (n_voxels,)
-    at_low, at_high, widened : array of bool, shape (n_voxels,)
-    """
-
-    weights: Floats
-    intercept: Floats
-    band_weights: Floats
-    alphas: Floats
-    cv_scores: Floats
-    at_low: NDArray[np.bool_]
-    at_high: NDArray[np.bool_]
-    widened: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
-    """All models of a chunk of voxels, and what was counted on the way.
-
-    Parameters
-    ----------
-    models : dict of str to Model
-        'joint', and the asides that were asked for.
-    counts : dict of str to int
-        Voxels by what became of them: 'voxels', 'raced' (went on after the first
-        candidates), 'widened', 'constant', 'all zero', 'flat in a fold' (the last
-        three are masked).
-    found : Found
-        The search of the voxels that were not masked.
-    kept : array of int
-        Which these are.
-    scale : array of shape (n_kept,)
-        Their standard deviation, which the losses of `found` are in units of.
-    """
-
-    models: dict[str, Model]
-    counts: dict[str, int]
-    found: Found
-    kept: NDArray[np.intp]
-    scale: Floats
 
 
 @dataclass(slots=True, eq=False)
@@ -171,18 +119,11 @@ class FoldGram:
         Y_sample = np.concatenate(
             [np.asarray(Y[:, part]) for part in _blocks(Y.shape[1], n_sampled)], axis=1
         )
-        for part in (levers.n_refined - levers.n_refined // 2, levers.n_refined // 2):
-            with use_backend(self.backend):
-                responses, *_ = self._open(Y_sample, {})
-                found = search_chunk(self, responses, {})
-            going = 1 - found.best.loss / found.null
-            above = going > (-np.inf if levers.margin is None else levers.margin)
-            if part and above.any():
-                own = own_candidates(self.plan, found.scores[:, above])
-                self.plan = place(self.plan, own, part, seed)
+        with use_backend(self.backend):
+            place_candidates(self, self.open(Y_sample).responses, seed)
 
-    def fit(self, Y: Floats, asides: Mapping[str, Aside] | None = None) -> Fitted:
-        """Return the models of a chunk of voxels.
+    def fit(self, Y: Floats, asides: Mapping[str, Aside] | None = None) -> Searched:
+        """Return what a chunk of voxels chose; its models are made when asked for.
 
         Parameters
         ----------
@@ -191,96 +132,35 @@ class FoldGram:
         asides : dict of str to Aside, optional
             Further models of one candidate each, such as a band alone.
         """
-        asides = asides or {}
+        asides = dict(asides or {})
         with use_backend(self.backend):
-            responses, kept, mean, scale, counts = self._open(Y, asides)
-            found = search_chunk(self, responses, asides)
-            joint = self.plan.candidates[found.choice]
-            models = {"joint": self._solve(responses, joint, found.best, found.null)}
-            for name, aside in asides.items():
-                rows = np.broadcast_to(aside.weights, joint.shape)
-                best = found.asides[name]
-                scaled = replace(best, alpha=best.alpha / aside.scale)
-                model = self._solve(responses, rows, scaled, found.null)
-                models[name] = replace(model, alphas=best.alpha)
-        counts |= {"raced": found.n_raced, "widened": int(found.best.widened.sum())}
-        whole = {n: self._spread(m, kept, mean, scale) for n, m in models.items()}
-        return Fitted(whole, counts, found, kept, scale)
+            opened = self.open(Y, [aside.weights for aside in asides.values()])
+            found = search_chunk(self, opened.responses, asides)
+        return Searched(self, opened, found, asides)
 
-    def _open(
-        self, Y: Floats, asides: Mapping[str, Aside]
-    ) -> tuple[FoldResponses, NDArray[np.intp], Floats, Floats, dict[str, int]]:
-        """Return the responses on the scale of 1, without voxels that hold nothing."""
+    def open(self, Y: Floats, more: Sequence[Floats] = ()) -> Opened:
+        """Return the responses on the scale of 1, without voxels that hold nothing.
+
+        `more` are candidates outside the plan that will be tried.
+        """
         design = self.design
-        mean = Y.mean(axis=0, dtype=np.float64) * design.centred
-        masked = count_masked(Y[design.order], design.held)
+        rows = Y[design.order]
+        masked = count_masked(rows, design.held)
         bad = np.any(list(masked.values()), axis=0)
         kept = np.flatnonzero(~bad)
-        inside = Y if len(kept) == Y.shape[1] else Y[:, kept]
-        centred = inside - mean[kept].astype(Y.dtype)
-        scale = centred.std(axis=0, dtype=np.float64)
-        centred /= scale.astype(Y.dtype)
-        rows = [*self.plan.candidates, *(aside.weights for aside in asides.values())]
-        cross = any(self.form_of(row) == "primal" for row in rows)
+        if bad.any():
+            rows = rows[:, kept]
+        mean = rows.mean(axis=0, dtype=np.float64) * design.centred
+        rows -= mean.astype(rows.dtype)
+        scale = np.sqrt(np.einsum("sv,sv->v", rows, rows, dtype=np.float64) / len(rows))
+        rows /= scale.astype(rows.dtype)
+        tried = [*self.plan.candidates, *more]
+        cross = any(self.form_of(weights) == "primal" for weights in tried)
         counts = {"voxels": Y.shape[1]}
         counts |= {name: int(flags.sum()) for name, flags in masked.items()}
-        responses = FoldResponses(design, centred, cross=cross)
-        return responses, kept, mean, scale, counts
-
-    def _solve(
-        self, responses: FoldResponses, rows: Floats, best: Best, null: Floats
-    ) -> Model:
-        """Return the model of each voxel on all rows, in the units of `responses`."""
-        design = self.design
-        n_voxels = len(rows)
-        axes = np.zeros((design.n_weights, n_voxels), design.dtype)
-        distinct, which = np.unique(rows, axis=0, return_inverse=True)
-        with use_backend(self.backend) as backend:
-            for number, weights in enumerate(distinct):
-                voxels = np.flatnonzero(which.ravel() == number)
-                refit = self.refit(weights)
-                some = responses if len(voxels) == n_voxels else responses.take(voxels)
-                found = backend.to_numpy(refit.weights(some, best.alpha[voxels]))
-                axes[_at(refit.columns, voxels)] = found
-            back = backend.asarray(axes, dtype=design.dtype)
-            if design.axes is not None:
-                back = design.axes.back(back)
-            columns = np.asarray(backend.to_numpy(back))
-        return Model(
-            weights=columns,
-            intercept=np.zeros(n_voxels),
-            band_weights=rows.T,
-            alphas=best.alpha,
-            cv_scores=1 - best.loss / null,
-            at_low=best.at_low,
-            at_high=best.at_high,
-            widened=best.widened,
-        )
-
-    def _spread(
-        self, model: Model, kept: NDArray[np.intp], mean: Floats, scale: Floats
-    ) -> Model:
-        """Return a model in the caller's units, over all voxels of the chunk."""
-        dtype = self.design.dtype
-        weights = model.weights * scale.astype(dtype)
-        intercept = mean.astype(dtype)
-        intercept[kept] -= (self.design.X_mean @ weights).astype(dtype)
-        n_voxels = len(mean)
-        if len(kept) == n_voxels:
-            return replace(model, weights=weights, intercept=intercept)
-
-        def spread(array: NDArray, fill: Any) -> NDArray:
-            out = np.full((*array.shape[:-1], n_voxels), fill, array.dtype)
-            out[..., kept] = array
-            return out
-
-        return Model(
-            spread(weights, 0),
-            intercept,
-            *(spread(a, np.nan) for a in (model.band_weights, model.alphas)),
-            spread(model.cv_scores, np.nan),
-            *(spread(a, False) for a in (model.at_low, model.at_high, model.widened)),
-        )
+        responses = FoldResponses(design, rows, cross=cross)
+        whole = Y.mean(axis=0, dtype=np.float64) * design.centred if bad.any() else mean
+        return Opened(responses, kept, whole, scale, counts)
 
 
 def open_fold_gram(
@@ -354,9 +234,3 @@ def _blocks(n_voxels: int, n_sampled: int) -> list[slice]:
     size = max(1, n_sampled // N_BLOCKS)
     starts = np.linspace(0, n_voxels - size, N_BLOCKS).astype(int)
     return [slice(int(start), int(start) + size) for start in starts]
-
-
-def _at(columns: Any, voxels: NDArray[np.intp]) -> Any:
-    if isinstance(columns, slice):
-        return (columns, voxels)
-    return np.ix_(columns, voxels)

@@ -20,7 +20,7 @@ class FoldResponses:
     ----------
     design : FoldDesign
     Y : array of shape (n_samples, n_voxels)
-        In the caller's order of samples; centred if the design is.
+        Sorted by fold; centred if the design is. Kept as it is.
     cross : bool
         Whether X'Y is made, which candidates in primal form need.
 
@@ -34,7 +34,7 @@ class FoldResponses:
     def __init__(self, design: FoldDesign, Y: Any, *, cross: bool) -> None:
         backend = get_backend()
         self.design = design
-        self.Y = backend.asarray(Y[design.order], dtype=design.dtype)
+        self.Y = backend.asarray(Y, dtype=design.dtype)
         sums = [_sum(self.Y[rows]) for rows in design.held]
         self.means = []
         for rows, own in zip(design.held, sums, strict=True):
@@ -88,9 +88,13 @@ class FoldResponses:
         taken.total = None if self.total is None else self.total[:, voxels]
         return taken
 
+    def of(self, voxels: NDArray[np.intp]) -> "FoldResponses":
+        """Return the responses of some of the voxels, without a copy if of all."""
+        return self if len(voxels) == self.n_voxels else self.take(voxels)
+
     def turn(self, factor: Factor, voxels: Voxels = None) -> "Turned":
         """Return the responses on a candidate's eigenvectors."""
-        chosen = self if voxels is None else self.take(voxels)
+        chosen = self if voxels is None else self.of(voxels)
         if isinstance(factor, KernelFactor):
             return TurnedKernel(chosen, factor)
         return TurnedPrimal(chosen, factor)
@@ -137,6 +141,22 @@ class TurnedPrimal:
             error = _to_float64(product.sum(0)) + _to_float64((Y**2).sum(0))
         return error / (rows.stop - rows.start)
 
+    def predict(self, fold: int, alphas: NDArray[np.floating]) -> Any:
+        """Return a fold's held-out predictions, each voxel with its own penalty.
+
+        Around the training means, of shape (n_held, n_voxels).
+        """
+        backend, factor = get_backend(), self.factor
+        design = self.responses.design
+        alpha = backend.asarray(alphas, dtype=design.dtype)
+        weights = self.fitted[fold] / (factor.values[fold][:, None] + alpha)
+        if factor.by_rows:
+            return factor.held[fold] @ weights
+        columns = design.columns_of(factor.bands)
+        mean = backend.asarray(design.train_mean(fold)[columns], dtype=design.dtype)
+        rows = design.X[design.held[fold]][:, columns] - mean
+        return rows @ (factor.turns[fold] @ weights)
+
 
 class TurnedKernel:
     """Responses on the eigenvectors of the kernel of all rows."""
@@ -162,6 +182,25 @@ class TurnedKernel:
         ]
         return sum(losses) / len(losses)
 
+    def predict(self, fold: int, alphas: NDArray[np.floating]) -> Any:
+        """Return a fold's held-out predictions, each voxel with its own penalty.
+
+        Around the training means, of shape (n_held, n_voxels). Penalties between
+        those that were tried are put on the nearest of them.
+        """
+        factor, design = self.factor, self.responses.design
+        rows = design.held[fold]
+        known = np.sort(list(factor.blocks))
+        nearest = abs(np.log(known)[:, None] - np.log(alphas)).argmin(axis=0)
+        out = self.responses.Y[rows] - self.responses.means[fold]
+        for number in np.unique(nearest):
+            voxels = np.flatnonzero(nearest == number)
+            alpha = float(known[number])
+            shrink = (alpha / (factor.values + alpha))[:, None]
+            residuals = factor.vectors[rows] @ (shrink * self.turned[:, voxels])
+            out[:, voxels] -= factor.blocks[alpha][fold] @ residuals
+        return out
+
 
 Turned = TurnedPrimal | TurnedKernel
 
@@ -186,19 +225,33 @@ class Refit:
     turn: Any
     rows: Any = None
 
-    def weights(self, responses: FoldResponses, alphas: NDArray[np.floating]) -> Any:
-        """Return (n_columns, n_voxels) under one penalty per voxel."""
-        backend = get_backend()
-        alpha = backend.asarray(alphas, dtype=responses.design.dtype)
+    def weights(
+        self,
+        responses: FoldResponses,
+        voxels: NDArray[np.intp],
+        alphas: NDArray[np.floating],
+    ) -> Any:
+        """Return weights, (n_columns, n_chosen), of the chosen voxels.
+
+        `alphas` has one penalty for each of them.
+        """
+        alpha = get_backend().asarray(alphas, dtype=responses.design.dtype)
         if self.rows is None:
-            turned = self.turn.T @ responses.total[self.columns]
+            turned = self.turn.T @ _pick(responses.total, self.columns, voxels)
         else:
-            turned = self.rows.T @ responses.Y
-        return self.turn @ (turned / (self.values[:, None] + alpha))
+            turned = self.rows.T @ _pick(responses.Y, slice(None), voxels)
+        turned /= self.values[:, None] + alpha
+        return self.turn @ turned
+
+
+def _pick(array: Any, rows: Any, voxels: NDArray[np.intp]) -> Any:
+    """Return some rows and columns, without a copy where they are all."""
+    picked = array[rows]
+    return picked if len(voxels) == picked.shape[1] else picked[:, voxels]
 
 
 def _sum(Y: Any) -> Any:
-    return get_backend().asarray(Y, dtype="float64").sum(0)
+    return Y.sum(0, dtype=get_backend().float64)
 
 
 def _to_float64(array: Any) -> NDArray[np.float64]:

@@ -1,10 +1,13 @@
 """Tests of the models that are fitted and scored."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
+from brain2music.core.ridge.levers import Levers
 from brain2music.core.stats import correlation, r2_score
 from brain2music.core.types import Band
 from brain2music.encoding.banded_ridge import BandedRidge
@@ -151,3 +154,87 @@ def test_a_training_voxel_that_never_varies_is_refused(study):
 def test_test_responses_of_other_samples_are_refused(study):
     with pytest.raises(InputError, match="Y_test has 59, predictions has 60"):
         scored(fit(study), study[3][1:])
+
+
+ARRAYS = ("weights", "intercept", "predictions", "parts", "alone", "plain", "alphas")
+
+
+def test_one_pass_gives_what_himalaya_gives_model_by_model(study):
+    ours = fit(study)
+    theirs = fit(study, settings=replace(SETTINGS, solver="himalaya"))
+    for name in (*ARRAYS, "band_weights", "cv_scores"):
+        first, second = getattr(ours, name), getattr(theirs, name)
+        assert_allclose(first, second, atol=1e-8, err_msg=name)
+    assert ours.grid_ends == theirs.grid_ends
+    assert theirs.counts == {}
+    assert ours.counts["voxels"] == ours.counts["raced"] == 7
+
+
+@pytest.mark.parametrize("form", ["primal", "kernel"])
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_voxels_stream_from_and_to_files_in_chunks(study, tmp_path, form, size):
+    np.save(tmp_path / "Y.npy", study[1])
+    mapped = np.load(tmp_path / "Y.npy", mmap_mode="r")
+    settings = replace(SETTINGS, n_voxels_batch=size, form=form, levers=Levers())
+
+    def make(name, shape, dtype):
+        return np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", dtype, shape)
+
+    whole = fit(study, settings=replace(settings, n_voxels_batch=None))
+    cut = fit((study[0], mapped, study[2]), settings=settings, make=make)
+    for name in (*ARRAYS, "band_weights", "cv_scores"):
+        assert_allclose(getattr(cut, name), getattr(whole, name), atol=1e-9)
+        assert isinstance(getattr(cut, name), np.memmap)
+    assert_array_equal(np.load(tmp_path / "weights.npy"), cut.weights)
+    assert cut.counts == whole.counts
+
+
+def test_memory_bounds_the_batch_and_too_little_is_refused(study):
+    small = replace(SETTINGS, max_memory_gb=3e-4)
+    assert_allclose(fit(study, settings=small).weights, fit(study).weights, atol=1e-12)
+    with pytest.raises(InputError, match="max_memory_gb = 1e-05 is not enough"):
+        fit(study, settings=replace(SETTINGS, max_memory_gb=1e-5))
+
+
+def test_stacking_mixes_the_bands_own_models(study):
+    result = fit(study, settings=replace(SETTINGS, stacking=True))
+    assert_allclose(result.shares.sum(axis=0), 1)
+    mixed = np.einsum("bv,bsv->sv", result.shares, result.alone)
+    assert_allclose(result.stacked, mixed)
+    assert (result.shares[:, :4].argmax(axis=0) == 0).all()
+    assert r2_score(study[3], result.stacked)[:4].min() > 0.3
+    assert fit(study).stacked is None
+
+
+def test_a_voxel_that_is_flat_in_a_fold_is_masked_and_counted(study):
+    study[1][70:130, 5] = 0.4
+    result = fit(study, settings=replace(SETTINGS, stacking=True))
+    assert result.counts["flat in a fold"] == 1
+    assert_array_equal(np.isnan(result.cv_scores), np.arange(7) == 5)
+    assert_allclose(result.predictions[:, 5], study[1][:, 5].mean())
+    assert_allclose(result.stacked[:, 5], study[1][:, 5].mean())
+    assert any("1 of 7 voxels hold nothing to fit" in note for note in result.notes)
+
+
+def test_what_a_search_left_out_is_said(study):
+    settings = replace(
+        SETTINGS, alphas=(10.0, 20.0), levers=Levers(margin=0.1, widen=4)
+    )
+    notes = " ".join(fit(study, settings=settings).notes)
+    assert "went on after the first candidates" in notes
+    assert "the grid of penalties was widened for" in notes
+    assert fit(study).notes == []
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (0.0, r"1 of 7 voxels never vary in Y_train \(1 are all zero\)"),
+        (np.nan, "Y_train has NaN or infinity in 1 of its 7"),
+    ],
+)
+@pytest.mark.parametrize("solver", ["fold-gram", "himalaya"])
+def test_voxels_that_hold_nothing_are_counted_and_refused(study, column, words, solver):
+    study[1][:, 2] = column
+    with pytest.raises(InputError, match=words):
+        fit(study, settings=replace(SETTINGS, solver=solver, n_voxels_batch=2))

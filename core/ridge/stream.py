@@ -1,0 +1,95 @@
+"""Voxels in chunks, from arrays in memory or on disk."""
+
+import mmap
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import InputError
+
+Make = Callable[[str, tuple[int, ...], np.dtype], NDArray]
+
+
+class Columns(Protocol):
+    """Responses that give some of their columns, as NumPy, HDF5 and Zarr arrays do."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return `array[:, start:stop]`."""
+
+
+def chunks(n_voxels: int, size: int | None) -> Iterator[slice]:
+    """Yield the columns of each chunk; all at once if `size` is None.
+
+    Examples
+    --------
+    >>> list(chunks(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    size = size or n_voxels
+    for start in range(0, n_voxels, size):
+        yield slice(start, min(start + size, n_voxels))
+
+
+def make_in_memory(
+    name: str,  # noqa: ARG001 - other makers name a file after it
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+) -> NDArray:
+    """Return an empty array for a result; the usual `make`."""
+    return np.empty(shape, dtype)
+
+
+def read(Y: Columns, part: slice) -> NDArray[np.floating]:
+    """Return a chunk of columns as an array of its own, and let go of the file's."""
+    chunk = np.array(Y[:, part])
+    release(Y)
+    return chunk
+
+
+def release(array: Any) -> None:
+    """Let the system drop what it read of a mapped file; other arrays stay.
+
+    What was written stays too: it is kept by the file.
+    """
+    owner = array
+    while owner is not None and not isinstance(owner, mmap.mmap):
+        if isinstance(owner, np.memmap) and owner.mode == "c":
+            return  # changes that no file keeps
+        owner = getattr(owner, "base", None)
+    if owner is not None and hasattr(owner, "madvise"):
+        owner.madvise(mmap.MADV_DONTNEED)
+
+
+def check_voxels(Y: Columns, size: int | None, name: str = "Y") -> None:
+    """Raise unless all columns are finite and vary; read chunk by chunk.
+
+    Raises
+    ------
+    InputError
+        With how many voxels are not.
+    """
+    n_voxels = Y.shape[1]
+    n_bad = n_constant = n_zero = 0
+    for part in chunks(n_voxels, size):
+        chunk = read(Y, part)
+        finite = np.isfinite(chunk).all(axis=0)
+        n_bad += int((~finite).sum())
+        constant = (chunk[:1] == chunk).all(axis=0)
+        n_constant += int(constant.sum())
+        n_zero += int((constant & (chunk[0] == 0)).sum())
+    if n_bad:
+        raise InputError(
+            f"{name} has NaN or infinity in {n_bad} of its {n_voxels} columns. "
+            "Mask those columns out before fitting; none is replaced for you."
+        )
+    if n_constant:
+        zeros = f" ({n_zero} are all zero)" if n_zero else ""
+        raise InputError(
+            f"{n_constant} of {n_voxels} voxels never vary in {name}{zeros}. Mask "
+            "them out, and count them, before fitting."
+        )
