@@ -17,7 +17,7 @@ from ..core.ridge.stream import Columns, Make, check_voxels, make_in_memory
 from ..core.stats import correlation, correlation_parts, r2_parts, r2_score
 from ..core.types import Band
 from .result import EncodingResult, Key, RidgeSettings
-from .streamed import Job, fit_streamed, slices_of
+from .streamed import Job, fit_subjects, slices_of
 
 __all__ = [
     "EncodingResult",
@@ -80,7 +80,7 @@ def fit_models(
         return _predict_all(fits, X_test, bands)
     check_voxels(Y, settings.n_voxels_batch, "Y_train")
     job = Job(X_train, X_test, tuple(bands), np.asarray(folds), settings)
-    return fit_streamed(job, Y, advance=advance, make=make)
+    return fit_subjects(job, {"": Y}, advance=advance, make=make)[""]
 
 
 def _fit_each(

@@ -45,7 +45,10 @@ class Factors:
             made = make()
             self.n_made += 1
             if self.folder is not None:
+                # Read back: the order of bytes in memory, and so the last digit of a
+                # product, is then the same for who made it and who found it.
                 _write(self.folder / name, made)
+                made = _read(self.folder / name)
         size = _bytes_of(made)
         if self._bytes + size <= self.max_bytes:
             self._kept[name] = made

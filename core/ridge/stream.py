@@ -1,7 +1,7 @@
 """Voxels in chunks, from arrays in memory or on disk."""
 
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,30 @@ class Columns(Protocol):
 
     def __getitem__(self, key: Any) -> Any:
         """Return `array[:, start:stop]`."""
+
+
+class SideBySide:
+    """Responses of several subjects as columns of one array; nothing is copied.
+
+    Parameters
+    ----------
+    Ys : sequence of arrays of shape (n_samples, n_voxels)
+    """
+
+    def __init__(self, Ys: Sequence[Columns]) -> None:
+        self.Ys = tuple(Ys)
+        self.edges = np.cumsum([0, *(Y.shape[1] for Y in self.Ys)])
+        self.shape = (self.Ys[0].shape[0], int(self.edges[-1]))
+        self.dtype = np.result_type(*(Y.dtype for Y in self.Ys))
+
+    def __getitem__(self, key: tuple[slice, slice]) -> NDArray:
+        rows, columns = key
+        start, stop, _ = columns.indices(self.shape[1])
+        parts = []
+        for Y, low, high in zip(self.Ys, self.edges, self.edges[1:], strict=False):
+            inside = slice(max(start - low, 0), max(min(stop, high) - low, 0))
+            parts.append(np.asarray(Y[rows, inside]))
+        return np.concatenate(parts, axis=1)
 
 
 def chunks(n_voxels: int, size: int | None) -> Iterator[slice]:

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
+from brain2music.core.cluster import Scheduler, open_client
 from brain2music.core.ridge.levers import Levers
 from brain2music.core.stats import correlation, r2_score
 from brain2music.core.types import Band
@@ -17,6 +18,7 @@ from brain2music.encoding.evaluate import (
     fit_models,
     score_models,
 )
+from brain2music.encoding.streamed import Job, fit_subjects
 
 BANDS = (Band("mel", 2, (2, 3)), Band("clap", 3), Band("genre", 1, (2, 4)))
 SETTINGS = RidgeSettings(alphas=(0.1, 1.0, 10.0, 100.0, 1e3), n_candidates=9)
@@ -238,3 +240,36 @@ def test_voxels_that_hold_nothing_are_counted_and_refused(study, column, words, 
     study[1][:, 2] = column
     with pytest.raises(InputError, match=words):
         fit(study, settings=replace(SETTINGS, solver=solver, n_voxels_batch=2))
+
+
+def test_subjects_who_heard_the_same_share_one_pass(study):
+    X, Y, X_test, _ = study
+    job = Job(X, X_test, BANDS, FOLDS, SETTINGS)
+    made = []
+
+    def make(name, shape, dtype):
+        made.append(name)
+        return np.empty(shape, dtype)
+
+    both = fit_subjects(job, {"01": Y[:, :3], "02": Y[:, 3:]}, make=make)
+    assert {"01/weights", "02/alone"} <= set(made)
+    for name in ARRAYS:
+        parts = [getattr(both[subject], name) for subject in ("01", "02")]
+        whole = getattr(fit(study), name)
+        assert_allclose(np.concatenate(parts, axis=-1), whole, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_workers_fit_what_one_process_fits(study, tmp_path):
+    pytest.importorskip("distributed")
+    X, Y, X_test, _ = study
+    settings = replace(SETTINGS, stacking=True, n_voxels_batch=3)
+    job = Job(X, X_test, BANDS, FOLDS, settings)
+    with open_client(Scheduler(n_workers=2)) as client:
+        with pytest.raises(InputError, match="workers need a folder"):
+            fit_subjects(job, {"01": Y}, client=client)
+        found = fit_subjects(job, {"01": Y}, client=client, folder=tmp_path)["01"]
+    expected = fit(study, settings=settings)
+    for name in (*ARRAYS, "stacked", "shares"):
+        assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-10)
+    assert found.counts == expected.counts

@@ -1,0 +1,259 @@
+"""The same fit on several processes or machines, through Dask.
+
+A unit is one chunk of one subject's voxels. Factorisations are made once, in a folder
+that all workers see, and only read after that. What a lost worker had is run again by
+Dask. Needs the extra `cluster`.
+"""
+
+import importlib
+import mmap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import InputError
+from .device import use_backend
+from .ridge.fold_gram import FoldGram
+from .ridge.store import Factors
+from .ridge.stream import Columns, chunks
+
+Unit = tuple[str, slice]
+Work = Callable[[FoldGram, NDArray], Any]
+
+# How often a unit may be lost with its worker before that is taken for its own fault.
+N_RETRIES = 3
+
+# Dask's scheduler opens a port for its pages in any case: without pages, on any free
+# one.
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """Where the work runs.
+
+    Parameters
+    ----------
+    address : str
+        'local' for processes on this machine; 'tcp://HOST:PORT' for a Dask scheduler
+        that runs already; 'slurm' for jobs of a SLURM cluster.
+    n_workers : int
+        Processes, or jobs. One thread each. Of no meaning for 'tcp://'.
+    slurm : dict of str to value
+        For 'slurm', what `dask_jobqueue.SLURMCluster` takes: memory, walltime, queue,
+        account, interface (the network that the nodes reach this machine by), ...
+    """
+
+    address: str = "local"
+    n_workers: int = 1
+    slurm: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = self.address in ("local", "slurm") or "://" in self.address
+        if not known or self.n_workers < 1:
+            raise InputError(
+                f"scheduler must be 'local', 'slurm' or an address such as "
+                f"'tcp://10.0.0.1:8786' with at least 1 worker, got {self.address!r} "
+                f"with {self.n_workers}."
+            )
+        if self.slurm and self.address != "slurm":
+            raise InputError(
+                f"options of SLURM are given ({', '.join(self.slurm)}), but scheduler "
+                f"is {self.address!r}. Set it to 'slurm', or leave them out."
+            )
+
+
+@contextmanager
+def open_client(scheduler: Scheduler) -> Iterator[Any]:
+    """Connect to workers, or start them, and end what was started.
+
+    Servers listen on this machine alone (127.0.0.1), or, for SLURM, on the interface
+    that is named; there is no dashboard.
+
+    Yields
+    ------
+    client : dask.distributed.Client
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, or SLURM is asked for without an interface.
+    """
+    distributed = _import("distributed")
+    if "://" in scheduler.address:
+        with distributed.Client(scheduler.address, set_as_default=False) as client:
+            yield client
+        return
+    if scheduler.address == "slurm" and "interface" not in scheduler.slurm:
+        raise InputError(
+            "slurm needs the network interface that its nodes reach this machine by: "
+            "add interface, such as 'ib0' (see `ip addr`)."
+        )
+    cluster = _local(scheduler) if scheduler.address == "local" else _slurm(scheduler)
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        if scheduler.address == "slurm":
+            cluster.scale(jobs=scheduler.n_workers)
+        yield client
+
+
+def job_script(scheduler: Scheduler) -> str:
+    """Return the job script that SLURM would be given for each worker.
+
+    Nothing is submitted, and SLURM need not be there.
+    """
+    here = {"host": "127.0.0.1"} if "interface" not in scheduler.slurm else {}
+    with _slurm(scheduler, **here) as cluster:
+        return str(cluster.job_script())
+
+
+def map_chunks(
+    client: Any,
+    engine: FoldGram,
+    Ys: Mapping[str, Columns],
+    work: Work,
+    *,
+    size: int,
+    folder: Path,
+) -> Iterator[tuple[Unit, Any]]:
+    """Yield what `work` returns for each chunk of voxels, in the order they are done.
+
+    Parameters
+    ----------
+    client : dask.distributed.Client
+    engine : FoldGram
+        With its plan made; workers get a copy.
+    Ys : dict of str to array of shape (n_samples, n_voxels)
+        Each subject's responses. Mapped files are opened by the workers, under the
+        same path.
+    work : callable
+        Called as work(engine, chunk of Y) by a worker: a function of a module.
+    size : int
+        Voxels of a chunk. The number of workers changes no digit of the result; the
+        size may change its last ones.
+    folder : Path
+        Where factorisations are kept, and seen by all workers.
+
+    Yields
+    ------
+    unit : (subject, slice of voxels)
+    result : what `work` returned
+    """
+    shared = replace(engine, factors=Factors(engine.factors.max_bytes, folder))
+    remote = client.scatter(shared, broadcast=True, hash=False)
+    candidates = list(shared.plan.candidates)
+    made = client.map(
+        _make, [remote] * len(candidates), candidates, retries=N_RETRIES, pure=False
+    )
+    done = client.submit(_count, made, pure=False)
+    sources = {name: _portable(Y) for name, Y in Ys.items()}
+    units = [(n, part) for n, Y in Ys.items() for part in chunks(Y.shape[1], size)]
+    yield from _flow(client, units, sources, (remote, work, done))
+
+
+def _flow(
+    client: Any,
+    units: list[Unit],
+    sources: Mapping[str, Any],
+    shared: tuple[Any, Work, Any],
+) -> Iterator[tuple[Unit, Any]]:
+    """Keep a few units per worker under way, so that results do not pile up."""
+    distributed = _import("distributed")
+    waiting = iter(units)
+    n_ahead = 2 * max(1, len(client.scheduler_info()["workers"]))
+    under_way: dict[Any, Unit] = {}
+    queue = distributed.as_completed(loop=client.loop)
+
+    def submit() -> None:
+        unit = next(waiting, None)
+        if unit is not None:
+            source = sources[unit[0]]
+            data = source if isinstance(source, Mapped) else source[:, unit[1]]
+            future = client.submit(
+                _do, *shared, data, unit[1], retries=N_RETRIES, pure=False
+            )
+            under_way[future] = unit
+            queue.add(future)
+
+    for _ in range(n_ahead):
+        submit()
+    for future in queue:
+        yield under_way.pop(future), future.result()
+        submit()
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A file of responses that a worker opens by itself."""
+
+    path: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    order: str
+
+    def columns(self, part: slice) -> NDArray:
+        """Return a copy of some columns."""
+        layout: dict[str, Any] = {
+            "dtype": self.dtype,
+            "shape": self.shape,
+            "offset": self.offset,
+        }
+        layout |= {"order": self.order, "mode": "r"}
+        return np.array(np.memmap(self.path, **layout)[:, part])
+
+
+def _portable(Y: Columns) -> Any:
+    """Return how workers get at responses: by the file's path, if there is one."""
+    # A view keeps its file's offset though it starts elsewhere: only whole maps count.
+    if isinstance(Y, np.memmap) and isinstance(Y.base, mmap.mmap):
+        order = "C" if Y.flags.c_contiguous else "F"
+        return Mapped(str(Y.filename), Y.dtype.str, Y.shape, int(Y.offset), order)
+    return Y
+
+
+def _make(engine: FoldGram, weights: NDArray) -> int:
+    with use_backend(engine.backend):
+        engine.factor(weights)
+        engine.refit(weights)
+    return 1
+
+
+def _count(made: list[int]) -> int:
+    return sum(made)
+
+
+def _do(engine: FoldGram, work: Work, made: int, data: Any, part: slice) -> Any:  # noqa: ARG001 - waits for the factorisations
+    return work(engine, data.columns(part) if isinstance(data, Mapped) else data)
+
+
+def _local(scheduler: Scheduler) -> Any:
+    return _import("distributed").LocalCluster(
+        n_workers=scheduler.n_workers,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs=NO_DASHBOARD,
+    )
+
+
+def _slurm(scheduler: Scheduler, **options: Any) -> Any:
+    settings = {"cores": 1, "processes": 1, "memory": "4GB"} | dict(scheduler.slurm)
+    return _import("dask_jobqueue").SLURMCluster(
+        **settings, scheduler_options=NO_DASHBOARD | options
+    )
+
+
+def _import(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"{name} is not installed, which a fit on several workers needs. Install "
+            "the extra: pip install 'brain2music[cluster]'."
+        ) from error

@@ -1,0 +1,179 @@
+"""Tests of fits on several processes."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from brain2music.core.checks import InputError
+from brain2music.core.cluster import Scheduler, job_script, map_chunks, open_client
+from brain2music.core.ridge.candidates import structured_candidates
+from brain2music.core.ridge.fold_gram import open_fold_gram
+from brain2music.core.ridge.levers import Levers
+from brain2music.core.ridge.search import Search
+from brain2music.core.ridge.stream import SideBySide
+
+cloudpickle = pytest.importorskip("cloudpickle")
+pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
+
+# Workers cannot import a test file.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+WIDTHS = (8, 30, 21)
+LEVERS = Levers(margin=-0.5, n_refined=2, n_sampled=20)
+
+
+@pytest.fixture
+def study(rng):
+    X = rng.standard_normal((100, 59)) @ (np.eye(59) + 0.1 * rng.random((59, 59)))
+    Y = X @ rng.standard_normal((59, 37)) / 6 + rng.standard_normal((100, 37))
+    X, Y = X.astype("float32"), Y.astype("float32")
+    search = Search(np.logspace(0, 4, 5), structured_candidates(3, 8, 0), levers=LEVERS)
+    engine = open_fold_gram(
+        X,
+        widths=WIDTHS,
+        folds=np.repeat([0, 1, 2], [31, 44, 25]),
+        search=search,
+        dtype="float32",
+    )
+    Ys = {"01": Y[:, :23], "02": Y[:, 23:]}
+    engine.sample(SideBySide(list(Ys.values())), 20, seed=0)
+    return engine, Ys
+
+
+def joint(pause_s=0.0):
+    """Return work for a worker: inside a function, it travels by its code."""
+
+    def work(engine, Y):
+        time.sleep(pause_s)
+        model = engine.fit(Y).model()
+        names = {"weights": "weights", "scores": "cv_scores", "alpha": "alphas"}
+        return {key: getattr(model, name) for key, name in names.items()}
+
+    return work
+
+
+def gather(client, engine, Ys, folder, *, size=5, pause_s=0.0, meanwhile=None):
+    found = {name: {} for name in Ys}
+    for number, ((name, part), result) in enumerate(
+        map_chunks(client, engine, Ys, joint(pause_s), size=size, folder=folder)
+    ):
+        found[name][part.start] = result
+        if meanwhile is not None and number == 0:
+            meanwhile()
+    return {
+        (name, key): np.concatenate(
+            [parts[start][key] for start in sorted(parts)], axis=-1
+        )
+        for name, parts in found.items()
+        for key in ("weights", "scores", "alpha")
+    }
+
+
+@pytest.fixture(scope="module")
+def clients():
+    with (
+        open_client(Scheduler(n_workers=1)) as one,
+        open_client(Scheduler(n_workers=2)) as two,
+    ):
+        yield one, two
+
+
+def test_any_number_of_workers_gives_the_same_digits(study, clients, tmp_path):
+    engine, Ys = study
+    first, second = (
+        gather(client, engine, Ys, tmp_path / str(number))
+        for number, client in enumerate(clients)
+    )
+    for key in first:
+        assert_array_equal(first[key], second[key])
+    kept = list((tmp_path / "1").iterdir())
+    assert len(kept) == 2 * len(engine.plan.candidates)  # each made once, and shared
+    alone = engine.fit(Ys["02"]).model()
+    assert_allclose(second["02", "weights"], alone.weights, atol=1e-5)
+    assert_allclose(second["02", "scores"], alone.cv_scores, atol=1e-5)
+
+
+def test_other_chunks_make_the_same_choices(study, clients, tmp_path):
+    engine, Ys = study
+    first, second = (
+        gather(clients[1], engine, Ys, tmp_path / str(size), size=size)
+        for size in (4, 100)
+    )
+    for name in Ys:
+        assert_allclose(first[name, "scores"], second[name, "scores"], atol=1e-5)
+        assert_allclose(first[name, "alpha"], second[name, "alpha"], rtol=1e-3)
+
+
+def test_a_worker_killed_in_the_middle_changes_nothing(study, clients, tmp_path):
+    engine, Ys = study
+    expected = gather(clients[0], engine, Ys, tmp_path / "whole")
+    client = clients[1]
+    pids = client.run(os.getpid)
+    victim = next(iter(pids.values()))
+    found = gather(
+        client,
+        engine,
+        Ys,
+        tmp_path / "killed",
+        pause_s=0.4,
+        meanwhile=lambda: os.kill(victim, signal.SIGKILL),
+    )
+    assert victim not in client.run(os.getpid).values()
+    for key in expected:
+        assert_array_equal(found[key], expected[key])
+
+
+def test_workers_open_mapped_files_by_themselves(study, clients, tmp_path):
+    engine, Ys = study
+    np.save(tmp_path / "Y.npy", Ys["01"])
+    mapped = np.load(tmp_path / "Y.npy", mmap_mode="r")
+    first = gather(clients[1], engine, {"01": Ys["01"]}, tmp_path / "a")
+    second = gather(clients[1], engine, {"01": mapped}, tmp_path / "b")
+    view = gather(clients[1], engine, {"01": mapped[:, 5:]}, tmp_path / "c")
+    np.save(tmp_path / "more.npy", np.vstack([Ys["01"][:7], Ys["01"]]))
+    rows = np.load(tmp_path / "more.npy", mmap_mode="r")[7:]
+    later = gather(clients[1], engine, {"01": rows}, tmp_path / "d")
+    for key in first:
+        assert_array_equal(first[key], second[key])
+        assert_array_equal(first[key], later[key])
+        assert_allclose(view[key], first[key][..., 5:], atol=1e-5)
+
+
+def test_a_running_scheduler_is_joined_and_left_alone(study, clients, tmp_path):
+    engine, Ys = study
+    address = clients[1].scheduler.address
+    assert "127.0.0.1" in address
+    with open_client(Scheduler(address)) as client:
+        found = gather(client, engine, Ys, tmp_path)
+    assert found["02", "weights"].shape == (59, 14)
+    assert clients[1].status == "running"
+
+
+def test_the_job_script_is_shown_without_slurm():
+    pytest.importorskip("dask_jobqueue")
+    options = {"memory": "8GB", "walltime": "02:00:00", "account": "music"}
+    script = job_script(Scheduler("slurm", 4, options))
+    assert "#SBATCH -t 02:00:00" in script
+    assert "#SBATCH -A music" in script
+    assert "#SBATCH --mem=8G" in script
+    assert "distributed.cli.dask_worker" in script
+    assert not list(Path().glob("slurm-*"))
+
+
+def test_schedulers_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="must be 'local', 'slurm' or an address"):
+        Scheduler("everywhere")
+    with pytest.raises(InputError, match=r"options of SLURM are given \(memory\)"):
+        Scheduler("local", slurm={"memory": "1GB"})
+    with (
+        pytest.raises(InputError, match="needs the network interface"),
+        open_client(Scheduler("slurm")),
+    ):
+        pass
