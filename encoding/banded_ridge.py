@@ -6,13 +6,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
+from ..core.device import Backend
 from ..core.ridge.banded import ALPHAS, fit_banded_ridge
 from ..core.ridge.candidates import structured_candidates
 from ..core.ridge.folds import folds_of
-from ..core.ridge.search import Form, Search
+from ..core.ridge.levers import EXACT, Levers
+from ..core.ridge.search import Form, Search, Solver
 from ..core.types import Band
 
 
@@ -26,7 +28,7 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         band if None, which is plain ridge.
     cv : scikit-learn splitter, optional
         Cuts the training samples into folds; each sample is held out exactly once.
-        Leaves one group (run) out if None.
+        Leaves one group (run) out if None. A splitter of groups needs `groups`.
     alphas : sequence of float
         Penalties tried for each voxel. Nine decades, since the best one grows with
         the number of samples and falls with the signal.
@@ -35,7 +37,13 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     seed : int
         Seed of those divisions that are drawn.
     form : 'auto', 'primal' or 'kernel'
-        Solve for columns or for samples. 'auto' takes the fewer of the two.
+        Solve for columns or for samples. 'auto' takes the cheaper of the two.
+    solver : 'fold-gram' or 'himalaya'
+        Ours, or himalaya's own, the reference.
+    levers : Levers, optional
+        What 'fold-gram' may leave out. Nothing if None.
+    backend : 'numpy', 'torch' or 'torch_cuda'
+        The library of the arithmetic of 'fold-gram'; results are NumPy arrays.
 
     Attributes
     ----------
@@ -47,6 +55,10 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     alphas_ : array of shape (n_voxels,)
     cv_scores_ : array of shape (n_voxels,)
         Share of the held-out variance explained in the folds, for the best choice.
+    at_low_end_, at_high_end_ : array of bool, shape (n_voxels,)
+        Whether the smallest or the largest penalty was chosen.
+    counts_ : dict of str to int
+        Voxels by what became of them, as `Searched.counts` names it.
 
     References
     ----------
@@ -64,7 +76,7 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     array([1., 0., 0., 2.])
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an estimator takes all its settings here
         self,
         bands: Sequence[Band] | None = None,
         *,
@@ -73,6 +85,9 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         n_candidates: int = 20,
         seed: int = 0,
         form: Form = "auto",
+        solver: Solver = "fold-gram",
+        levers: Levers | None = None,
+        backend: Backend = "numpy",
     ) -> None:
         self.bands = bands
         self.cv = cv
@@ -80,6 +95,9 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.n_candidates = n_candidates
         self.seed = seed
         self.form = form
+        self.solver = solver
+        self.levers = levers
+        self.backend = backend
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit weights and penalties.
@@ -99,9 +117,8 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If the bands do not add up to the columns, `groups` is missing, or `cv`
             does not hold each sample out exactly once.
         """
-        X, y = as_matrix(X, "X"), np.asarray(y)
+        X, y = self._check(X, y)
         Y = as_matrix(y[:, None] if y.ndim == 1 else y, "y")
-        check_same_samples(X=X, y=Y)
         fit = fit_banded_ridge(
             X,
             Y,
@@ -113,14 +130,35 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     len(self._widths(X)), self.n_candidates, self.seed
                 ),
                 self.form,
+                solver=self.solver,
+                levers=EXACT if self.levers is None else self.levers,
+                backend=self.backend,
             ),
         )
-        self.n_features_in_ = X.shape[1]
         self.coef_ = fit.weights[:, 0] if y.ndim == 1 else fit.weights
         self.intercept_ = fit.intercept[0] if y.ndim == 1 else fit.intercept
         self.band_weights_, self.alphas_ = fit.band_weights, fit.alphas
-        self.cv_scores_ = fit.cv_scores
+        self.cv_scores_, self.counts_ = fit.cv_scores, fit.counts
+        self.at_low_end_, self.at_high_end_ = fit.at_low_end, fit.at_high_end
         return self
+
+    def _check(self, X: Any, y: Any) -> tuple[Floats, Floats]:
+        """Return X and y as arrays, in the words of scikit-learn where they are not."""
+        if hasattr(X, "shape") and hasattr(y, "shape") and X.shape[:1] != y.shape[:1]:
+            check_same_samples(X=X, y=y)
+        dtypes = [np.float64, np.float32]
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=dtypes,
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
+        )
+        if not np.issubdtype(y.dtype, np.floating):
+            y = y.astype(np.float64)
+        return X, y
 
     def predict(self, X: ArrayLike) -> Floats:
         """Predict responses, of shape (n_samples, n_voxels)."""
@@ -130,7 +168,9 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def predict_bands(self, X: ArrayLike) -> dict[str, Floats]:
         """Return each band's part of the prediction, without the intercept."""
         check_is_fitted(self)
-        X = as_matrix(X, "X")
+        if self.bands is not None:
+            self._widths(np.asarray(X))
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         edges = np.cumsum(self._widths(X))[:-1]
         pairs = zip(
             np.split(X, edges, axis=1), np.split(self.coef_, edges), strict=True
@@ -140,10 +180,9 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _widths(self, X: Floats) -> list[int]:
         if self.bands is None:
-            fitted = getattr(self, "n_features_in_", X.shape[1])
-            return [fitted] if X.shape[1] == fitted else _refuse(X, f"all {fitted}")
+            return [X.shape[1]]
         widths = [band.n_columns for band in self.bands]
-        if sum(widths) != X.shape[1]:
+        if X.ndim == 2 and sum(widths) != X.shape[1]:
             return _refuse(X, ", ".join(f"{b.name} {b.n_columns}" for b in self.bands))
         return widths
 

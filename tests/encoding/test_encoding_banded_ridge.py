@@ -5,11 +5,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, ShuffleSplit
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    ShuffleSplit,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from brain2music.core.checks import InputError
+from brain2music.core.ridge.levers import Levers
 from brain2music.core.types import Band
 from brain2music.encoding.banded_ridge import BandedRidge
 
@@ -79,6 +86,8 @@ def test_folds_without_a_run_label_need_a_splitter(study):
         BandedRidge(BANDS).fit(X, Y)
     with pytest.raises(InputError, match="groups names 1 run"):
         BandedRidge(BANDS).fit(X, Y, groups=np.zeros(90))
+    with pytest.raises(InputError, match=r"groups is missing: cv = GroupKFold"):
+        BandedRidge(BANDS, cv=GroupKFold(2)).fit(X, Y)
     with pytest.raises(InputError, match="groups has 89"):
         BandedRidge(BANDS).fit(X, Y, groups=runs[:-1])
 
@@ -102,5 +111,35 @@ def test_columns_that_are_not_the_bands_are_named(study):
         BandedRidge(BANDS).fit(X[:, :6], Y, groups=runs)
     with pytest.raises(InputError, match=r"X has 5 columns.*mel 4, genre 3"):
         BandedRidge(BANDS).fit(X, Y, groups=runs).predict(X[:, :5])
-    with pytest.raises(InputError, match=r"X has 5 columns.*all 7"):
+    with pytest.raises(ValueError, match=r"X has 5 features.* expecting 7"):
         BandedRidge().fit(X, Y, groups=runs).predict(X[:, :5])
+
+
+# What scikit-learn's own checks are waived, with the reason: none.
+WAIVED: dict[str, str] = {}
+
+
+@parametrize_with_checks(
+    [BandedRidge(cv=KFold(3)), BandedRidge(cv=KFold(3), levers=Levers())],
+    expected_failed_checks=lambda _: WAIVED,
+)
+def test_it_keeps_to_the_rules_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_solvers_and_backends_agree(study):
+    X, Y, runs = study
+    ours = BandedRidge(BANDS).fit(X, Y, groups=runs)
+    theirs = BandedRidge(BANDS, solver="himalaya").fit(X, Y, groups=runs)
+    assert_allclose(ours.coef_, theirs.coef_, atol=1e-8)
+    assert_allclose(ours.cv_scores_, theirs.cv_scores_, atol=1e-8)
+    assert_array_equal(ours.at_high_end_, theirs.at_high_end_)
+    assert ours.counts_["voxels"] == 5
+    pytest.importorskip("torch")
+    torch = BandedRidge(BANDS, backend="torch").fit(X, Y, groups=runs)
+    assert isinstance(torch.coef_, np.ndarray)
+    assert_allclose(torch.coef_, ours.coef_, atol=1e-9)
+    with pytest.raises(InputError, match="Did you mean 'himalaya'"):
+        BandedRidge(BANDS, solver="himalya").fit(X, Y, groups=runs)
+    with pytest.raises(InputError, match="Did you mean 'torch'"):
+        BandedRidge(BANDS, backend="pytorch").fit(X, Y, groups=runs)
