@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from himalaya.backend import get_backend
 from numpy.typing import NDArray
 
+from .factors import KernelFactor
 from .penalties import Best, best_penalty
 from .plan import nearest_placed, own_candidates, place
 from .responses import FoldResponses, Turned
@@ -91,7 +93,25 @@ def search_chunk(
     found.n_raced = len(voxels)
     if len(voxels) and len(plan.candidates) > plan.n_first:
         _race(engine, found, responses.of(voxels), voxels)
+    if levers.interpolate:
+        _settle(engine, found, responses)
     return found
+
+
+def _settle(engine: "FoldGram", found: Found, responses: FoldResponses) -> None:
+    """Compute the loss of each voxel's choice at the penalty between the grid's."""
+    for number in np.unique(found.choice):
+        factor = engine.factor(engine.plan.candidates[number])
+        if isinstance(factor, KernelFactor):
+            continue
+        voxels = np.flatnonzero(found.choice == number)
+        turned = responses.turn(factor, voxels)
+        alpha = get_backend().asarray(
+            found.best.alpha[voxels], dtype=engine.design.dtype
+        )
+        found.best.loss[voxels] = turned.loss(alpha)
+        scores = 1 - found.best.loss[voxels] / found.null[voxels]
+        found.scores[number, voxels] = scores
 
 
 def place_candidates(engine: "FoldGram", responses: FoldResponses, seed: int) -> None:

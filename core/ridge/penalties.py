@@ -10,6 +10,10 @@ from .responses import Turned
 
 Floats = NDArray[np.float64]
 
+# A loss above that of the mean by less than this share is what a voxel without signal
+# has under a large penalty.
+TENDS_TO_MEAN = 1e-3
+
 
 @dataclass(slots=True, eq=False)
 class Best:
@@ -50,8 +54,8 @@ def best_penalty(
     start : array of shape (n_voxels,), optional
         A penalty near which to look first; all are tried if None.
     to_beat : (losses, losses of the mean), optional
-        The grid is widened for voxels that fall below the first, each of shape
-        (n_voxels,), and at its upper end below the second; never if None.
+        Each of shape (n_voxels,). The grid is widened for voxels that fall below the
+        first; not at its upper end where they just tend to the second. Never if None.
     """
     n_voxels = turned.responses.n_voxels
     if start is None or not levers.follow:
@@ -139,7 +143,9 @@ def _widen(
     factor = (alphas[-1] / alphas[0]) ** (1 / (len(alphas) - 1))
     now = best.loss < to_beat[0]
     low = np.flatnonzero(best.at_low & now)
-    high = np.flatnonzero(best.at_high & now & (best.loss < to_beat[1]))
+    tends = np.abs(best.loss / to_beat[1] - 1) < TENDS_TO_MEAN
+    tends &= best.loss >= to_beat[1]
+    high = np.flatnonzero(best.at_high & now & ~tends)
     for voxels, flag, end, step in (
         (low, best.at_low, 0, 1 / factor),
         (high, best.at_high, -1, factor),

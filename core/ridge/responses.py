@@ -116,8 +116,8 @@ class TurnedPrimal:
             else:
                 self.held.append(turn.T @ responses.held_cross(fold)[columns])
 
-    def loss(self, alpha: float, voxels: Voxels = None) -> NDArray[np.float64]:
-        """Return each voxel's held-out loss under one penalty."""
+    def loss(self, alpha: Any, voxels: Voxels = None) -> NDArray[np.float64]:
+        """Return each voxel's held-out loss under one penalty, or one for each."""
         n_folds = len(self.factor.values)
         losses = [
             self._fold_loss(fold, alpha, slice(None) if voxels is None else voxels)
@@ -125,10 +125,10 @@ class TurnedPrimal:
         ]
         return sum(losses) / n_folds
 
-    def _fold_loss(self, fold: int, alpha: float, voxels: Any) -> NDArray[np.float64]:
+    def _fold_loss(self, fold: int, alpha: Any, voxels: Any) -> NDArray[np.float64]:
         factor, held = self.factor, self.held[fold]
         rows = self.responses.design.held[fold]
-        weights = self.fitted[fold][:, voxels] / (factor.values[fold] + alpha)[:, None]
+        weights = self.fitted[fold][:, voxels] / (factor.values[fold][:, None] + alpha)
         product = factor.held[fold] @ weights
         if factor.by_rows:
             product -= held[:, voxels]

@@ -1,0 +1,267 @@
+"""Tests of what the fold-Gram search may leave out, and of what it shares."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import Ridge
+
+from brain2music.core.ridge.banded import fit_banded_ridge
+from brain2music.core.ridge.candidates import structured_candidates
+from brain2music.core.ridge.chunk import Aside
+from brain2music.core.ridge.fold_gram import count_masked, open_fold_gram
+from brain2music.core.ridge.levers import EXACT, Levers
+from brain2music.core.ridge.search import Search
+
+WIDTHS = (12, 20, 9)
+ALPHAS = np.logspace(-1, 5, 7)
+FOLDS = np.repeat([2, 0, 1, 3], [60, 75, 55, 70])
+FORMS = ["primal", "kernel"]
+
+
+def study(rng, *, n_voxels=31, noise=1.0, n_silent=0):
+    """Three bands that share axes of falling variance; the last voxels are noise."""
+    n, p = len(FOLDS), sum(WIDTHS)
+    sd = np.concatenate([np.arange(1, w + 1) ** -0.75 for w in WIDTHS])
+    mixing = np.eye(p) + 0.2 * rng.standard_normal((p, p)) / p**0.5
+    X = (rng.standard_normal((n, p)) * sd) @ mixing + 1
+    shares = rng.dirichlet([0.6, 0.6, 0.6], n_voxels).T
+    W = rng.standard_normal((p, n_voxels)) * np.sqrt(np.repeat(shares, WIDTHS, axis=0))
+    signal = X @ W
+    signal = (signal - signal.mean(axis=0)) / signal.std(axis=0)
+    signal[:, n_voxels - n_silent :] = 0
+    return X, signal + noise * rng.standard_normal(signal.shape) + 2
+
+
+def search(levers=EXACT, *, n=9, alphas=ALPHAS, **options):
+    candidates = structured_candidates(3, n, seed=0)
+    return Search(alphas, candidates, levers=levers, **options)
+
+
+def fit(X, Y, levers=EXACT, **options):
+    given = search(levers, **options)
+    return fit_banded_ridge(X, Y, widths=WIDTHS, folds=FOLDS, search=given)
+
+
+def score_by_refitting(X, Y, band_weights, alphas):
+    """Score each voxel's own penalties with scikit-learn, fold by fold."""
+    losses, of_mean = np.zeros(Y.shape[1]), np.zeros(Y.shape[1])
+    for fold in np.unique(FOLDS):
+        train, held = fold != FOLDS, fold == FOLDS
+        of_mean += ((Y[held] - Y[train].mean(axis=0)) ** 2).mean(axis=0)
+        for voxel in range(Y.shape[1]):
+            scale = np.sqrt(np.repeat(band_weights[:, voxel], WIDTHS))
+            model = Ridge(alpha=alphas[voxel]).fit(X[train] * scale, Y[train, voxel])
+            error = Y[held, voxel] - model.predict(X[held] * scale)
+            losses[voxel] += (error**2).mean()
+    return 1 - losses / of_mean
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_scores_are_those_of_refitting_each_fold(rng, form):
+    X, Y = study(rng)
+    found = fit(X, Y, form=form)
+    expected = score_by_refitting(X, Y, found.band_weights, found.alphas)
+    assert_allclose(found.cv_scores, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_parabola_finds_the_penalty_between_those_of_the_grid(rng, form):
+    X, Y = study(rng, noise=2.0)
+    coarse = fit(X, Y, replace(EXACT, interpolate=True), form=form)
+    grid = fit(X, Y, form=form)
+    fine = fit(X, Y, alphas=np.logspace(-1, 5, 61), form=form)
+    assert not np.isin(coarse.alphas, ALPHAS).all()
+    true = score_by_refitting(X, Y, coarse.band_weights, coarse.alphas)
+    # In kernel form the score is read off the parabola, too.
+    assert_allclose(coarse.cv_scores, true, atol=1e-9 if form == "primal" else 8e-3)
+    assert (true >= grid.cv_scores - 1e-9).mean() > 0.8
+    assert (fine.cv_scores - true).mean() < (fine.cv_scores - grid.cv_scores).mean() / 3
+
+
+def test_following_the_best_penalty_finds_what_trying_all_finds(rng):
+    X, Y = study(rng, noise=2.0)
+    some, whole = (fit(X, Y, replace(EXACT, follow=f)) for f in (True, False))
+    assert_array_equal(some.alphas, whole.alphas)
+    assert_allclose(some.cv_scores, whole.cv_scores, atol=1e-12)
+
+
+def test_a_narrow_grid_widens_until_it_holds_the_best_penalty(rng):
+    X, Y = study(rng, noise=2.0, n_silent=6)
+    wide = fit(X, Y, alphas=10.0 ** np.arange(-5, 8), n=1)
+    for alphas in ([1e-3, 1e-2, 1e-1], [1e4, 1e5, 1e6]):
+        steps = replace(EXACT, widen=6)
+        found = fit(X, Y, steps, alphas=alphas, n=1)
+        signal = wide.cv_scores > 0
+        assert_allclose(found.alphas[signal], wide.alphas[signal])
+        assert_allclose(found.cv_scores[signal], wide.cv_scores[signal], atol=1e-9)
+        assert found.counts["widened"] >= signal.sum()
+        assert not (found.at_low_end | found.at_high_end)[signal].any()
+    short = fit(X, Y, replace(EXACT, widen=1), alphas=[1e4, 1e5, 1e6], n=1)
+    assert short.at_low_end[signal].mean() > 0.5
+    assert_allclose(short.alphas[short.at_low_end], 1e3)
+
+
+def test_a_wider_grid_and_the_parabola_work_together(rng):
+    X, Y = study(rng, noise=1.5)
+    levers = replace(EXACT, widen=6, interpolate=True)
+    narrow = fit(X, Y, levers, alphas=[1e4, 1e5, 1e6], n=1)
+    wide = fit(X, Y, levers, alphas=10.0 ** np.arange(-2, 7), n=1)
+    assert_allclose(narrow.alphas, wide.alphas, rtol=1e-9)
+    assert_allclose(narrow.cv_scores, wide.cv_scores, atol=1e-12)
+
+
+def test_voxels_below_the_margin_stop_and_the_others_notice_nothing(rng):
+    X, Y = study(rng, n_silent=14)
+    raced, whole = (fit(X, Y, replace(EXACT, margin=m)) for m in (0.05, None))
+    going = raced.counts["raced"]
+    assert 10 < going <= 17
+    assert whole.counts["raced"] == 31
+    first = fit(X, Y, n=4)
+    stopped = first.cv_scores <= 0.05
+    assert going == 31 - stopped.sum()
+    for name in ("alphas", "band_weights", "cv_scores", "weights"):
+        one, other, early = (getattr(f, name) for f in (raced, whole, first))
+        assert_allclose(one[..., ~stopped], other[..., ~stopped], atol=1e-12)
+        assert_allclose(one[..., stopped], early[..., stopped], atol=1e-12)
+
+
+def test_placed_candidates_improve_the_score_and_do_not_depend_on_chunks(rng):
+    X, Y = study(rng, n_voxels=60)
+    levers = replace(EXACT, n_refined=8, n_sampled=1000)
+    base, placed = fit(X, Y), fit(X, Y, levers)
+    assert (placed.cv_scores >= base.cv_scores - 1e-12).all()
+    assert (placed.cv_scores - base.cv_scores).mean() > 1e-4
+    cut = fit(X, Y, levers, n_voxels_batch=7)
+    for name in ("alphas", "band_weights", "cv_scores", "weights"):
+        assert_allclose(getattr(cut, name), getattr(placed, name), atol=1e-9)
+
+
+def test_planted_band_weights_come_back(rng):
+    n, widths = 480, (50, 70, 40)
+    shared = rng.standard_normal((n, 4))
+    X = np.hstack(
+        [
+            shared @ rng.standard_normal((4, w)) / 2 + rng.standard_normal((n, w))
+            for w in widths
+        ]
+    )
+    planted = np.array([[0.8, 0.15, 0.05], [0.1, 0.1, 0.8], [0.2, 0.7, 0.1]]).repeat(
+        8, 0
+    )
+    W = rng.standard_normal((160, 24)) * np.sqrt(np.repeat(planted.T, widths, axis=0))
+    Y = X @ W
+    Y += Y.std(axis=0) * rng.standard_normal(Y.shape)
+    found = fit_banded_ridge(
+        X,
+        Y,
+        widths=widths,
+        folds=np.arange(n) // 96,
+        search=search(Levers(tolerance=0), n=20),
+    )
+    near = np.abs(found.band_weights - planted.T).mean()
+    blind = np.abs(1 / 3 - planted.T).mean()
+    assert near < 0.6 * blind
+    leads = found.band_weights.argmax(axis=0) == planted.argmax(axis=1)
+    assert leads.mean() > 0.9
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_compression_with_a_tolerance_keeps_the_scores(rng, form):
+    X, Y = study(rng)
+    exact = fit(X, Y, form=form)
+    lossless = fit(X, Y, replace(EXACT, tolerance=1e-14), form=form)
+    assert_allclose(lossless.weights, exact.weights, atol=1e-7)
+    assert_allclose(lossless.cv_scores, exact.cv_scores, atol=1e-9)
+    less = fit(X, Y, replace(EXACT, tolerance=0.02), form=form)
+    assert abs(less.cv_scores - exact.cv_scores).max() < 0.05
+    engine = open_fold_gram(
+        X, widths=WIDTHS, folds=FOLDS, dtype="float64", search=search(Levers(0.02))
+    )
+    assert all(k < w for k, w in zip(engine.design.widths, WIDTHS, strict=True))
+    lost = [
+        1 - (part @ turn).var(axis=0).sum() / part.var(axis=0).sum()
+        for part, turn in zip(
+            np.split(X - X.mean(axis=0), [12, 32], axis=1),
+            engine.design.axes.turns,
+            strict=True,
+        )
+    ]
+    assert 0 < max(lost) <= 0.02
+
+
+@pytest.mark.parametrize("form", ["auto", *FORMS])
+def test_all_levers_give_the_same_on_torch(rng, form):
+    pytest.importorskip("torch")
+    X, Y = study(rng, n_silent=9)
+    first, second = (
+        fit(X, Y, Levers(margin=0.01), backend=backend, form=form)
+        for backend in ("numpy", "torch")
+    )
+    assert first.counts == second.counts
+    for name in ("alphas", "band_weights", "cv_scores", "weights"):
+        assert_allclose(getattr(first, name), getattr(second, name), rtol=1e-6)
+
+
+def test_an_aside_is_the_model_of_its_own(rng):
+    X, Y = study(rng)
+    options = {"folds": FOLDS, "dtype": "float64"}
+    engine = open_fold_gram(X, widths=WIDTHS, search=search(), **options)
+    asides = {
+        "one": Aside(np.array([0, 1.0, 0])),
+        "odd": Aside(np.array([0.1, 0.2, 0.7])),
+        "plain": Aside(np.full(3, 1 / 3), 3.0),
+    }
+    found = engine.fit(Y, asides)
+    one = Search(ALPHAS, np.ones((1, 1)))
+    plain = fit_banded_ridge(X, Y, widths=[41], folds=FOLDS, search=one)
+    band = fit_banded_ridge(X[:, 12:32], Y, widths=[20], folds=FOLDS, search=one)
+    odd = Search(ALPHAS, np.array([[0.1, 0.2, 0.7]]))
+    odd = fit_banded_ridge(X, Y, widths=WIDTHS, folds=FOLDS, search=odd)
+    for name, expected in (("plain", plain), ("odd", odd)):
+        assert_allclose(found.model(name).weights, expected.weights, atol=1e-9)
+        assert_allclose(found.model(name).alphas, expected.alphas)
+        assert_allclose(found.model(name).cv_scores, expected.cv_scores, atol=1e-9)
+    assert_allclose(found.model("one").weights[12:32], band.weights, atol=1e-9)
+    assert_allclose(found.model("one").weights[:12], 0)
+
+
+def test_factorisations_are_made_once_for_all_chunks_and_subjects(rng, tmp_path):
+    X, Y = study(rng)
+    made = []
+    for folder, kept in ((None, 1e9), (tmp_path, 0), (tmp_path, 1e9)):
+        options = {"widths": WIDTHS, "folds": FOLDS, "dtype": "float64"}
+        given = search(factor_gb=kept / 1e9)
+        engine = open_fold_gram(X, search=given, folder=folder, **options)
+        models = [engine.fit(Y[:, s]).model() for s in (slice(0, 9), slice(9, 31))]
+        made.append(engine.factors.n_made)
+        weights = np.concatenate([model.weights for model in models], axis=1)
+        assert_allclose(weights, fit(X, Y).weights, atol=1e-12)
+    assert made[0] <= 2 * 9
+    assert made[1] == made[0]
+    assert made[2] == 0
+
+
+def test_voxels_that_hold_nothing_are_told_apart_and_counted(rng):
+    X, Y = study(rng)
+    Y[:, 3], Y[:, 7] = 0.0, 5.0
+    Y[FOLDS == 1, 11] = 2.0
+    Y[FOLDS != 3, 12] = 1.0
+    found = fit(X, Y)
+    empty = np.isin(np.arange(31), [3, 7, 11, 12])
+    assert found.counts["all zero"] == found.counts["constant"] == 1
+    assert found.counts["flat in a fold"] == 2
+    assert_array_equal(np.isnan(found.cv_scores), empty)
+    assert_array_equal(np.isnan(found.alphas), empty)
+    assert_array_equal((found.weights == 0).all(axis=0), empty)
+    assert_allclose(found.intercept[empty], Y[:, empty].mean(axis=0))
+    rest = fit(X, Y[:, ~empty])
+    assert_allclose(found.weights[:, ~empty], rest.weights, atol=1e-12)
+
+
+def test_folds_of_one_sample_are_not_flat():
+    Y = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 3.0]])
+    held = tuple(slice(k, k + 1) for k in range(3))
+    masked = count_masked(Y, held)
+    assert_array_equal(masked["flat in a fold"], [True, False])  # 0, 0 without the last
