@@ -15,7 +15,7 @@ from ..core.cluster import map_chunks
 from ..core.ridge.checks import check_data, check_search
 from ..core.ridge.chunk import Aside
 from ..core.ridge.fold_gram import FoldGram, open_fold_gram
-from ..core.ridge.memory import FoldGramSize, batch_within
+from ..core.ridge.memory import MEMORY_GB, FoldGramSize, batch_within
 from ..core.ridge.searched import Model
 from ..core.ridge.stream import (
     Columns,
@@ -28,9 +28,6 @@ from ..core.ridge.stream import (
 )
 from ..core.types import Band
 from .result import EncodingResult, RidgeSettings
-
-# What a fit may take beyond X, Y and its results, where nothing else is said.
-MEMORY_GB = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,17 @@
 """What a banded ridge fit will cost, before it is run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .banded import choose_form
+from .memory import (
+    MEMORY_GB,
+    FoldGramSize,
+    batch_within,
+    fold_gram_flops,
+    kept_axes,
+    peak_bytes,
+)
 from .search import Form
 
 # What a step takes, in operations of a matrix product of the same duration; measured
@@ -57,7 +65,7 @@ class Cost:
     bytes_peak: float
 
 
-def estimate_cost(
+def estimate_cost(  # noqa: PLR0913 - the sizes of a study
     *,
     n_train: int,
     n_test: int,
@@ -67,10 +75,12 @@ def estimate_cost(
     n_alphas: int,
     n_folds: int,
     itemsize: int,
+    n_voxels_batch: int | None = None,
+    max_memory_gb: float | None = None,
 ) -> Cost:
     """Return what all models of a subject will cost: joint, plain and each band alone.
 
-    All voxels in one batch; smaller batches need less memory.
+    With 'fold-gram' and no lever. X and Y are not counted, the results are.
 
     Parameters
     ----------
@@ -81,35 +91,40 @@ def estimate_cost(
     n_voxels, n_candidates, n_alphas, n_folds : int
     itemsize : int
         Bytes per number: 4 for float32, 8 for float64.
+    n_voxels_batch : int, optional
+        Voxels worked on at once.
+    max_memory_gb : float, optional
+        Sets the batch where `n_voxels_batch` does not; 2 if both are None.
 
     Returns
     -------
     cost : Cost
+        Its memory is right to about a fifth.
 
     Examples
     --------
     >>> cost = estimate_cost(n_train=4800, n_test=600, widths=(40, 40), n_voxels=1000,
     ...     n_candidates=20, n_alphas=7, n_folds=6, itemsize=4)
     >>> round(cost.bytes_peak / 1e6)
-    75
+    85
     """
-    joint = FitSize(
-        n_train, widths, n_voxels, n_candidates, n_alphas, n_folds, itemsize
-    )
-    others = [[sum(widths)], *([width] for width in widths)]
-    plain_and_alone = [replace(joint, widths=w, n_candidates=1) for w in others]
-    sizes = [joint, *plain_and_alone] if len(widths) > 1 else [joint]
-    costs = [estimate_fit(size) for size in sizes]
-    kept = sum(sum(size.widths) for size in sizes) * n_voxels
-    kept += (2 * len(widths) + 2) * n_test * n_voxels
+    kept = kept_axes(widths, n_train)
+    n_candidates = 1 if len(widths) == 1 else n_candidates
+    sizes = (n_folds, n_alphas, n_candidates, itemsize)
+    size = FoldGramSize(n_train, n_test, tuple(widths), kept, *sizes)
+    if n_voxels_batch is None:
+        bound = MEMORY_GB if max_memory_gb is None else max_memory_gb
+        n_voxels_batch = batch_within(size, bound * 1e9)
+    results = sum(widths) + (2 * len(widths) + 2) * n_test
     return Cost(
-        flops=sum(cost.flops for cost in costs),
-        bytes_peak=max(cost.bytes_peak for cost in costs) + kept * itemsize,
+        flops=fold_gram_flops(size, n_voxels),
+        bytes_peak=peak_bytes(size, min(n_voxels_batch, n_voxels))
+        + results * n_voxels * itemsize,
     )
 
 
 def estimate_fit(size: FitSize, form: Form = "auto") -> Cost:
-    """Return the expected cost of one `fit_banded_ridge` on data of this size.
+    """Return the expected cost of one fit with himalaya on data of this size.
 
     Parameters
     ----------

@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 from ..checks import InputError
-from .factors import pick_form
+from .factors import EIGH, pick_form
 
 FACTOR_BYTES = 1e9
+
+# What a fit may take beyond X, Y and its results, where nothing else is said.
+MEMORY_GB = 2.0
+
+# What a held-out error takes, in operations of a product of the same duration.
+PER_ERROR = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +72,32 @@ def kept_axes(widths: Sequence[int], n_samples: int) -> tuple[int, ...]:
     return tuple(w if w <= n_samples else n_samples - 1 for w in widths)
 
 
-def fixed_bytes(size: FoldGramSize) -> float:
-    """Return what is held whatever the number of voxels: design and factorisations."""
+def held_bytes(size: FoldGramSize) -> float:
+    """Return what stays whatever the number of voxels: design and factorisations."""
     n, p, i, K = size.n_samples, sum(size.kept), size.itemsize, size.n_folds
-    m = min(size.n_held, p)
     turned = sum(w * k for w, k in zip(size.widths, size.kept, strict=True) if k < w)
     held = n * p * i + turned * i
     if size.is_primal:
         pairs = combinations_with_replacement(size.kept, 2)
         held += 8 * K * sum(one * other for one, other in pairs)
-        factor = K * (p * p + m * p) * i
-        rows = p * p * i
-        making = 8 * (K * p * p + 6 * p * p + size.n_held * p)
+        factor = K * (p * p + min(size.n_held, p) * p) + p * p
     else:
         held += 8 * len(size.kept) * n * n
-        factor = (n * n + size.n_alphas * n * size.n_held) * i
-        rows = n * p * i
-        making = 8 * 6 * n * n
-    return held + min(FACTOR_BYTES, size.n_candidates * (factor + rows)) + making
+        # Candidates of some bands have fewer columns to be refitted.
+        factor = n * n + size.n_alphas * n * size.n_held + n * p / 2
+    return held + min(FACTOR_BYTES, size.n_candidates * factor * i)
 
 
-def bytes_per_voxel(size: FoldGramSize) -> float:
-    """Return what each voxel of a chunk adds."""
+def making_bytes(size: FoldGramSize) -> float:
+    """Return what one factorisation takes while it is made."""
+    n, p, K = size.n_samples, sum(size.kept), size.n_folds
+    return 8.0 * (
+        K * p * p + 6 * p * p + size.n_held * p if size.is_primal else 6 * n * n
+    )
+
+
+def bytes_per_voxel(size: FoldGramSize) -> tuple[float, float]:
+    """Return what each voxel adds: as a factorisation is made, and at most."""
     n, p, K = size.n_samples, sum(size.kept), size.n_folds
     n_bands, n_columns = len(size.widths), sum(size.widths)
     h = size.n_held
@@ -97,10 +107,14 @@ def bytes_per_voxel(size: FoldGramSize) -> float:
     else:
         responses = n
         turned = n + 2 * n + 2 * h
-    models = 3 * p + 2 * n_columns + (3 * n_bands + 2) * size.n_test
+    # Joint's weights stay while another model's are made, and the one's before.
+    compressed = size.kept != size.widths
+    models = 2 * n_columns + 2 * p + min(n, p) + compressed * n_columns
+    models += (3 * n_bands + 2) * size.n_test
     if size.races:
         turned += responses
-    return size.itemsize * (n + responses + max(turned, models, p))
+    at_least = n + responses
+    return size.itemsize * at_least, size.itemsize * (at_least + max(turned, models))
 
 
 def batch_within(size: FoldGramSize, max_bytes: float) -> int:
@@ -111,10 +125,12 @@ def batch_within(size: FoldGramSize, max_bytes: float) -> int:
     InputError
         If it does not hold what a fit needs for a single voxel.
     """
-    left = max_bytes - fixed_bytes(size)
-    n_voxels = int(left / bytes_per_voxel(size))
+    held, making = held_bytes(size), making_bytes(size)
+    first, most = bytes_per_voxel(size)
+    left = max_bytes - held
+    n_voxels = int(min((left - making) / first, left / most))
     if n_voxels < 1:
-        least = (fixed_bytes(size) + 100 * bytes_per_voxel(size)) / 1e9
+        least = peak_bytes(size, 100) / 1e9
         raise InputError(
             f"max_memory_gb = {max_bytes / 1e9:g} is not enough for {size.n_samples} "
             f"samples and {sum(size.kept)} columns: this fit needs {least:.2g} GB. "
@@ -132,4 +148,33 @@ def peak_bytes(size: FoldGramSize, n_voxels: int) -> float:
     n_voxels : int
         Those that are worked on at once.
     """
-    return fixed_bytes(size) + n_voxels * bytes_per_voxel(size)
+    first, most = bytes_per_voxel(size)
+    work = max(making_bytes(size) + n_voxels * first, n_voxels * most)
+    return held_bytes(size) + work
+
+
+def fold_gram_flops(size: FoldGramSize, n_voxels: int) -> float:
+    """Return the operations of all models of a subject: joint, plain, bands alone.
+
+    Of a float32 product that takes as long; right to a factor of two or three. All
+    candidates are taken to use all bands, and all voxels to try all of them.
+    """
+    n, p, K, h = size.n_samples, sum(size.kept), size.n_folds, size.n_held
+    A, J, V = size.n_alphas, size.n_candidates, n_voxels
+    if size.is_primal:
+        by_rows = h <= p
+        turn = K * 2 * p * p * (2 - by_rows) * V
+        losses = A * K * (2 * p * min(p, h) + PER_ERROR * (h if by_rows else p)) * V
+        factor = K * (EIGH * p**3 + 4 * p * p * h) + EIGH * p**3
+        shared, refit = 4 * n * p * p, 4 * p * p
+    else:
+        turn, factor = (
+            2 * n * n * V,
+            EIGH * n**3 + A * (4 * n * n * h + K * EIGH * h**3),
+        )
+        losses = A * (2 * n * n + 2 * n * h + PER_ERROR * n) * V
+        shared, refit = 4 * n * n * p, 2 * n * (n + p)
+    models = len(size.widths) + 2
+    total = J * (factor + turn + losses) + losses + shared + models * refit * V
+    total += 2 * n * p * V + models * 2 * size.n_test * sum(size.widths) * V
+    return float(total) * size.itemsize / 4

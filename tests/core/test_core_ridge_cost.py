@@ -50,20 +50,23 @@ def test_all_models_cost_more_than_the_joint_one_and_grow_with_each_size():
         "itemsize": 4,
     }
     cost = estimate_cost(**base)
-    joint = estimate_fit(FitSize(4800, (40, 50, 60), 2000, 20, 7, 6, 4))
-    assert cost.flops > joint.flops
-    assert cost.bytes_peak > joint.bytes_peak
     for name in set(base) - {"widths", "n_test", "itemsize", "n_train"}:
         assert estimate_cost(**base | {name: 2 * base[name]}).flops > cost.flops
     for name in ("n_train", "n_test", "n_voxels", "itemsize"):
         more = estimate_cost(**base | {name: 2 * base[name]})
         assert more.bytes_peak > cost.bytes_peak
+    less = estimate_cost(**base, max_memory_gb=0.05)
+    assert less.bytes_peak < cost.bytes_peak
+    assert estimate_cost(**base, n_voxels_batch=9).bytes_peak < less.bytes_peak
 
 
-def test_one_band_is_fitted_once():
-    sizes = {"n_candidates": 1, "n_alphas": 7, "n_folds": 6, "itemsize": 4}
-    cost = estimate_cost(n_train=900, n_test=99, widths=[30], n_voxels=70, **sizes)
-    assert cost.flops == estimate_fit(FitSize(900, [30], 70, 1, 7, 6, 4)).flops
+def test_one_band_has_one_candidate():
+    sizes = {"n_alphas": 7, "n_folds": 6, "itemsize": 4, "n_test": 99}
+    costs = [
+        estimate_cost(n_train=900, widths=[30], n_voxels=70, n_candidates=n, **sizes)
+        for n in (1, 20)
+    ]
+    assert costs[0] == costs[1]
 
 
 def test_smaller_batches_need_less_memory():
