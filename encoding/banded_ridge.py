@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -168,26 +168,26 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def predict_bands(self, X: ArrayLike) -> dict[str, Floats]:
         """Return each band's part of the prediction, without the intercept."""
         check_is_fitted(self)
-        if self.bands is not None:
-            self._widths(np.asarray(X))
+        shaped: Any = X if hasattr(X, "shape") else np.asarray(X)
+        self._widths(shaped)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        edges = np.cumsum(self._widths(X))[:-1]
+        edges = np.cumsum(np.array(self._widths(X), dtype=np.intp))[:-1]
         pairs = zip(
             np.split(X, edges, axis=1), np.split(self.coef_, edges), strict=True
         )
         names = ["all"] if self.bands is None else [band.name for band in self.bands]
         return {n: x @ w for n, (x, w) in zip(names, pairs, strict=True)}
 
-    def _widths(self, X: Floats) -> list[int]:
-        if self.bands is None:
-            return [X.shape[1]]
+    def _widths(self, X: NDArray) -> list[int]:
+        if self.bands is None or len(X.shape) != 2:
+            return [*X.shape][-1:]
         widths = [band.n_columns for band in self.bands]
-        if X.ndim == 2 and sum(widths) != X.shape[1]:
+        if sum(widths) != X.shape[1]:
             return _refuse(X, ", ".join(f"{b.name} {b.n_columns}" for b in self.bands))
         return widths
 
 
-def _refuse(X: Floats, bands: str) -> list[int]:
+def _refuse(X: NDArray, bands: str) -> list[int]:
     raise InputError(
         f"X has {X.shape[1]} columns, but its bands add up to another number: {bands}. "
         "If X holds delays, count a band's columns after them (features * delays)."

@@ -7,6 +7,7 @@ all columns under one penalty.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -73,7 +74,7 @@ def fit_models(
         comes twice.
     """
     X_train, X_test = as_matrix(X_train, "X_train"), as_matrix(X_test, "X_test")
-    Y = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
+    Y: Any = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
     _check(X_train, Y, X_test, bands)
     if settings.solver == "himalaya":
         fits = _fit_each(X_train, np.asarray(Y), bands, folds, settings, advance)

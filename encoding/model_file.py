@@ -80,7 +80,7 @@ def save_ridge(
     text = np.array(json.dumps(about, allow_nan=False))
     scratch = path.with_name(f".{path.name}.part")
     with scratch.open("wb") as file:
-        np.savez_compressed(file, about=text, **arrays)
+        np.savez_compressed(file, allow_pickle=False, about=text, **arrays)
     scratch.replace(path)
 
 

@@ -92,7 +92,7 @@ def pick_form(
     n, p, k, V, A = n_samples, n_axes, n_folds, N_VOXELS, N_ALPHAS
     n_held = n / k
     by_rows = n_held <= p
-    primal = k * (EIGH * p**3 + 2 * p * p * V * (2 - by_rows))
+    primal = 1.0 * k * (EIGH * p**3 + 2 * p * p * V * (2 - by_rows))
     primal += 2 * A * k * p * min(p, n_held) * V
     kernel = EIGH * n**3 + 2 * n * n * V + A * (2 * n * n * (V + n_held))
     kernel += 2 * A * n * n_held * V

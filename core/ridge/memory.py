@@ -76,7 +76,8 @@ def held_bytes(size: FoldGramSize) -> float:
     """Return what stays whatever the number of voxels: design and factorisations."""
     n, p, i, K = size.n_samples, sum(size.kept), size.itemsize, size.n_folds
     turned = sum(w * k for w, k in zip(size.widths, size.kept, strict=True) if k < w)
-    held = n * p * i + turned * i
+    held = float(n * p * i + turned * i)
+    factor: float
     if size.is_primal:
         pairs = combinations_with_replacement(size.kept, 2)
         held += 8 * K * sum(one * other for one, other in pairs)

@@ -62,8 +62,7 @@ def best_penalty(
         losses = np.stack([turned.loss(float(alpha)) for alpha in alphas])
     else:
         losses = _losses_around(turned, alphas, start)
-    # Of equal losses the larger penalty counts, as in himalaya.
-    chosen = (losses - 1e-10 * np.log(alphas)[:, None]).argmin(axis=0)
+    chosen = _lowest(losses, alphas)
     voxels = np.arange(n_voxels)
     searched = len(alphas) > 1
     best = Best(
@@ -80,6 +79,11 @@ def best_penalty(
     return best
 
 
+def _lowest(losses: Floats, alphas: Floats) -> NDArray[np.intp]:
+    """Return the number of the best penalty; the larger of equal ones, as himalaya."""
+    return (losses - 1e-10 * np.log(alphas)[:, None]).argmin(axis=0)
+
+
 def _losses_around(
     turned: Turned, alphas: Floats, start: NDArray[np.floating]
 ) -> Floats:
@@ -92,7 +96,7 @@ def _losses_around(
         for number in np.flatnonzero(needed.any(axis=1)):
             voxels = np.flatnonzero(needed[number])
             losses[number, voxels] = turned.loss(float(alphas[number]), voxels)
-        around = np.abs(index - losses.argmin(axis=0)) <= 1
+        around = np.abs(index - _lowest(losses, alphas)) <= 1
         needed = around & np.isinf(losses)
     return losses
 

@@ -44,12 +44,12 @@ def first_plan(candidates: NDArray[np.floating]) -> Plan:
     The first are the leading ones that are one band alone or all bands alike, as
     `structured_candidates` puts them; or as many as there are bands, plus one.
     """
-    candidates = np.asarray(candidates, dtype=np.float64)
-    largest = candidates.max(axis=1)
-    simple = (largest == 1) | np.isclose(candidates, largest[:, None]).all(axis=1)
+    rows = np.asarray(candidates).astype(np.float64)
+    largest = rows.max(axis=1)
+    simple = (largest == 1) | np.isclose(rows, largest[:, None]).all(axis=1)
     leading = int(np.argmin(np.append(simple, False)))
-    n_first = max(leading, candidates.shape[1] + 1)
-    return Plan(candidates, min(n_first, len(candidates)))
+    n_first = max(leading, rows.shape[1] + 1)
+    return Plan(rows, min(n_first, len(rows)))
 
 
 def own_candidates(plan: Plan, scores: Floats) -> Floats:

@@ -41,10 +41,11 @@ class FoldResponses:
             n_train = design.n_samples - (rows.stop - rows.start)
             mean = (sum(sums) - own) * (design.centred / n_train)
             self.means.append(backend.asarray(mean, dtype=design.dtype))
-        self.null = sum(
+        losses = [
             _to_float64(_sum((self.Y[rows] - mean) ** 2)) / (rows.stop - rows.start)
             for rows, mean in zip(design.held, self.means, strict=True)
-        ) / len(design.held)
+        ]
+        self.null: NDArray[np.float64] = np.mean(losses, axis=0)
         self.train: list[Any] = []
         self.total: Any = None
         if cross:
@@ -123,7 +124,7 @@ class TurnedPrimal:
             self._fold_loss(fold, alpha, slice(None) if voxels is None else voxels)
             for fold in range(n_folds)
         ]
-        return sum(losses) / n_folds
+        return np.mean(losses, axis=0)
 
     def _fold_loss(self, fold: int, alpha: Any, voxels: Any) -> NDArray[np.float64]:
         factor, held = self.factor, self.held[fold]
@@ -180,7 +181,7 @@ class TurnedKernel:
             / (rows.stop - rows.start)
             for rows, block in zip(design.held, blocks, strict=True)
         ]
-        return sum(losses) / len(losses)
+        return np.mean(losses, axis=0)
 
     def predict(self, fold: int, alphas: NDArray[np.floating]) -> Any:
         """Return a fold's held-out predictions, each voxel with its own penalty.

@@ -15,8 +15,13 @@ Make = Callable[[str, tuple[int, ...], np.dtype], NDArray]
 class Columns(Protocol):
     """Responses that give some of their columns, as NumPy, HDF5 and Zarr arrays do."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_samples, n_voxels)."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the numbers."""
 
     def __getitem__(self, key: Any) -> Any:
         """Return `array[:, start:stop]`."""
