@@ -193,6 +193,7 @@ def search(given: argparse.Namespace, **changes: Any) -> list[Row]:
     data = plant(case_of(given, **changes))
     full = {name: time_himalaya(data, a) for name, a in GRIDS.items()}
     found = ours(data, given, levers_of(given))
+    sys.stderr.write(f"himalaya {full}, ours {found['seconds']:.1f} s\n")
     two = draw(N_HIMALAYA, len(data.widths))[:2]
     plain = ours(data, given, EXACT, alphas=ALPHAS_20, candidates=two)["seconds"] / 2
     compressed = replace(EXACT, tolerance=given.tolerance)
@@ -256,6 +257,7 @@ def quality(given: argparse.Namespace) -> list[Row]:
                 "axes": found["axes"],
             }
         )
+        sys.stderr.write(f"{rows[-1]}\n")
     return rows
 
 
