@@ -284,3 +284,27 @@ def test_folds_of_one_sample_are_not_flat():
     held = tuple(slice(k, k + 1) for k in range(3))
     masked = count_masked(Y, held)
     assert_array_equal(masked["flat in a fold"], [True, False])  # 0, 0 without the last
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("bands", [[0], [0, 1, 2]], ids=["one band", "all"])
+@pytest.mark.parametrize("n_folds", [4, 13], ids=["columns", "rows"])
+def test_held_out_predictions_are_those_of_refitting(rng, form, bands, n_folds):
+    X, Y = study(rng)
+    folds = FOLDS if n_folds == 4 else np.arange(len(X)) // 20
+    engine = open_fold_gram(
+        X, widths=WIDTHS, folds=folds, search=search(form=form), dtype="float64"
+    )
+    weights = np.isin(np.arange(3), bands) / len(bands)
+    responses = engine.open(Y).responses
+    turned = responses.turn(engine.factor(weights))
+    alphas = ALPHAS[np.arange(31) % 7]
+    scale = np.sqrt(np.repeat(weights, WIDTHS))
+    Y = (Y - Y.mean(axis=0)) / Y.std(axis=0)
+    for number, fold in enumerate(np.unique(folds)):
+        train, held = folds != fold, folds == fold
+        found = turned.predict(number, alphas) + responses.means[number]
+        for voxel in range(0, 31, 5):
+            model = Ridge(alpha=alphas[voxel]).fit(X[train] * scale, Y[train, voxel])
+            expected = model.predict(X[held] * scale)
+            assert_allclose(found[:, voxel], expected, atol=1e-9)
