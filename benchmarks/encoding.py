@@ -10,8 +10,8 @@ its candidates, which all cost the same; 100 of them are what it is compared wit
 is given our penalties, too: 20 against 8 is a gift that the table shows apart. Data
 are planted (`planted.py`); "responsive" means planted.
 
-Cases: search, quality, exact, joint, subjects, disk, dask. Small sizes are for trying
-it out; the published table names the sizes of each row.
+Cases: search, quality, exact, joint, subjects, disk, dask, or all of them, one after
+the other with the same sizes. Small sizes are for trying it out.
 """
 
 import argparse
@@ -28,19 +28,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from planted import Case, Planted, plant
+from planted import Case, plant
+from solvers import (
+    ALPHAS_8,
+    ALPHAS_20,
+    N_HIMALAYA,
+    draw,
+    held_out,
+    himalaya,
+    ours,
+    time_himalaya,
+    timed,
+)
 from threadpoolctl import threadpool_limits
 
-ALPHAS_20 = np.logspace(-1, 6, 20).astype(np.float32)
-ALPHAS_8 = np.logspace(-1, 6, 8).astype(np.float32)
-N_HIMALAYA = 100
 Row = dict[str, Any]
 
 
 def main() -> None:
     """Print the table of one case."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", choices=CASES, required=True)
+    parser.add_argument("--case", choices=["all", *CASES], required=True)
     parser.add_argument("--n", type=int, default=4800)
     parser.add_argument("--voxels", type=int, default=20_000)
     parser.add_argument("--candidates", type=int, default=20)
@@ -57,9 +65,11 @@ def main() -> None:
         if given.inner:
             disk_inner(json.loads(given.inner), given)
             return
-        table = pd.DataFrame(CASES[given.case](given))
-    with pd.option_context("display.width", 200, "display.max_columns", None):
-        sys.stdout.write(table.to_string(index=False, float_format="%.4g") + "\n")
+        for case in CASES if given.case == "all" else [given.case]:
+            table = pd.DataFrame(CASES[case](given))
+            with pd.option_context("display.width", 200, "display.max_columns", None):
+                text = table.to_string(index=False, float_format="%.4g")
+            sys.stdout.write(f"{case}\n{text}\n\n")
 
 
 def case_of(given: argparse.Namespace, **changes: Any) -> Case:
@@ -79,111 +89,6 @@ def levers_of(given: argparse.Namespace) -> Any:
     from brain2music.core.ridge.levers import Levers
 
     return Levers(tolerance=given.tolerance, margin=given.margin)
-
-
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return seconds and result."""
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
-
-
-def ours(
-    data: Planted,
-    given: argparse.Namespace,
-    levers: Any,
-    *,
-    alphas: np.ndarray = ALPHAS_8,
-    candidates: np.ndarray | None = None,
-    Y: np.ndarray | None = None,
-) -> Row:
-    """Fit with the fold-Gram search; return seconds, choices and held-out R2."""
-    from brain2music.core.ridge.candidates import structured_candidates
-    from brain2music.core.ridge.fold_gram import open_fold_gram
-    from brain2music.core.ridge.search import Search
-    from brain2music.core.stats import r2_score
-
-    Y = data.Y if Y is None else Y
-    if candidates is None:
-        candidates = structured_candidates(len(data.widths), given.candidates, 0)
-    search = Search(alphas.tolist(), candidates, levers=levers, factor_gb=4.0)
-    start = time.perf_counter()
-    engine = open_fold_gram(
-        data.X, widths=data.widths, folds=data.folds, search=search, dtype="float32"
-    )
-    engine.sample(Y, levers.n_sampled, seed=0)
-    found, seconds, raced = [], 0.0, 0
-    for first in range(0, Y.shape[1], given.chunk):
-        part = slice(first, first + given.chunk)
-        searched = engine.fit(Y[:, part])
-        found.append(searched)
-        raced += searched.found.n_raced
-    seconds = time.perf_counter() - start
-    scores = np.concatenate([-one.losses() for one in found], axis=1)
-    r2 = []
-    for number, one in enumerate(found):
-        model = one.model()
-        part = slice(number * given.chunk, (number + 1) * given.chunk)
-        predicted = data.X_test @ model.weights + model.intercept
-        r2.append(r2_score(data.Y_test[:, part], predicted))
-        found[number] = None
-    return {
-        "seconds": seconds,
-        "axes": sum(engine.design.widths),
-        "tried": len(engine.plan.candidates),
-        "raced": raced,
-        "scores": scores,
-        "r2": np.concatenate(r2),
-    }
-
-
-def himalaya(
-    data: Planted,
-    candidates: np.ndarray,
-    alphas: np.ndarray,
-    Y: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return himalaya's deltas and scores, in its faster form."""
-    from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
-    from himalaya.ridge import solve_group_ridge_random_search
-    from sklearn.model_selection import PredefinedSplit
-
-    Y = data.Y if Y is None else Y
-    X = data.X - data.X.mean(axis=0)
-    Y = Y - Y.mean(axis=0)
-    Xs = np.split(X, np.cumsum(data.widths)[:-1], axis=1)
-    options = {
-        "n_iter": candidates.astype(np.float32),
-        "alphas": alphas,
-        "cv": PredefinedSplit(data.folds),
-        "progress_bar": False,
-        "n_alphas_batch": 1,
-        "n_targets_batch": 5000,
-        "random_state": 0,
-    }
-    if X.shape[1] > X.shape[0]:
-        Ks = np.stack([x @ x.T for x in Xs])
-        deltas, _, scores = solve_multiple_kernel_ridge_random_search(Ks, Y, **options)
-    else:
-        options |= {"fit_intercept": True, "warn": False}
-        deltas, _, scores, _ = solve_group_ridge_random_search(Xs, Y, **options)
-    return deltas, scores
-
-
-def draw(n: int, n_bands: int) -> np.ndarray:
-    """Return candidates as himalaya draws them."""
-    from himalaya.kernel_ridge import generate_dirichlet_samples
-
-    drawn = generate_dirichlet_samples(n, n_bands, [0.1, 1.0], 0).copy()
-    drawn[0] = 1 / n_bands
-    return np.maximum(drawn, 1e-6) / np.maximum(drawn, 1e-6).sum(axis=1, keepdims=True)
-
-
-def time_himalaya(data: Planted, alphas: np.ndarray) -> float:
-    """Return the seconds of 100 candidates, from two of them."""
-    candidates = draw(N_HIMALAYA, len(data.widths))[:2]
-    seconds, _ = timed(lambda: himalaya(data, candidates, alphas))
-    return seconds * N_HIMALAYA / 2
 
 
 def search(given: argparse.Namespace, **changes: Any) -> list[Row]:
@@ -259,26 +164,6 @@ def quality(given: argparse.Namespace) -> list[Row]:
         )
         sys.stderr.write(f"{rows[-1]}\n")
     return rows
-
-
-def held_out(data: Planted, weights: np.ndarray, deltas: np.ndarray) -> np.ndarray:
-    """Return test R2 of given choices, each voxel refitted in float64."""
-    from brain2music.core.stats import r2_score
-
-    mean = data.X.mean(axis=0, dtype=np.float64)
-    X, Y_mean = data.X - mean, data.Y.mean(axis=0, dtype=np.float64)
-    Y, out = data.Y - Y_mean, np.empty(data.Y.shape[1])
-    alphas = np.exp(-np.log(np.exp(deltas.astype(np.float64)).sum(axis=0)))
-    distinct, which = np.unique(weights, axis=0, return_inverse=True)
-    for number, row in enumerate(distinct):
-        voxels = np.flatnonzero(which.ravel() == number)
-        scaled = X * np.repeat(row, data.widths)
-        values, vectors = np.linalg.eigh(scaled @ X.T)
-        values = np.maximum(values, 0)[:, None]
-        dual = vectors @ ((vectors.T @ Y[:, voxels]) / (values + alphas[voxels]))
-        predicted = (data.X_test - mean) @ (scaled.T @ dual) + Y_mean[voxels]
-        out[voxels] = r2_score(data.Y_test[:, voxels], predicted)
-    return out
 
 
 def exact(given: argparse.Namespace) -> list[Row]:

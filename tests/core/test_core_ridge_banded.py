@@ -128,6 +128,28 @@ def test_candidates_without_some_bands_agree_with_himalaya_kernels(rng, form):
         assert_array_equal((weights == 0).all(axis=0), share == 0)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("widths", [(4, 7, 3), (80, 20, 31)], ids=["n > p", "p > n"])
+def test_himalaya_can_be_asked_for_and_gives_the_same(rng, widths, dtype):
+    X, Y, folds = study(rng, widths=widths, signal=0.1)
+    X, Y = X.astype(dtype), Y.astype(dtype)
+    search = Search(ALPHAS, np.random.default_rng(1).dirichlet([1, 1, 1], size=7))
+    ours, *theirs = (
+        fit_banded_ridge(X, Y, widths=widths, folds=folds, search=one)
+        for one in (
+            search,
+            replace(search, solver="himalaya", form="primal"),
+            replace(search, solver="himalaya", form="kernel", n_voxels_batch=4),
+        )
+    )
+    tolerance = 1e-8 if dtype == "float64" else 1e-4
+    for other in theirs:
+        assert_allclose(ours.cv_scores, other.cv_scores, atol=tolerance)
+        assert_allclose(ours.alphas, other.alphas)
+        assert_allclose(ours.band_weights, other.band_weights, atol=1e-6)
+        assert_allclose(ours.weights, other.weights, atol=10 * tolerance)
+
+
 @pytest.mark.parametrize("widths", [(4, 7, 3), (80, 20, 31)], ids=["n > p", "p > n"])
 def test_primal_and_kernel_form_agree(rng, widths):
     X, Y, folds = study(rng, widths=widths, signal=0.1)

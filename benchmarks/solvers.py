@@ -1,0 +1,139 @@
+"""Both solvers on the same planted data: ours, and himalaya's in its faster form."""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from planted import Planted
+
+ALPHAS_20 = np.logspace(-1, 6, 20).astype(np.float32)
+ALPHAS_8 = np.logspace(-1, 6, 8).astype(np.float32)
+N_HIMALAYA = 100
+Row = dict[str, Any]
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return seconds and result."""
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def ours(
+    data: Planted,
+    given: argparse.Namespace,
+    levers: Any,
+    *,
+    alphas: np.ndarray = ALPHAS_8,
+    candidates: np.ndarray | None = None,
+    Y: np.ndarray | None = None,
+) -> Row:
+    """Fit with the fold-Gram search; return seconds, choices and held-out R2."""
+    from brain2music.core.ridge.candidates import structured_candidates
+    from brain2music.core.ridge.fold_gram import open_fold_gram
+    from brain2music.core.ridge.search import Search
+    from brain2music.core.stats import r2_score
+
+    Y = data.Y if Y is None else Y
+    if candidates is None:
+        candidates = structured_candidates(len(data.widths), given.candidates, 0)
+    search = Search(alphas.tolist(), candidates, levers=levers, factor_gb=4.0)
+    start = time.perf_counter()
+    engine = open_fold_gram(
+        data.X, widths=data.widths, folds=data.folds, search=search, dtype="float32"
+    )
+    engine.sample(Y, levers.n_sampled, seed=0)
+    found, seconds, raced = [], 0.0, 0
+    for first in range(0, Y.shape[1], given.chunk):
+        part = slice(first, first + given.chunk)
+        searched = engine.fit(Y[:, part])
+        found.append(searched)
+        raced += searched.found.n_raced
+    seconds = time.perf_counter() - start
+    scores = np.concatenate([-one.losses() for one in found], axis=1)
+    r2 = []
+    for number, one in enumerate(found):
+        model = one.model()
+        part = slice(number * given.chunk, (number + 1) * given.chunk)
+        predicted = data.X_test @ model.weights + model.intercept
+        r2.append(r2_score(data.Y_test[:, part], predicted))
+        found[number] = None
+    return {
+        "seconds": seconds,
+        "axes": sum(engine.design.widths),
+        "tried": len(engine.plan.candidates),
+        "raced": raced,
+        "scores": scores,
+        "r2": np.concatenate(r2),
+    }
+
+
+def himalaya(
+    data: Planted,
+    candidates: np.ndarray,
+    alphas: np.ndarray,
+    Y: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return himalaya's deltas and scores, in its faster form."""
+    from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
+    from himalaya.ridge import solve_group_ridge_random_search
+    from sklearn.model_selection import PredefinedSplit
+
+    Y = data.Y if Y is None else Y
+    X = data.X - data.X.mean(axis=0)
+    Y = Y - Y.mean(axis=0)
+    Xs = np.split(X, np.cumsum(data.widths)[:-1], axis=1)
+    options = {
+        "n_iter": candidates.astype(np.float32),
+        "alphas": alphas,
+        "cv": PredefinedSplit(data.folds),
+        "progress_bar": False,
+        "n_alphas_batch": 1,
+        "n_targets_batch": 5000,
+        "random_state": 0,
+    }
+    if X.shape[1] > X.shape[0]:
+        Ks = np.stack([x @ x.T for x in Xs])
+        deltas, _, scores = solve_multiple_kernel_ridge_random_search(Ks, Y, **options)
+    else:
+        options |= {"fit_intercept": True, "warn": False}
+        deltas, _, scores, _ = solve_group_ridge_random_search(Xs, Y, **options)
+    return deltas, scores
+
+
+def draw(n: int, n_bands: int) -> np.ndarray:
+    """Return candidates as himalaya draws them."""
+    from himalaya.kernel_ridge import generate_dirichlet_samples
+
+    drawn = generate_dirichlet_samples(n, n_bands, [0.1, 1.0], 0).copy()
+    drawn[0] = 1 / n_bands
+    return np.maximum(drawn, 1e-6) / np.maximum(drawn, 1e-6).sum(axis=1, keepdims=True)
+
+
+def time_himalaya(data: Planted, alphas: np.ndarray) -> float:
+    """Return the seconds of 100 candidates, from two of them."""
+    candidates = draw(N_HIMALAYA, len(data.widths))[:2]
+    seconds, _ = timed(lambda: himalaya(data, candidates, alphas))
+    return seconds * N_HIMALAYA / 2
+
+
+def held_out(data: Planted, weights: np.ndarray, deltas: np.ndarray) -> np.ndarray:
+    """Return test R2 of given choices, each voxel refitted in float64."""
+    from brain2music.core.stats import r2_score
+
+    mean = data.X.mean(axis=0, dtype=np.float64)
+    X, Y_mean = data.X - mean, data.Y.mean(axis=0, dtype=np.float64)
+    Y, out = data.Y - Y_mean, np.empty(data.Y.shape[1])
+    alphas = np.exp(-np.log(np.exp(deltas.astype(np.float64)).sum(axis=0)))
+    distinct, which = np.unique(weights, axis=0, return_inverse=True)
+    for number, row in enumerate(distinct):
+        voxels = np.flatnonzero(which.ravel() == number)
+        scaled = X * np.repeat(row, data.widths)
+        values, vectors = np.linalg.eigh(scaled @ X.T)
+        values = np.maximum(values, 0)[:, None]
+        dual = vectors @ ((vectors.T @ Y[:, voxels]) / (values + alphas[voxels]))
+        predicted = (data.X_test - mean) @ (scaled.T @ dual) + Y_mean[voxels]
+        out[voxels] = r2_score(data.Y_test[:, voxels], predicted)
+    return out
