@@ -8,6 +8,7 @@ from ..core.device import Backend
 from ..core.ridge.banded import ALPHAS
 from ..core.ridge.candidates import structured_candidates
 from ..core.ridge.levers import EXACT, Levers
+from ..core.ridge.memory import factor_bytes
 from ..core.ridge.search import Form, Search, Solver
 from ..core.types import Band
 
@@ -64,6 +65,7 @@ class RidgeSettings:
             self.solver,
             self.levers,
             self.backend,
+            factor_bytes(self.max_memory_gb) / 1e9,
         )
 
 

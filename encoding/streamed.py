@@ -1,5 +1,6 @@
 """All models of a subject from one set of factorisations, chunk of voxels by chunk."""
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from ..core.cluster import map_chunks
 from ..core.ridge.checks import check_data, check_search
 from ..core.ridge.chunk import Aside
 from ..core.ridge.fold_gram import FoldGram, open_fold_gram
-from ..core.ridge.memory import MEMORY_GB, FoldGramSize, batch_within
+from ..core.ridge.memory import MEMORY_GB, FoldGramSize, batch_within, factor_bytes
 from ..core.ridge.searched import Model
 from ..core.ridge.stream import (
     Columns,
@@ -152,8 +153,9 @@ def fit_subjects(
         As from `core.cluster.open_client`: the chunks are spread over its workers. The
         number of workers changes no digit.
     folder : Path, optional
-        Where factorisations are kept that do not fit into memory. Needed with a
-        client, whose workers must all see it.
+        Where factorisations are kept, and found again by a later call. Needed with a
+        client, whose workers must all see it. If None, those that do not fit into
+        memory lie in a temporary folder meanwhile.
     advance : callable, optional
         Called with the number of voxels done, times the number of models.
     make : callable, optional
@@ -177,7 +179,20 @@ def fit_subjects(
             "workers need a folder for the factorisations that they share. Pass "
             "folder, on a disk that all of them see."
         )
-    engine = job.open(dtype.name, folder)
+    with tempfile.TemporaryDirectory(prefix="brain2music-") as scratch:
+        engine = job.open(dtype.name, folder or Path(scratch))
+        engine.factors.share = folder is not None
+        return _fit_all(job, engine, Ys, (client, folder), (advance, make))
+
+
+def _fit_all(
+    job: Job,
+    engine: FoldGram,
+    Ys: Mapping[str, Columns],
+    where: tuple[Any, Path | None],
+    told: tuple[Callable[[int], object] | None, Make],
+) -> dict[str, EncodingResult]:
+    dtype, (advance, make) = np.dtype(engine.design.dtype), told
     together = SideBySide(list(Ys.values()))
     engine.sample(together, job.settings.levers.n_sampled, job.settings.seed)
     results = {}
@@ -186,7 +201,7 @@ def fit_subjects(
         arrays = make_arrays(job, Y.shape[1], dtype, (prefix, make))
         results[name] = Results(arrays, Y.shape[1])
     size = batch_size(job, engine, together.shape[1], dtype)
-    for (name, part), chunk in _each_chunk(job, engine, Ys, size, (client, folder)):
+    for (name, part), chunk in _each_chunk(job, engine, Ys, size, where):
         results[name].write(part, chunk)
         if advance is not None:
             advance((part.stop - part.start) * job.n_models)
@@ -226,6 +241,7 @@ def batch_size(job: Job, engine: FoldGram, n_voxels: int, dtype: np.dtype) -> in
         itemsize=dtype.itemsize,
         form=settings.form,
         races=settings.levers.margin is not None,
+        factor_bytes=factor_bytes(settings.max_memory_gb),
     )
     max_gb = MEMORY_GB if settings.max_memory_gb is None else settings.max_memory_gb
     return min(batch_within(size, max_gb * 1e9), n_voxels)

@@ -8,6 +8,7 @@ from .memory import (
     MEMORY_GB,
     FoldGramSize,
     batch_within,
+    factor_bytes,
     fold_gram_flops,
     kept_axes,
     peak_bytes,
@@ -111,7 +112,14 @@ def estimate_cost(  # noqa: PLR0913 - the sizes of a study
     kept = kept_axes(widths, n_train)
     n_candidates = 1 if len(widths) == 1 else n_candidates
     sizes = (n_folds, n_alphas, n_candidates, itemsize)
-    size = FoldGramSize(n_train, n_test, tuple(widths), kept, *sizes)
+    size = FoldGramSize(
+        n_train,
+        n_test,
+        tuple(widths),
+        kept,
+        *sizes,
+        factor_bytes=factor_bytes(max_memory_gb),
+    )
     if n_voxels_batch is None:
         bound = MEMORY_GB if max_memory_gb is None else max_memory_gb
         n_voxels_batch = batch_within(size, bound * 1e9)

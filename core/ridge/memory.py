@@ -7,7 +7,8 @@ from itertools import combinations_with_replacement
 from ..checks import InputError
 from .factors import EIGH, pick_form
 
-FACTOR_BYTES = 1e9
+# How much memory factorisations may fill, and the share of a bound that is theirs.
+FACTOR_BYTES, FACTOR_SHARE = 1e9, 1 / 3
 
 # What a fit may take beyond X, Y and its results, where nothing else is said.
 MEMORY_GB = 2.0
@@ -36,6 +37,8 @@ class FoldGramSize:
     races : bool
         Whether voxels stop early: those that go on are copied. All are counted, so
         this is an upper bound.
+    factor_bytes : float
+        How much memory factorisations may fill; the others lie in a file.
     """
 
     n_samples: int
@@ -48,6 +51,7 @@ class FoldGramSize:
     itemsize: int = 4
     form: str = "auto"
     races: bool = False
+    factor_bytes: float = FACTOR_BYTES
 
     @property
     def n_held(self) -> int:
@@ -59,6 +63,19 @@ class FoldGramSize:
         """Whether all bands together are solved in primal form."""
         p = sum(self.kept)
         return pick_form(self.form, self.n_samples, p, self.n_folds) == "primal"
+
+
+def factor_bytes(max_memory_gb: float | None) -> float:
+    """Return how much memory factorisations may fill, within a bound on all.
+
+    Examples
+    --------
+    >>> factor_bytes(0.3), factor_bytes(None)
+    (100000000.0, 1000000000.0)
+    """
+    if max_memory_gb is None:
+        return FACTOR_BYTES
+    return min(FACTOR_BYTES, FACTOR_SHARE * max_memory_gb * 1e9)
 
 
 def kept_axes(widths: Sequence[int], n_samples: int) -> tuple[int, ...]:
@@ -86,7 +103,7 @@ def held_bytes(size: FoldGramSize) -> float:
         held += 8 * len(size.kept) * n * n
         # Candidates of some bands have fewer columns to be refitted.
         factor = n * n + size.n_alphas * n * size.n_held + n * p / 2
-    return held + min(FACTOR_BYTES, size.n_candidates * factor * i)
+    return held + min(size.factor_bytes, size.n_candidates * factor * i)
 
 
 def making_bytes(size: FoldGramSize) -> float:

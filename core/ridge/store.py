@@ -27,10 +27,14 @@ class Factors:
     folder : Path, optional
         Where the others go, and where other processes look for them. They are made
         again each time if None.
+    share : bool
+        Whether all go there, for other processes, and not just those that do not fit
+        into memory.
     """
 
     max_bytes: float = 1e9
     folder: Path | None = None
+    share: bool = True
     n_made: int = 0
     _kept: dict[str, Any] = field(default_factory=dict)
     _bytes: float = 0.0
@@ -44,7 +48,8 @@ class Factors:
         if made is None:
             made = make()
             self.n_made += 1
-            if self.folder is not None:
+            fits = self._bytes + _bytes_of(made) <= self.max_bytes
+            if self.folder is not None and (self.share or not fits):
                 # Read back: the order of bytes in memory, and so the last digit of a
                 # product, is then the same for who made it and who found it.
                 _write(self.folder / name, made)

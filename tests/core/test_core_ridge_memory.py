@@ -13,6 +13,7 @@ from brain2music.core.ridge.memory import (
     FoldGramSize,
     batch_within,
     bytes_per_voxel,
+    factor_bytes,
     kept_axes,
     peak_bytes,
 )
@@ -65,7 +66,10 @@ def sizes(case):
     widths = tuple(case["widths"])
     kept = kept_axes(widths, case["n"])
     numbers = (case["K"], case["A"], case["J"], 4, case["form"])
-    return FoldGramSize(case["n"], case["n_test"], widths, kept, *numbers)
+    bytes_ = factor_bytes(case["bound"].get("max_memory_gb"))
+    return FoldGramSize(
+        case["n"], case["n_test"], widths, kept, *numbers, factor_bytes=bytes_
+    )
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
 from brain2music.core.cluster import Scheduler, open_client
+from brain2music.core.ridge.factors import make_factor
 from brain2music.core.ridge.levers import Levers
 from brain2music.core.stats import correlation, r2_score
 from brain2music.core.types import Band
@@ -189,6 +190,19 @@ def test_voxels_stream_from_and_to_files_in_chunks(study, tmp_path, form, size):
         assert isinstance(getattr(cut, name), np.memmap)
     assert_array_equal(np.load(tmp_path / "weights.npy"), cut.weights)
     assert cut.counts == whole.counts
+
+
+def test_factorisations_that_do_not_fit_wait_in_a_file(study, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "brain2music.core.ridge.fold_gram.make_factor",
+        lambda *given: made.append(given) or make_factor(*given),
+    )
+    whole, n_whole = fit(study), len(made)
+    bound = replace(SETTINGS, max_memory_gb=3e-4, n_voxels_batch=2)
+    cut = fit(study, settings=bound)
+    assert len(made) == 2 * n_whole  # once, for all four batches
+    assert_allclose(cut.weights, whole.weights, atol=1e-12)
 
 
 def test_memory_bounds_the_batch_and_too_little_is_refused(study):
