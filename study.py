@@ -48,17 +48,23 @@ class RunRule:
 class Dataset:
     """Where the recordings are. Paths are patterns below `root`.
 
-    In a pattern, {subject}, {session}, {task} and {run} stand for labels, and a part
-    in square brackets may be absent. A run that a subject lacks and another has, and
-    a clip that is heard in training and in test, are refused unless allowed.
+    Either `responses` is a pattern of the files, or `derivatives` is fMRIPrep's output
+    folder and `space` picks what it wrote, as 'T1w', 'fsaverage5', 'fsLR:den-91k' or
+    'MNI152NLin2009cAsym:res-2'; `mask` is then 'brain' unless said, 'grey-matter' or a
+    pattern. In a pattern, {subject}, {session}, {task} and {run} stand for labels, and
+    a part in square brackets may be absent. A run that a subject lacks and another has,
+    a clip that is heard in training and in test, and raw scans (`unprocessed`), are
+    refused unless allowed.
     """
 
     root: str
     subjects: tuple[str, ...]
-    responses: str
     tr_s: Positive
     train: RunRule
     test: RunRule
+    responses: str | None = None
+    derivatives: str | None = None
+    space: str | None = None
     events: str | None = None
     clip: str | None = None
     mask: str | None = None
@@ -68,18 +74,34 @@ class Dataset:
     vertices: str | None = None
     unequal_runs: Literal["refuse", "allow"] = "refuse"
     shared_clips: Literal["refuse", "allow"] = "refuse"
+    unprocessed: Literal["refuse", "allow"] = "refuse"
     simulated: bool = False
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Responses:
-    """How each run is cleaned, and what becomes of repeats of a test clip."""
+    """How each run is cleaned, and what becomes of repeats of a test clip.
+
+    `confounds` are groups of fMRIPrep's confounds by nilearn's names, which
+    `confound_options` refines, or one of nilearn's strategies ('simple', 'scrubbing',
+    'compcor', 'ica_aroma'). `censor` leaves out volumes: 'dummies' those that fMRIPrep
+    calls non-steady, 'scrub' also those that moved (at nilearn's thresholds, or those
+    of `confound_options`). For `zscore`, 'session' and 'train' scale by training rows
+    alone. `fwhm_mm` smooths volumes in space; None does not.
+    """
 
     lead_in_s: NotNegative = 0.0
     drop_end_s: NotNegative = 0.0
-    detrend: Literal["none", "linear", "cosine", "median"] = "none"
+    detrend: Literal[
+        "none", "linear", "polynomial", "cosine", "median", "savitzky-golay"
+    ] = "none"
     period_s: Positive = 240.0
-    zscore: Literal["run", "none"] = "run"
+    order: Annotated[int, Field(ge=1, le=10)] = 3
+    confounds: tuple[str, ...] | str = ()
+    confound_options: dict[str, str | float | int] = field(default_factory=dict)
+    censor: Literal["none", "dummies", "scrub"] = "dummies"
+    fwhm_mm: Positive | None = None
+    zscore: Literal["run", "session", "train", "none"] = "run"
     repeats: Literal["average", "keep"] = "average"
 
 
@@ -196,11 +218,22 @@ class Analysis:
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Rois:
-    """Regions: masks, an atlas, every label by itself, or named groups of labels."""
+    """Regions: masks, atlases, every label by itself, or named groups of labels.
+
+    `atlas` is a label volume (with its `names`), or of grayordinates a .dlabel.nii;
+    `left` and `right` are label files of the hemispheres (.label.gii or .annot);
+    `overlays` is a pycortex subject's folder, with its overlays.svg. `mesh` names the
+    mesh that those are of, and `keep` the names to keep (all if none are given).
+    """
 
     masks: str | None = None
     atlas: str | None = None
     names: str | None = None
+    left: str | None = None
+    right: str | None = None
+    overlays: str | None = None
+    mesh: str | None = None
+    keep: tuple[str, ...] = ()
     each_label: bool = False
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -397,7 +430,43 @@ def _problems(study: Study) -> Iterator[str]:
             )
     if len(set(study.encoding.alphas)) < len(study.encoding.alphas):
         yield "encoding.alphas holds a value twice."
+    yield from _dataset_problems(study)
+    yield from _roi_problems(study.rois)
     yield from _event_problems(study)
+
+
+def _dataset_problems(study: Study) -> Iterator[str]:
+    dataset, responses = study.dataset, study.responses
+    asked = bool(responses.confounds) or responses.censor == "scrub"
+    if dataset.derivatives is None and (asked or responses.fwhm_mm is not None):
+        yield (
+            "responses.confounds, censor = 'scrub' and fwhm_mm are for what fMRIPrep "
+            "wrote: give dataset.derivatives and dataset.space."
+        )
+    if (dataset.responses is None) == (dataset.derivatives is None):
+        yield (
+            "dataset needs `responses`, the pattern of the files, or `derivatives`, "
+            "fMRIPrep's output folder, and not both."
+        )
+    if (dataset.derivatives is None) != (dataset.space is None):
+        yield (
+            "dataset.derivatives and dataset.space go together: the folder, and which "
+            "of its spaces, such as 'T1w' or 'fsaverage5'."
+        )
+    names = ("runs", "key", "mesh", "vertices")
+    extra = [name for name in names if getattr(dataset, name) is not None]
+    if dataset.derivatives is not None and extra:
+        yield f"dataset.derivatives does not take {', '.join(extra)}. Leave it out."
+
+
+def _roi_problems(rois: Rois) -> Iterator[str]:
+    if (rois.left is None) != (rois.right is None):
+        yield "rois.left and rois.right go together: one file for each hemisphere."
+    if rois.left is not None and rois.mesh is None:
+        yield (
+            "rois.left and rois.right need rois.mesh, the mesh that they are of, such "
+            "as 'fsaverage5': the number of vertices alone does not tell it."
+        )
 
 
 def _event_problems(study: Study) -> Iterator[str]:

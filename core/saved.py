@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .artefacts import write_json
 from .checks import MissingFileError
-from .types import Band, Space
+from .types import Band, Part, Space
 
 LABELS = ("session", "task", "run", "run_name", "clip", "side")
 
@@ -58,6 +58,15 @@ def save_space(folder: Path, space: Space) -> None:
         "index": None if space.index is None else space.index.tolist(),
         "shape": list(space.shape),
         "affine": None if space.affine is None else space.affine.tolist(),
+        "parts": [
+            {
+                "name": part.name,
+                "shape": list(part.shape),
+                "index": part.index.tolist(),
+                "topology": part.topology,
+            }
+            for part in space.parts
+        ],
     }
     write_json(folder / "space.json", content)
 
@@ -73,6 +82,15 @@ def load_space(folder: Path) -> Space:
         None if index is None else np.asarray(index, dtype=np.int64),
         tuple(content["shape"]),
         None if affine is None else np.asarray(affine),
+        tuple(
+            Part(
+                part["name"],
+                tuple(part["shape"]),
+                np.asarray(part["index"], dtype=np.int64),
+                part["topology"],
+            )
+            for part in content.get("parts", [])
+        ),
     )
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..core.checks import InputError, MissingFileError
 from ..core.rows import each_run
 from ..core.types import Run, Space
-from .sidecars import agreed_tr
+from .sidecars import Timing, agreed_tr, read_timing
 from .text_tables import read_cells
 
 MESHES = {"fsaverage5": 20484, "fsaverage6": 81924, "fsaverage": 327684, "S1": 304380}
@@ -67,6 +67,7 @@ class MatrixRecording:
     ) -> None:
         self.subject = subject
         self.runs = tuple(files)
+        self.notes: list[str] = []
         self.files = (
             *dict.fromkeys(files.values()),
             *([vertices] if vertices is not None else []),
@@ -89,6 +90,14 @@ class MatrixRecording:
     def tr_s(self, run: Run) -> float | None:
         """Return the TR in seconds from the sidecar, None if there is none."""
         return agreed_tr(None, self._path[run], self._who(run))
+
+    def timing(self, run: Run) -> Timing:
+        """Return what the run's sidecar says of its times."""
+        return read_timing(self._path[run])
+
+    def blocks(self, run: Run) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the run's responses, in one block."""
+        yield 0, self.read(run)
 
     def read(self, run: Run) -> NDArray[np.float32]:
         """Return a run's responses, shape (n_samples, n_voxels), as they stand."""

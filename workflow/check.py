@@ -18,7 +18,8 @@ from ..data.splits import make_split
 from ..study import Study
 from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
 from .pipeline import check_subject
-from .prepare import read_responses, rows_to_score
+from .prepare import rows_to_score
+from .responses import store_responses
 from .sources import features_of_runs
 from .tables import load_rois
 
@@ -54,7 +55,7 @@ def check_study(study: Study) -> Check:
             one = open_subject(study, subject)
             _describe(study, one, found)
             check_subject(study, one)
-            read_responses(study, one)
+            store_responses(study, one, None)
             opened.append(one)
         except InputError as error:
             missing = _what_is_missing(study, subject)
@@ -113,7 +114,9 @@ def _names(runs: Sequence[Run]) -> str:
 def _what_is_missing(study: Study, subject: str) -> str | None:
     """Say that responses are missing for every run, if the events tell how many."""
     dataset = study.dataset
-    if dataset.events is None or _found(study, dataset.responses, subject):
+    if dataset.events is None or dataset.responses is None:
+        return None
+    if _found(study, dataset.responses, subject):
         return None
     runs = _found(study, dataset.events, subject)
     if not runs:

@@ -4,8 +4,9 @@ Everything that can be wrong with the inputs of a study is said here, before the
 part.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 
 from ..core.checks import InputError, MissingFileError
 from ..core.types import Run, Split
+from ..data.confounds import Confounds
+from ..data.derivatives import refuse_raw
 from ..data.events import check_events_fit, clip_ids, clip_rows, read_events
 from ..data.files import find_runs, path_of
-from ..data.recordings import Recording, open_recording
+from ..data.recordings import Recording, open_derivatives, open_recording
 from ..data.splits import make_split
 from ..features.design import has_history
 from ..study import Study, StudyError
+from .acquisition import read_all_confounds, timing_notes
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Opened:
 
     `rows` has one row per volume, training runs first: session, task, run, sample,
     time_s, clip, sample_in_clip, presentation, side ('train' or 'test'), and kept.
+    `confounds` has the runs beside which fMRIPrep wrote a table; `files` are inputs
+    beside the recording's own.
     """
 
     subject: str
@@ -35,6 +41,8 @@ class Opened:
     events: dict[Run, pd.DataFrame]
     rows: pd.DataFrame
     notes: tuple[str, ...]
+    confounds: Mapping[Run, Confounds] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -50,6 +58,12 @@ class Opened:
         """Return which rows belong to `run`."""
         return (self.rows["run_name"] == str(run)).to_numpy()
 
+    def used(self, run: Run) -> NDArray[np.bool_]:
+        """Return which volumes of `run` are not censored, shape (n_samples,)."""
+        if run in self.confounds:
+            return self.confounds[run].used
+        return np.ones(self.recording.n_samples(run), dtype=bool)
+
 
 def open_subject(study: Study, subject: str) -> Opened:
     """Open a subject's files and check them against each other, before any work.
@@ -61,16 +75,7 @@ def open_subject(study: Study, subject: str) -> Opened:
         volumes, or if TRs disagree.
     """
     dataset = study.dataset
-    recording = open_recording(
-        study.root,
-        subject,
-        responses=dataset.responses,
-        mask=dataset.mask,
-        runs=dataset.runs,
-        key=dataset.key,
-        mesh=dataset.mesh,
-        vertices=dataset.vertices,
-    )
+    recording, tables, images = _open_files(study, subject)
     split = make_split(
         recording.runs,
         train=dataset.train.as_mapping(),
@@ -81,19 +86,56 @@ def open_subject(study: Study, subject: str) -> Opened:
     _check_tr(recording, split, dataset.tr_s)
     events, notes = read_all_events(study, subject, split.train + split.test)
     _check_all_recorded(study, subject, split)
-    tables = [
-        _run_rows(study, run, recording.n_samples(run), events.get(run))
-        for run in split.train + split.test
-    ]
-    rows = pd.concat(tables, ignore_index=True)
+    confounds, said = read_all_confounds(study, recording, split, tables, images)
+    notes = [*recording.notes, *timing_notes(recording, split), *said, *notes]
+    parts = []
+    for run in split.train + split.test:
+        part = _run_rows(study, run, recording.n_samples(run), events.get(run))
+        if run in confounds:
+            part["kept"] &= confounds[run].used
+        parts.append(part)
+    rows = pd.concat(parts, ignore_index=True)
     names = [str(run) for run in split.train]
     rows["side"] = np.where(rows["run_name"].isin(names), "train", "test")
-    opened = Opened(subject, recording, split, events, rows, tuple(notes))
+    files = tuple(tables[run] for run in confounds)
+    opened = Opened(
+        subject, recording, split, events, rows, tuple(notes), confounds, files
+    )
     _check_clips(study, opened)
     said = _left_out(study, opened, recording.runs) + _after_the_last_event(
         study, opened
     )
     return replace(opened, notes=(*said, *notes))
+
+
+def _open_files(
+    study: Study, subject: str
+) -> tuple[Recording, Mapping[Run, Path], Mapping[Run, tuple[Path, ...]]]:
+    """Return the recording, and each run's table of confounds and images, if known."""
+    dataset = study.dataset
+    if dataset.derivatives is not None:
+        opening = open_derivatives(
+            study.root,
+            subject,
+            derivatives=dataset.derivatives,
+            space=str(dataset.space),
+            mask=dataset.mask or "brain",
+            fwhm_mm=study.responses.fwhm_mm,
+        )
+        return opening.recording, opening.confounds, opening.images
+    recording = open_recording(
+        study.root,
+        subject,
+        responses=str(dataset.responses),
+        mask=dataset.mask,
+        runs=dataset.runs,
+        key=dataset.key,
+        mesh=dataset.mesh,
+        vertices=dataset.vertices,
+    )
+    if recording.space.kind == "volume" and dataset.unprocessed == "refuse":
+        refuse_raw(study.root, recording.files[0])
+    return recording, {}, {}
 
 
 def read_all_events(
@@ -151,6 +193,8 @@ def _left_out(study: Study, opened: Opened, recorded: Sequence[Run]) -> list[str
         )
     n_dropped = int((~opened.rows["kept"]).sum())
     why = "the lead-in and the end of runs"
+    if any(not one.used.all() for one in opened.confounds.values()):
+        why += ", censored volumes"
     if study.encoding.incomplete_rows == "drop":
         why += ", and rows without a whole delay history"
     if n_dropped:
@@ -205,8 +249,8 @@ def _check_all_recorded(study: Study, subject: str, split: Split) -> None:
         raise MissingFileError(
             f"sub-{subject}: {len(missing)} runs have events but no responses: "
             f"{', '.join(map(str, missing))}. Expected them as "
-            f"{study.dataset.responses}; bring them, or name the runs to use in "
-            "dataset.train and dataset.test."
+            f"{study.dataset.responses or study.dataset.derivatives}; bring them, or "
+            "name the runs to use in dataset.train and dataset.test."
         )
 
 

@@ -1,83 +1,25 @@
-"""Makes a subject's X and Y from an opened subject.
+"""Makes a subject's X from an opened subject.
 
-Each run is cleaned and delayed by itself; what mixes runs (the features' mean and
+Each run is delayed by itself; what mixes runs (the features' mean and
 scale) is fitted on training rows alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
 from ..core.rows import average_rows
 from ..core.types import Band, Run
-from ..data.cleaning import clean_run
 from ..data.events import group_repeats
 from ..features.design import build_design, has_history, standardise
 from ..study import Study
-from .opening import Opened, n_dropped
+from .opening import Opened
 from .sources import features_of_runs
 
 Floats = NDArray[np.floating]
 Advance = Callable[[int], None] | None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Responses of a subject: cleaned, runs stacked, test repeats averaged or kept."""
-
-    Y_train: Floats
-    Y_test: Floats
-    Y_repeats: Floats
-    train_rows: pd.DataFrame
-    test_rows: pd.DataFrame
-    repeat_rows: pd.DataFrame
-    valid: NDArray[np.bool_]
-    notes: list[str]
-
-
-def read_responses(study: Study, opened: Opened, advance: Advance = None) -> Prepared:
-    """Read and clean each run, stack the runs, and average repeats of a test clip.
-
-    Nothing is rescaled after the average: that would change R2.
-    """
-    cleaned: dict[str, list[Floats]] = {"train": [], "test": []}
-    valid = np.ones(opened.recording.space.n_voxels, dtype=bool)
-    notes: list[str] = []
-    for run in opened.runs:
-        Y, varies = _clean(study, opened, run)
-        if not varies.all():
-            notes.append(
-                f"{opened.name}, {run}: {int((~varies).sum())} of {len(varies)} voxels "
-                "never vary in this run; they are left out of the whole subject."
-            )
-        valid &= varies
-        cleaned["train" if run in opened.split.train else "test"].append(Y)
-        if advance:
-            advance(1)
-    if not valid.any():
-        raise InputError(
-            f"{opened.name}: no voxel varies in every run. Nothing to fit."
-        )
-    kept = opened.rows[opened.rows["kept"]].reset_index(drop=True)
-    train_rows = kept[kept["side"] == "train"].reset_index(drop=True)
-    repeat_rows = kept[kept["side"] == "test"].reset_index(drop=True)
-    group, test_rows = _groups(study, repeat_rows)
-    Y_repeats = np.concatenate(cleaned["test"])
-    notes += _repeat_notes(opened, test_rows)
-    return Prepared(
-        Y_train=np.concatenate(cleaned["train"]),
-        Y_test=average_rows(Y_repeats, group),
-        Y_repeats=Y_repeats,
-        train_rows=train_rows,
-        test_rows=test_rows,
-        repeat_rows=repeat_rows.assign(row=group),
-        valid=valid,
-        notes=notes,
-    )
 
 
 def build_features(
@@ -118,25 +60,9 @@ def build_features(
     )
     kept = opened.rows["kept"].to_numpy()
     test = (opened.rows["side"] == "test").to_numpy()
-    group, _ = _groups(study, opened.rows[kept & test].reset_index(drop=True))
+    group, _ = group_rows(study, opened.rows[kept & test].reset_index(drop=True))
     X_train, X_test = X[kept & ~test], average_rows(X[kept & test], group)
     return X_train, X_test, tuple(bands), notes
-
-
-def _clean(study: Study, opened: Opened, run: Run) -> tuple[Floats, NDArray[np.bool_]]:
-    start, end = n_dropped(study)
-    Y, varies = clean_run(
-        opened.recording.read(run),
-        tr_s=study.dataset.tr_s,
-        detrend=study.responses.detrend,
-        period_s=study.responses.period_s,
-        n_drop_start=start,
-        n_drop_end=end,
-        zscore=study.responses.zscore,
-        name=f"{opened.name}, {run}",
-    )
-    still_kept = _kept(opened, run)[start : start + len(Y)]
-    return Y[still_kept], varies
 
 
 def _kept(opened: Opened, run: Run) -> NDArray[np.bool_]:
@@ -146,16 +72,18 @@ def _kept(opened: Opened, run: Run) -> NDArray[np.bool_]:
 def rows_to_score(study: Study, opened: Opened) -> pd.DataFrame:
     """Return the test rows as they will be scored: repeats averaged, or kept."""
     rows = opened.rows[opened.rows["kept"] & (opened.rows["side"] == "test")]
-    return _groups(study, rows.reset_index(drop=True))[1]
+    return group_rows(study, rows.reset_index(drop=True))[1]
 
 
-def _groups(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]:
+def group_rows(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]:
+    """Return the group of each test row, and the rows as they will be scored."""
     if study.responses.repeats == "average":
         return group_repeats(rows)
     return np.arange(len(rows)), rows.assign(n_repeats=1)
 
 
-def _repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
+def repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
+    """Say if test clips have unequal numbers of repeats."""
     counts = test_rows.loc[test_rows["clip"] != "", "n_repeats"]
     if counts.empty or counts.nunique() == 1:
         return []

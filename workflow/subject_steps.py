@@ -7,15 +7,17 @@ import numpy as np
 import pandas as pd
 
 from ..core.artefacts import Recipe, file_identity
-from ..core.saved import load_bands, read_rows, save_bands, save_space
+from ..core.saved import load_bands, save_bands, save_space
+from ..core.store import open_store
 from ..data.splits import fold_of_row
 from ..encoding.evaluate import RidgeSettings, count_fits, fit_models
 from .opening import Opened
-from .prepare import build_features, read_responses
+from .prepare import build_features
+from .responses import store_responses
 from .session import Session
 from .sources import feature_files
 
-VERSIONS = {"responses": 1, "features": 1, "encoding": 1}
+VERSIONS = {"responses": 2, "features": 1, "encoding": 1}
 
 
 def make_responses(session: Session, opened: Opened) -> str:
@@ -32,18 +34,15 @@ def make_responses(session: Session, opened: Opened) -> str:
         "responses",
         VERSIONS["responses"],
         {**settings, "subject": opened.subject},
-        _hash_inputs(session, opened.recording.files, opened),
+        _hash_inputs(session, (*opened.recording.files, *opened.files), opened),
     )
 
     def work(folder: Path) -> list[str]:
         text = f"{opened.name}: reading and cleaning runs"
-        ready = read_responses(study, opened, session.ticker(text, len(opened.runs)))
-        for name in ("Y_train", "Y_test", "Y_repeats", "valid"):
-            np.save(folder / f"{name}.npy", getattr(ready, name))
-        for name in ("train_rows", "test_rows", "repeat_rows"):
-            getattr(ready, name).to_csv(folder / f"{name}.csv", index=False)
-        save_space(folder, opened.recording.space)
-        return [*opened.notes, *ready.notes]
+        notes = store_responses(
+            study, opened, folder, session.ticker(text, len(opened.runs))
+        )
+        return [*opened.notes, *notes]
 
     return session.make(f"responses/sub-{opened.subject}", recipe, work)
 
@@ -96,17 +95,16 @@ def make_encoding(
 
 def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
     study = session.study
-    source = session.out / f"responses/sub-{opened.subject}"
+    store = open_store(session.out / f"responses/sub-{opened.subject}")
     designs = session.out / f"features/sub-{opened.subject}"
-    valid = np.load(source / "valid.npy")
+    valid = store.valid
     dtype = np.dtype(study.encoding.precision)
     Y_train, Y_test = (
-        np.load(source / f"{name}.npy")[:, valid].astype(dtype)
-        for name in ("Y_train", "Y_test")
+        read(valid).astype(dtype, copy=False) for read in (store.train, store.test)
     )
     X_train, X_test = (np.load(designs / f"{n}.npy") for n in ("X_train", "X_test"))
     bands = load_bands(designs)
-    rows = read_rows(source / "train_rows.csv")
+    rows = store.train_rows()
     text = f"{opened.name}: fitting {len(bands)} bands alone, plain and joint"
     result = fit_models(
         X_train,
@@ -137,9 +135,9 @@ def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", _whole(array, valid))
     np.save(folder / "valid.npy", valid)
-    read_rows(source / "test_rows.csv").to_csv(folder / "rows.csv", index=False)
+    store.test_rows().to_csv(folder / "rows.csv", index=False)
     save_bands(folder, bands)
-    (folder / "space.json").write_bytes((source / "space.json").read_bytes())
+    save_space(folder, store.space)
     return _grid_notes(opened.name, result.grid_ends, study.encoding.alphas)
 
 

@@ -18,7 +18,8 @@ from ..analysis.noise_ceiling import explainable_variance, largest_r
 from ..analysis.rois import members_of, roi_differences, roi_scores
 from ..analysis.significance import recovered_bands, roi_null
 from ..core.checks import InputError, MissingFileError
-from ..core.saved import SavedModel, load_model, read_rows
+from ..core.saved import SavedModel, load_model
+from ..core.store import open_store
 from ..core.types import Space
 from ..data.events import group_repeats
 from ..data.rois import rois_from_atlas, rois_from_labels, rois_from_masks
@@ -265,8 +266,8 @@ def _ceilings(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return what repeats of the test clips say could be explained, per ROI."""
     columns = ["subject", "roi", "n_repeats", "explainable_variance", "largest_r"]
-    folder = out / f"responses/sub-{subject}"
-    rows = read_rows(folder / "repeat_rows.csv")
+    store = open_store(out / f"responses/sub-{subject}")
+    rows = store.repeat_rows()
     heard = rows["clip"] != ""
     group, groups = group_repeats(rows[heard].reset_index(drop=True))
     counts = groups["n_repeats"] if heard.any() else pd.Series(dtype=int)
@@ -276,10 +277,9 @@ def _ceilings(
         return pd.DataFrame(columns=columns), ["no ceiling: unequal repeats."]
     n_repeats = int(counts.iloc[0])
     order = np.flatnonzero(heard)[np.argsort(group, kind="stable")]
-    Y = np.load(folder / "Y_repeats.npy", mmap_mode="r", allow_pickle=False)
     n_averaged = n_repeats if study.responses.repeats == "average" else 1
     used = np.logical_or.reduce(list(rois.values()))
-    repeats = np.asarray(Y[:, used])[order]
+    repeats = store.repeats(used)[order]
     repeats = repeats.reshape(-1, n_repeats, repeats.shape[1]).swapaxes(0, 1)
     share = np.full(len(used), np.nan)
     share[used] = explainable_variance(repeats)

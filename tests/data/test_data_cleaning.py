@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import median_filter
 
 from brain2music.core.checks import InputError
-from brain2music.data.cleaning import clean_run, median_window
+from brain2music.data.cleaning import Cleaning, clean_run, median_window
 
 METHODS = ["none", "linear", "cosine", "median"]
 
@@ -19,9 +19,10 @@ def clean(Y, **options):
         "n_drop_start": 0,
         "n_drop_end": 0,
         "zscore": "none",
-        "name": "sub-01, task-Test_run-01",
     }
-    return clean_run(Y, **(settings | options))
+    more = {key: options.pop(key) for key in ("confounds", "used") if key in options}
+    name = options.pop("name", "sub-01, task-Test_run-01")
+    return clean_run(Y, Cleaning(**(settings | options)), name=name, **more)
 
 
 def responses(rng, n_samples=151, n_voxels=7):

@@ -1,0 +1,237 @@
+"""Cleans a subject's runs one by one, and puts them into the store."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..core.checks import InputError
+from ..core.store import StoredRun, Turner, column_writer, write_store
+from ..core.types import Run
+from ..data.cleaning import Cleaning, RunPlan, check_finite, column_blocks, plan_run
+from ..study import Study
+from .opening import Opened, n_dropped
+from .prepare import group_rows, repeat_notes
+
+Floats = NDArray[np.floating]
+Advance = Callable[[int], None] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Of each voxel: number of rows, mean, and sum of squared deviations."""
+
+    n: int
+    mean: Floats
+    squares: Floats
+
+
+def store_responses(
+    study: Study, opened: Opened, folder: Path | None, advance: Advance = None
+) -> list[str]:
+    """Read and clean each run into a store, and return what should be known of it.
+
+    One run is worked on at a time, some voxels at a time: memory grows neither with
+    the runs nor with their number.
+
+    Parameters
+    ----------
+    study : Study
+    opened : Opened
+    folder : Path or None
+        Where the store shall be; None cleans and keeps nothing, to see if it can be.
+
+    Raises
+    ------
+    InputError
+        If a run cannot be cleaned, or no voxel varies in every run.
+    """
+    n_voxels = opened.recording.space.n_voxels
+    valid_runs = np.zeros((len(opened.runs), n_voxels), bool)
+    notes: list[str] = []
+    moments: dict[Run, Moments] = {}
+    for k, run in enumerate(opened.runs):
+        valid_runs[k], moments[run], said = _clean_into(study, opened, run, folder)
+        notes += said
+        if advance:
+            advance(1)
+    if not valid_runs.all(axis=0).any():
+        raise InputError(
+            f"{opened.name}: no voxel varies in every run. Nothing to fit."
+        )
+    tables = row_tables(study, opened)
+    notes += repeat_notes(opened, tables["test_rows"])
+    if folder is not None:
+        if study.responses.zscore in ("session", "train"):
+            _scale(study, opened, folder, moments)
+        write_store(
+            folder,
+            opened.recording.space,
+            [_stored(opened, run) for run in opened.runs],
+            valid_runs,
+            tables,
+        )
+    return notes
+
+
+def row_tables(study: Study, opened: Opened) -> dict[str, pd.DataFrame]:
+    """Return what the store's rows are: 'train_rows', 'test_rows', 'repeat_rows'."""
+    kept = opened.rows[opened.rows["kept"]].reset_index(drop=True)
+    train = kept[kept["side"] == "train"].reset_index(drop=True)
+    repeats = kept[kept["side"] == "test"].reset_index(drop=True)
+    group, test = group_rows(study, repeats)
+    return {
+        "train_rows": train,
+        "test_rows": test,
+        "repeat_rows": repeats.assign(row=group),
+    }
+
+
+def _clean_into(
+    study: Study, opened: Opened, run: Run, folder: Path | None
+) -> tuple[NDArray[np.bool_], Moments, list[str]]:
+    """Clean one run into its file; return which voxels vary, and their moments."""
+    recording, name = opened.recording, f"{opened.name}, {run}"
+    n_samples, n_voxels = recording.n_samples(run), recording.space.n_voxels
+    plan, still = _plan(study, opened, run, name)
+    varies = np.zeros(n_voxels, bool)
+    pieces: list[Moments] = []
+    with Turner(n_samples, n_voxels, folder=folder) as turner:
+        for start, rows in recording.blocks(run):
+            turner.write(start, rows)
+        settings = plan.settings
+        check_finite(turner.finite, turner.nan, settings.unmeasured, name)
+        target = None if folder is None else folder / _file(run)
+        shape = (int(still.sum()), n_voxels)
+        for columns, write in _targets(target, shape):
+            Y, varies[columns] = plan.clean(turner.columns(columns))
+            write(Y[still])
+            pieces.append(_moments(Y[still]))
+        notes = _flat_notes(turner.nan, varies, name)
+    return varies, _side_by_side(pieces), notes
+
+
+def _plan(
+    study: Study, opened: Opened, run: Run, name: str
+) -> tuple[RunPlan, NDArray[np.bool_]]:
+    """Return how a run is cleaned, and which of its cleaned rows are kept."""
+    responses = study.responses
+    start, end = n_dropped(study)
+    surface = opened.recording.space.kind in ("surface", "grayordinates")
+    from_files = study.dataset.derivatives is not None
+    settings = Cleaning(
+        tr_s=study.dataset.tr_s,
+        detrend=responses.detrend,
+        period_s=responses.period_s,
+        order=responses.order,
+        n_drop_start=start,
+        n_drop_end=end,
+        zscore=responses.zscore,
+        unmeasured="mask" if surface and from_files else "refuse",
+    )
+    confounds = opened.confounds.get(run)
+    used = opened.used(run)
+    plan = plan_run(
+        len(used),
+        settings,
+        confounds=None if confounds is None else confounds.values,
+        used=used,
+        name=name,
+    )
+    kept = opened.rows.loc[opened.rows_of(run), "kept"].to_numpy()
+    return plan, kept[plan.kept]
+
+
+def _targets(
+    path: Path | None, shape: tuple[int, int]
+) -> Iterator[tuple[slice, Callable[[Floats], None]]]:
+    """Yield the columns of a run in order, and what writes them."""
+    blocks = column_blocks(shape[1])
+    if path is None:
+        yield from zip(blocks, itertools.repeat(lambda _: None))
+        return
+    with column_writer(path, shape) as writer:
+        for columns in blocks:
+            yield columns, writer.append
+
+
+def _scale(
+    study: Study, opened: Opened, folder: Path, moments: dict[Run, Moments]
+) -> None:
+    """Scale every run by the training rows of its session, or by all training rows.
+
+    A session without a training run is scaled by its own rows: there is nothing else
+    that is not another session's.
+    """
+    for run in opened.runs:
+        basis = [
+            other
+            for other in opened.split.train
+            if study.responses.zscore == "train" or other.session == run.session
+        ] or [other for other in opened.runs if other.session == run.session]
+        whole = _pooled([moments[other] for other in basis])
+        with np.errstate(invalid="ignore"):
+            sd = np.sqrt(whole.squares / whole.n)
+        sd = np.where(sd > 0, sd, 1.0)
+        path = folder / _file(run)
+        raw = path.rename(path.with_suffix(".raw"))
+        Y = np.load(raw, mmap_mode="r", allow_pickle=False)
+        for columns, write in _targets(path, Y.shape):
+            values = Y[:, columns].astype(np.float64)
+            write((values - whole.mean[columns]) / sd[columns])
+        del Y
+        raw.unlink()
+
+
+def _moments(Y: Floats) -> Moments:
+    values = Y.astype(np.float64)
+    mean = values.mean(axis=0)
+    return Moments(len(values), mean, ((values - mean) ** 2).sum(axis=0))
+
+
+def _side_by_side(pieces: list[Moments]) -> Moments:
+    return Moments(
+        pieces[0].n,
+        np.concatenate([piece.mean for piece in pieces]),
+        np.concatenate([piece.squares for piece in pieces]),
+    )
+
+
+def _pooled(several: list[Moments]) -> Moments:
+    """Return the moments of rows together (Chan et al. 1983)."""
+    n = sum(one.n for one in several)
+    mean = sum(one.n * one.mean for one in several) / n
+    squares = sum(one.squares + one.n * (one.mean - mean) ** 2 for one in several)
+    return Moments(n, mean, squares)
+
+
+def _stored(opened: Opened, run: Run) -> StoredRun:
+    n_rows = int((opened.rows_of(run) & opened.rows["kept"]).sum())
+    side = "train" if run in opened.split.train else "test"
+    return StoredRun(str(run), side, n_rows, _file(run))
+
+
+def _file(run: Run) -> str:
+    return f"runs/{str(run) or 'run'}.npy"
+
+
+def _flat_notes(
+    nan: NDArray[np.bool_], varies: NDArray[np.bool_], name: str
+) -> list[str]:
+    notes = []
+    if nan.any():
+        notes.append(
+            f"{name}: {int(nan.sum())} of {len(nan)} vertices were not measured (NaN "
+            "in every volume, as the medial wall); they are left out."
+        )
+    flat = ~varies & ~nan
+    if flat.any():
+        notes.append(
+            f"{name}: {int(flat.sum())} of {len(varies)} voxels never vary in this "
+            "run; they are left out of the whole subject."
+        )
+    return notes
