@@ -290,9 +290,12 @@ def _scan(found: list, files: list, run: Run, space: str) -> Scan:
 def _beside(
     files: list, scan: Mapping, suffix: str, desc: str, same: Sequence[str]
 ) -> list[Path]:
-    """Return files of the same run with another suffix; what they name is the same."""
+    """Return files of the same run with another suffix; what they name is the same.
+
+    Of several, those that have most in common with the scan's name.
+    """
     ours = scan["entities"]
-    found = []
+    found: list[tuple[int, Path]] = []
     for one in files:
         theirs = one["entities"]
         if one["suffix"] != suffix or theirs.get("desc") != desc:
@@ -303,8 +306,9 @@ def _beside(
         if all(theirs[key] == ours[key] for key in common) and all(
             theirs.get(key) == ours.get(key) for key in same
         ):
-            found.append(one["file_path"])
-    return found
+            found.append((len(common), one["file_path"]))
+    most = max((n for n, _ in found), default=0)
+    return [path for n, path in found if n == most]
 
 
 def _rest(one: Mapping) -> tuple:

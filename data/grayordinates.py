@@ -128,7 +128,7 @@ def open_cifti(path: Path, who: str) -> Any:
     if not isinstance(image, cifti2.Cifti2Image):
         raise InputError(f"{who}: {path} is no CIFTI file but {type(image).__name__}.")
     size = int(np.prod(image.shape)) * image.get_data_dtype().itemsize
-    whole = int(image.nifti_header["vox_offset"]) + size
+    whole = int(image.dataobj.offset) + size
     if path.stat().st_size < whole:
         raise InputError(
             f"{who}: {path} is damaged or cut off: expected {whole} bytes, found "
