@@ -17,7 +17,7 @@ from ..core.types import Run, Split
 from ..data.confounds import Confounds
 from ..data.derivatives import refuse_raw
 from ..data.events import check_events_fit, clip_ids, clip_rows, read_events
-from ..data.files import find_runs, path_of
+from ..data.files import find_runs, path_of, placeholders, select_runs
 from ..data.recordings import Recording, open_derivatives, open_recording
 from ..data.splits import make_split
 from ..features.design import has_history
@@ -236,15 +236,21 @@ def _check_all_recorded(study: Study, subject: str, split: Split) -> None:
     if study.dataset.events is None:
         return
     announced = find_runs(study.root, study.dataset.events, subject)
-    expected = make_split(
-        tuple(announced),
-        train=study.dataset.train.as_mapping(),
-        test=study.dataset.test.as_mapping(),
-        folds=study.encoding.folds,
-        name=f"sub-{subject}",
-    )
-    here = {*split.train, *split.test}
-    missing = [r for r in expected.train + expected.test if r not in here]
+    named = placeholders(study.dataset.events) - {"subject"}
+    expected: list[Run] = []
+    for rule in (study.dataset.train, study.dataset.test):
+        wanted = {k: v for k, v in rule.as_mapping().items() if k in named}
+        expected += select_runs(announced, wanted, name=f"sub-{subject}")
+    # Events that are not of a session, or of a task, serve the runs of any.
+    here = {
+        Run(
+            run.task if "task" in named else "",
+            run.run if "run" in named else "",
+            run.session if "session" in named else None,
+        )
+        for run in split.train + split.test
+    }
+    missing = [run for run in expected if run not in here]
     if missing:
         raise MissingFileError(
             f"sub-{subject}: {len(missing)} runs have events but no responses: "
