@@ -12,22 +12,24 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from .core.checks import InputError, nearest
+from .feature_spaces import (
+    FEATURE_KINDS,
+    STRICT,
+    AnyFeatures,
+    Delays,
+    NotNegative,
+    Positive,
+    Seed,
+    StudyError,
+    problems_of,
+)
 from .features.annotations import Column
 
-STRICT = ConfigDict(extra="forbid")
 Labels = str | tuple[str, ...]
-Delays = tuple[Annotated[int, Field(ge=0)], ...]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0)]
-
-
-class StudyError(InputError):
-    """The study file says something that cannot be."""
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -106,100 +108,60 @@ class Responses:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class FeatureSpace:
-    """What every feature space has: where it comes from, and its delays."""
+class Alignment:
+    """Which sound meets which volumes: one row per TR, or one per window of a clip.
 
-    source: str = ""
-    delays: Delays | None = None
-    standardise: Literal["zscore", "centre", "none"] = "zscore"
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class EventFeatures(FeatureSpace):
-    """Columns of an event or annotation table, brought to the TR."""
-
-    kind: Literal["events"]
-    path: str
-    columns: tuple[Column, ...]
-    beyond: Literal["refuse", "cut"] = "refuse"
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class CategoryFeatures(FeatureSpace):
-    """One column of the stimulus events, such as the genre, as one-hot features.
-
-    An event that names no clip, or has no category (n/a), is none of the levels.
+    'tr': the features of each volume, at `encoding.delays`. 'windows', as in
+    Brain2Music: windows of `window_s` step through each clip by `step_s` (None: one
+    TR), and meet the mean of the scans inside them, `lag_s` later. Several lags: the
+    one that predicts best inside training is taken, subject by subject. `window_s`
+    None is the space's own window where there is one band, and 10 s for all of several.
+    `scans` says which are inside: by their middle, any overlap, whole, or a number.
     """
 
-    kind: Literal["category"]
-    column: str
+    rows: Literal["tr", "windows"] = "tr"
+    lag_s: NotNegative | tuple[NotNegative, ...] = 0.0
+    window_s: Positive | None = None
+    step_s: Positive | None = None
+    scans: Literal["middle", "overlap", "inside"] | Annotated[int, Field(ge=1)] = (
+        "middle"
+    )
+
+    @property
+    def lags_s(self) -> tuple[float, ...]:
+        """The lags that are tried, in s; a single one is taken as it is."""
+        return self.lag_s if isinstance(self.lag_s, tuple) else (self.lag_s,)
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class SoundFeatures(FeatureSpace):
-    """Log-mel spectrum or loudness, from the sound file of each clip.
+class Stimuli:
+    """What is known of the tracks, to find what training and test have in common.
 
-    `path` is a pattern over the columns of the events; `start` and `end` name the
-    columns that hold the excerpt's borders in the file, in s. `empty` is the value
-    of samples without a clip, in the feature's own unit (dB); None refuses them.
+    `table` is a .csv with a column that names the clip (`column`) and any of `track`,
+    `artist` and `title`. `audio` also looks for the same sound and for near
+    duplicates, where a feature space reads sound files. Nothing is removed: pairs are
+    listed, and test scores are shown once more on artist-safe and duplicate-safe clips.
     """
 
-    kind: Literal["log-mel", "loudness"]
-    path: str
-    start: str | None = None
-    end: str | None = None
-    fade_s: NotNegative = 0.0
-    rms: Positive | None = None
-    hop_s: Positive = 0.02
-    n_mels: Annotated[int, Field(ge=1)] = 32
-    fmin_hz: NotNegative = 50.0
-    fmax_hz: Positive = 10_000.0
-    empty: Annotated[float, Field(allow_inf_nan=False)] | None = None
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class ArrayFeatures(FeatureSpace):
-    """Features computed elsewhere: per clip, or at a fixed rate over each run.
-
-    Per clip, `empty` is the value of samples without a clip, in the feature's own
-    unit; None refuses them. Over a run, `beyond` says what becomes of later frames.
-    """
-
-    kind: Literal["array"]
-    path: str
-    per: Literal["clip", "run"]
-    rate_hz: Positive | None = None
-    beyond: Literal["refuse", "cut"] = "refuse"
-    empty: Annotated[float, Field(allow_inf_nan=False)] | None = None
-
-    def __post_init__(self) -> None:
-        if self.per == "clip" and self.beyond == "cut":
-            raise StudyError(
-                f"`beyond` of the array {self.path!r} is for per = 'run': clips end "
-                "where their events do. Leave it out."
-            )
-        if self.per == "run" and self.empty is not None:
-            raise StudyError(
-                f"`empty` of the array {self.path!r} is for per = 'clip': a series "
-                "lasts as long as its run. Leave it out."
-            )
-
-
-AnyFeatures = Annotated[
-    EventFeatures | CategoryFeatures | SoundFeatures | ArrayFeatures,
-    Field(discriminator="kind"),
-]
+    table: str | None = None
+    column: str = "clip"
+    audio: bool = True
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Encoding:
-    """The model: which feature spaces, at which delays, searched how."""
+    """The model: which feature spaces, at which delays, searched how.
+
+    A training clip that is heard in two folds would be known from the one when it is
+    held out in the other: refused unless `clips_over_folds` allows it.
+    """
 
     bands: tuple[str, ...]
     delays: Delays = (2, 3, 4, 5)
     alphas: tuple[Positive, ...] = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
     n_candidates: Annotated[int, Field(ge=1)] = 20
     folds: Literal["run", "session"] | Annotated[int, Field(ge=2)] = "run"
+    clips_over_folds: Literal["refuse", "allow"] = "refuse"
     incomplete_rows: Literal["mean", "drop"] = "mean"
     precision: Literal["float32", "float64"] = "float32"
     seed: Seed = 0
@@ -244,12 +206,16 @@ class Machine:
 
     `threads` are those of the linear algebra; `voxels_per_batch` bounds the memory
     of a fit (None: all at once, if they fit in 1 GB); `cache` is where drawing keeps
-    its surfaces (None: the user's cache folder).
+    its surfaces, and extraction the states of networks (None: the user's cache
+    folder). `device` is where networks compute ('auto': a GPU if there is one), in
+    batches of up to `batch_gb`.
     """
 
     threads: Annotated[int, Field(ge=1)] = 1
     voxels_per_batch: Annotated[int, Field(ge=1)] | None = None
     cache: str | None = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    batch_gb: Positive = 2.0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -261,6 +227,8 @@ class Study:
     features: dict[str, AnyFeatures]
     encoding: Encoding
     responses: Responses = field(default_factory=Responses)
+    alignment: Alignment = field(default_factory=Alignment)
+    stimuli: Stimuli = field(default_factory=Stimuli)
     analysis: Analysis = field(default_factory=Analysis)
     rois: Rois = field(default_factory=Rois)
     machine: Machine = field(default_factory=Machine, compare=False)
@@ -276,7 +244,12 @@ class Study:
         return (self.folder / self.dataset.root).resolve()
 
     def delays_of(self, band: str) -> tuple[int, ...]:
-        """Return a band's delays: its own, or else those of `encoding`."""
+        """Return a band's delays: its own, or else those of `encoding`.
+
+        Windows have a lag and no delays: (0,).
+        """
+        if self.alignment.rows == "windows":
+            return (0,)
         own = self.features[band].delays
         return self.encoding.delays if own is None else own
 
@@ -336,15 +309,21 @@ def read_study(raw: dict[str, Any], *, folder: Path) -> Study:
 
 
 # What pydantic puts into the place of an error for each way a value may be read.
-UNION_PARTS = ("str", "tuple[str, ...]", "constrained-int", "literal['run','session']")
+UNION_PARTS = (
+    "str",
+    "constrained-int",
+    "constrained-float",
+    "literal['run','session']",
+    "literal['middle','overlap','inside']",
+)
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
     seen = set()
     for fault in error.errors():
         *where, key = fault["loc"] or ("",)
-        where = [part for part in where if part not in UNION_PARTS]
-        if key in UNION_PARTS and where:
+        where = [part for part in where if not _is_union_part(part)]
+        if _is_union_part(key) and where:
             *where, key = where
         if (*where, key) in seen:
             continue
@@ -368,6 +347,10 @@ def _explain(error: ValidationError) -> Iterator[str]:
                 f"{_dotted((*where, key))!r}: {fault['msg']}, got "
                 f"{fault['input']!r}.{quotes}"
             )
+
+
+def _is_union_part(part: object) -> bool:
+    return part in UNION_PARTS or str(part).startswith("tuple[")
 
 
 def _unknown_key(where: tuple, key: str) -> str:
@@ -398,13 +381,6 @@ def _known_keys(where: tuple) -> list[str]:
     if not dataclasses.is_dataclass(place):
         return []
     return [f.name for f in dataclasses.fields(place) if f.name != "folder"]
-
-
-FEATURE_KINDS = {
-    kind: cls
-    for cls in (EventFeatures, CategoryFeatures, SoundFeatures, ArrayFeatures)
-    for kind in typing.get_args(typing.get_type_hints(cls)["kind"])
-}
 
 
 def _problems(study: Study) -> Iterator[str]:
@@ -473,18 +449,36 @@ def _event_problems(study: Study) -> Iterator[str]:
     dataset = study.dataset
     if dataset.clip and not dataset.events:
         yield "dataset.clip names clips from the events, but dataset.events is missing."
-    for name, space in study.features.items():
-        needs_clips = isinstance(space, ArrayFeatures) and space.per == "clip"
-        if needs_clips and not dataset.clip:
+    yield from problems_of(
+        study.features, events=bool(dataset.events), clips=bool(dataset.clip)
+    )
+    yield from _alignment_problems(study)
+
+
+def _alignment_problems(study: Study) -> Iterator[str]:
+    alignment = study.alignment
+    if alignment.rows == "tr":
+        if alignment != Alignment():
             yield (
-                f"features.{name} has one row per clip, so dataset.clip must say how "
-                'the columns of the events name a clip, such as "{genre}.{track}".'
+                "alignment.lag_s, window_s, step_s and scans are for rows = 'windows'. "
+                "With one row per TR the lags are encoding.delays: leave them out."
             )
-        if isinstance(space, (CategoryFeatures, SoundFeatures)) and not dataset.events:
-            yield f"features.{name} is read off the events: dataset.events is missing."
-        if (
-            isinstance(space, ArrayFeatures)
-            and space.per == "run"
-            and not space.rate_hz
-        ):
-            yield f"features.{name} runs through each run: give its rate_hz."
+        return
+    if not study.dataset.clip:
+        yield (
+            "alignment.rows = 'windows' steps through clips, so dataset.clip must say "
+            "how the columns of the events name them."
+        )
+    if not alignment.lags_s or len(set(alignment.lags_s)) < len(alignment.lags_s):
+        yield "alignment.lag_s must be one lag in s, or several, each only once."
+    if study.encoding.incomplete_rows == "drop":
+        yield (
+            "encoding.incomplete_rows = 'drop' is for rows of delays; windows have a "
+            "lag and no delays. Leave it out."
+        )
+    for name, space in study.features.items():
+        if space.delays is not None:
+            yield (
+                f"features.{name}.delays cannot be used with alignment.rows = "
+                "'windows', whose rows have one lag. Leave it out."
+            )

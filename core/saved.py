@@ -109,7 +109,7 @@ def load_bands(folder: Path) -> tuple[Band, ...]:
     """Read what `save_bands` wrote."""
     content = json.loads((folder / "bands.json").read_text(encoding="utf-8"))
     return tuple(
-        Band(b["name"], b["n_features"], tuple(b["delays"]), b["source"])
+        Band(b["name"], b["n_features"], tuple(b["delays"]), b["source"], b["layer"])
         for b in content["bands"]
     )
 

@@ -40,13 +40,16 @@ class Band:
     """Adjacent columns of a design matrix that hold one feature space, with delays.
 
     The columns are ordered delay by delay: all features at the first delay, then all
-    features at the second, and so on.
+    features at the second, and so on. Bands of one name are one feature space at
+    several layers of its network, of which each voxel takes one; `layer` is '' where
+    there is no choice.
     """
 
     name: str
     n_features: int
     delays: tuple[int, ...] = (0,)
     source: str = ""
+    layer: str = ""
 
     def __post_init__(self) -> None:
         if self.n_features < 1 or not self.delays:
@@ -63,8 +66,29 @@ class Band:
 
     @property
     def label(self) -> str:
-        """The name with its source, as legends and tables show it."""
-        return f"{self.name} ({self.source})" if self.source else self.name
+        """The name with its source, as legends show it: no stand-in is silent."""
+        return label_of(self.name, self.source)
+
+
+def label_of(name: str, source: str) -> str:
+    """Return a feature space's name as its authors write it, with its source.
+
+    Examples
+    --------
+    >>> label_of("mulan-music", "CLAP, laion/larger_clap_music_and_speech")
+    'MuLan-music (CLAP, laion/larger_clap_music_and_speech)'
+    """
+    written = WRITTEN.get(name, name)
+    return f"{written} ({source})" if source else written
+
+
+# How the spaces of the paper are written; keys of study files are in small letters.
+WRITTEN = {
+    "mulan-music": "MuLan-music",
+    "mulan-text": "MuLan-text",
+    "w2v-bert": "w2v-BERT",
+    "soundstream": "SoundStream",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -154,7 +154,7 @@ def iter_audio(
     Holds one batch of windows and no more clips than it spans.
     """
     windows = windows or default_windows(network)
-    _check_length(network, windows)
+    check_length(network, windows)
     size = batch_size or batch_size_for(network, windows.window_s)
     sizes: list[int] = []
     pieces = _pieces(waveforms, rate_hz, windows, sizes)
@@ -250,7 +250,8 @@ def _checked(waveform: NDArray[np.floating], position: int) -> NDArray[np.float3
     return waveform.astype(np.float32)
 
 
-def _check_length(network: Network, windows: Windows) -> None:
+def check_length(network: Network, windows: Windows) -> None:
+    """Raise if a window is longer than the network takes at once."""
     limit_s = longest_s(network.family, network.folder)
     if limit_s is not None and windows.window_s > limit_s + 1e-9:
         raise InputError(

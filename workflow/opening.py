@@ -50,6 +50,11 @@ class Opened:
         return self.split.train + self.split.test
 
     @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Every file that the responses are made from."""
+        return (*self.recording.files, *self.files)
+
+    @property
     def name(self) -> str:
         """The subject as messages name it."""
         return f"sub-{self.subject}"

@@ -24,9 +24,12 @@ from ..core.threads import limit_threads
 from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study, read_study
+from .alignment import align
 from .drawing import draw_figures
+from .lags import choose_lag
 from .opening import Opened, check_same_runs, open_subject
 from .prepare import rows_to_score
+from .regions import roi_files
 from .result import Result, collect_notes
 from .session import Progress, Session
 from .sources import check_features
@@ -109,17 +112,19 @@ def redraw(out: str | Path) -> Result:
 
 
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
-    places = [f"{step}/sub-{one}" for step in PER_SUBJECT for one in subjects]
+    steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
+    places = [f"{step}/sub-{one}" for step in steps for one in subjects]
     check_places(session.out, [*places, "tables", "figures", "report"])
     opened = open_all(session.study, subjects, session.progress)
     # Step by step over all subjects: what is wrong in the last is said before the
     # first is fitted.
-    responses = {one.subject: make_responses(session, one) for one in opened}
+    aligned = [choose_lag(session, one) for one in opened]
+    responses = {one.opened.subject: make_responses(session, one) for one in aligned}
     if last < STAGES.index("features"):
         return
     features = {
-        one.subject: make_features(session, one, responses[one.subject])
-        for one in opened
+        one.opened.subject: make_features(session, one, responses[one.opened.subject])
+        for one in aligned
     }
     if last < STAGES.index("encoding"):
         return
@@ -131,6 +136,10 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     }
     if last >= STAGES.index("tables"):
         _draw(session, subjects, _make_tables(session, opened, models), last)
+
+
+def _several_lags(study: Study) -> bool:
+    return study.alignment.rows == "windows" and len(study.alignment.lags_s) > 1
 
 
 def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[Opened]:
@@ -149,8 +158,9 @@ def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[
 
 def check_subject(study: Study, opened: Opened) -> None:
     """Raise if an opened subject's features or tables could not be made."""
-    check_analysis(study, opened.recording.space, rows_to_score(study, opened))
-    check_features(study, opened)
+    aligned = align(study, opened)
+    check_analysis(study, opened.recording.space, rows_to_score(study, aligned))
+    check_features(study, aligned)
 
 
 def _make_tables(
@@ -158,8 +168,7 @@ def _make_tables(
 ) -> str:
     study, out = session.study, session.out
     settings = study.part("analysis", "rois")
-    named = (study.rois.masks, study.rois.atlas, study.rois.names)
-    files = [name for name in (*named, study.analysis.planted) if name]
+    files = [name for name in (*roi_files(study), study.analysis.planted) if name]
     inputs = models | {name: file_identity(study.root / name) for name in files}
     recipe = Recipe("tables", VERSIONS["tables"], settings, inputs)
     rest = [s for s in study.dataset.subjects if s not in models]
@@ -214,8 +223,8 @@ def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> 
 
 
 def _whole_study(study: Study) -> dict[str, Any]:
-    names = ("title", "dataset", "responses", "features", "encoding", "analysis")
-    return study.part(*names, "rois")
+    names = ("title", "dataset", "responses", "alignment", "features", "stimuli")
+    return study.part(*names, "encoding", "analysis", "rois")
 
 
 def _about_study(session: Session, subjects: Sequence[str]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Cleans a subject's runs one by one, and puts them into the store."""
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
-from ..core.store import StoredRun, Turner, column_writer, write_store
+from ..core.store import (
+    Side,
+    StoredRun,
+    Turner,
+    column_writer,
+    open_store,
+    write_store,
+)
 from ..core.types import Run
 from ..data.cleaning import Cleaning, RunPlan, check_finite, column_blocks, plan_run
+from ..features.paper_windows import average_scans
 from ..study import Study
+from .alignment import Aligned
 from .opening import Opened, n_dropped
-from .prepare import group_rows, repeat_notes
+from .prepare import group_rows, repeat_notes, side_rows
 
 Floats = NDArray[np.floating]
 Advance = Callable[[int], None] | None
@@ -31,7 +41,7 @@ class Moments:
 
 
 def store_responses(
-    study: Study, opened: Opened, folder: Path | None, advance: Advance = None
+    study: Study, aligned: Aligned, folder: Path | None, advance: Advance = None
 ) -> list[str]:
     """Read and clean each run into a store, and return what should be known of it.
 
@@ -41,7 +51,7 @@ def store_responses(
     Parameters
     ----------
     study : Study
-    opened : Opened
+    aligned : Aligned
     folder : Path or None
         Where the store shall be; None cleans and keeps nothing, to see if it can be.
 
@@ -50,12 +60,13 @@ def store_responses(
     InputError
         If a run cannot be cleaned, or no voxel varies in every run.
     """
+    opened = aligned.opened
     n_voxels = opened.recording.space.n_voxels
     valid_runs = np.zeros((len(opened.runs), n_voxels), bool)
     notes: list[str] = []
     moments: dict[Run, Moments] = {}
     for k, run in enumerate(opened.runs):
-        valid_runs[k], moments[run], said = _clean_into(study, opened, run, folder)
+        valid_runs[k], moments[run], said = _clean_into(study, aligned, run, folder)
         notes += said
         if advance:
             advance(1)
@@ -63,7 +74,7 @@ def store_responses(
         raise InputError(
             f"{opened.name}: no voxel varies in every run. Nothing to fit."
         )
-    tables = row_tables(study, opened)
+    tables = row_tables(study, aligned)
     notes += repeat_notes(opened, tables["test_rows"])
     if folder is not None:
         if study.responses.zscore in ("session", "train"):
@@ -71,33 +82,46 @@ def store_responses(
         write_store(
             folder,
             opened.recording.space,
-            [_stored(opened, run) for run in opened.runs],
+            [_stored(aligned, run) for run in opened.runs],
             valid_runs,
             tables,
         )
     return notes
 
 
-def row_tables(study: Study, opened: Opened) -> dict[str, pd.DataFrame]:
+def training_responses(
+    study: Study, aligned: Aligned, folder: Path
+) -> tuple[Floats, list[str]]:
+    """Return the valid voxels of the training runs, and the run of each row.
+
+    They go through a store in `folder`, which is gone afterwards.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        store_responses(study, aligned, Path(place))
+        store = open_store(Path(place))
+        return store.train(store.valid), list(store.train_rows()["run_name"])
+
+
+def row_tables(study: Study, aligned: Aligned) -> dict[str, pd.DataFrame]:
     """Return what the store's rows are: 'train_rows', 'test_rows', 'repeat_rows'."""
-    kept = opened.rows[opened.rows["kept"]].reset_index(drop=True)
-    train = kept[kept["side"] == "train"].reset_index(drop=True)
-    repeats = kept[kept["side"] == "test"].reset_index(drop=True)
+    repeats = side_rows(aligned.rows, "test")
     group, test = group_rows(study, repeats)
     return {
-        "train_rows": train,
+        "train_rows": side_rows(aligned.rows, "train"),
         "test_rows": test,
         "repeat_rows": repeats.assign(row=group),
     }
 
 
 def _clean_into(
-    study: Study, opened: Opened, run: Run, folder: Path | None
+    study: Study, aligned: Aligned, run: Run, folder: Path | None
 ) -> tuple[NDArray[np.bool_], Moments, list[str]]:
     """Clean one run into its file; return which voxels vary, and their moments."""
+    opened = aligned.opened
     recording, name = opened.recording, f"{opened.name}, {run}"
     n_samples, n_voxels = recording.n_samples(run), recording.space.n_voxels
-    plan, still = _plan(study, opened, run, name)
+    plan = _plan(study, opened, run, name)
+    n_rows, rows_of = _rows(aligned, run, plan)
     varies = np.zeros(n_voxels, bool)
     pieces: list[Moments] = []
     with Turner(n_samples, n_voxels, folder=folder) as turner:
@@ -106,19 +130,39 @@ def _clean_into(
         settings = plan.settings
         check_finite(turner.finite, turner.nan, settings.unmeasured, name)
         target = None if folder is None else folder / _file(run)
-        shape = (int(still.sum()), n_voxels)
-        for columns, write in _targets(target, shape):
-            Y, varies[columns] = plan.clean(turner.columns(columns))
-            write(Y[still])
-            pieces.append(_moments(Y[still]))
+        for columns, write in _targets(target, (n_rows, n_voxels)):
+            cleaned, varies[columns] = plan.clean(turner.columns(columns))
+            Y = rows_of(cleaned)
+            write(Y)
+            pieces.append(_moments(Y))
         notes = _flat_notes(turner.nan, varies, name)
     return varies, _side_by_side(pieces), notes
 
 
-def _plan(
-    study: Study, opened: Opened, run: Run, name: str
-) -> tuple[RunPlan, NDArray[np.bool_]]:
-    """Return how a run is cleaned, and which of its cleaned rows are kept."""
+def _rows(
+    aligned: Aligned, run: Run, plan: RunPlan
+) -> tuple[int, Callable[[Floats], Floats]]:
+    """Return how many rows a run has, and what makes them from its cleaned volumes."""
+    opened = aligned.opened
+    if aligned.windows is None:
+        kept = opened.rows.loc[opened.rows_of(run), "kept"].to_numpy(dtype=bool)
+        still = kept[plan.kept]
+        return int(still.sum()), lambda Y: Y[still]
+    windows = aligned.windows[run].windows
+    place = np.cumsum(plan.kept) - 1  # of each volume among the cleaned ones
+    moved = replace(windows, samples=tuple(place[held] for held in windows.samples))
+
+    def average(Y: Floats) -> Floats:
+        measured = ~np.isnan(Y).any(axis=0)
+        out = np.full((len(moved.samples), Y.shape[1]), np.nan, np.float32)
+        out[:, measured] = average_scans(Y[:, measured], moved)
+        return out
+
+    return len(moved.samples), average
+
+
+def _plan(study: Study, opened: Opened, run: Run, name: str) -> RunPlan:
+    """Return how a run is cleaned."""
     responses = study.responses
     start, end = n_dropped(study)
     surface = opened.recording.space.kind in ("surface", "grayordinates")
@@ -135,15 +179,13 @@ def _plan(
     )
     confounds = opened.confounds.get(run)
     used = opened.used(run)
-    plan = plan_run(
+    return plan_run(
         len(used),
         settings,
         confounds=None if confounds is None else confounds.values,
         used=used,
         name=name,
     )
-    kept = opened.rows.loc[opened.rows_of(run), "kept"].to_numpy()
-    return plan, kept[plan.kept]
 
 
 def _targets(
@@ -209,9 +251,9 @@ def _pooled(several: list[Moments]) -> Moments:
     return Moments(n, mean, squares)
 
 
-def _stored(opened: Opened, run: Run) -> StoredRun:
-    n_rows = int((opened.rows_of(run) & opened.rows["kept"]).sum())
-    side = "train" if run in opened.split.train else "test"
+def _stored(aligned: Aligned, run: Run) -> StoredRun:
+    n_rows = int((aligned.rows["run_name"] == str(run)).sum())
+    side: Side = "train" if run in aligned.opened.split.train else "test"
     return StoredRun(str(run), side, n_rows, _file(run))
 
 

@@ -17,20 +17,20 @@ from ..analysis.bootstrap import (
 from ..analysis.noise_ceiling import explainable_variance, largest_r
 from ..analysis.rois import members_of, roi_differences, roi_scores
 from ..analysis.significance import recovered_bands, roi_null
-from ..core.checks import InputError, MissingFileError
+from ..core.checks import InputError
 from ..core.saved import SavedModel, load_model
 from ..core.store import open_store
 from ..core.types import Space
 from ..data.events import group_repeats
-from ..data.rois import rois_from_atlas, rois_from_labels, rois_from_masks
+from ..data.files import file_inside
 from ..encoding.evaluate import score_models
 from ..study import Study
+from .regions import load_rois
 
 Floats = NDArray[np.floating]
 Key = tuple[str, str]
 MAX_CSV_ROWS = 200_000
 FEW_BLOCKS = 10
-ALL = "all voxels"
 LABELS = dict.fromkeys(("subject", "roi", "voxel"), str)
 
 
@@ -48,38 +48,6 @@ class Analysed:
     notes: list[str]
 
 
-def load_rois(
-    study: Study, space: Space
-) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
-    """Return the ROIs as masks over the columns of Y; all voxels if there are none.
-
-    Raises
-    ------
-    InputError
-        If a file of ROIs is missing or does not fit the space.
-    """
-    wanted, notes, found = study.rois, [], []
-    rois: dict[str, NDArray[np.bool_]] = {}
-    if wanted.masks:
-        found.append(rois_from_masks(_there(study, wanted.masks), space))
-    if wanted.atlas:
-        if not wanted.names:
-            raise InputError("rois.atlas needs rois.names: a table of index and name.")
-        atlas, names = _there(study, wanted.atlas), _there(study, wanted.names)
-        found.append(rois_from_atlas(atlas, names, space))
-    if wanted.groups:
-        found.append(rois_from_labels(space, wanted.groups))
-    if wanted.each_label:
-        found.append(rois_from_labels(space, None))
-    for masks, said in found:
-        twice = sorted(set(rois) & set(masks))
-        if twice:
-            raise InputError(f"ROIs of the same name: {', '.join(twice[:5])}. Rename.")
-        rois |= masks
-        notes += said
-    return rois or {ALL: np.ones(space.n_voxels, dtype=bool)}, notes
-
-
 def read_planted(study: Study) -> pd.DataFrame | None:
     """Read what a simulated study planted: a table of roi and planted.
 
@@ -90,7 +58,7 @@ def read_planted(study: Study) -> pd.DataFrame | None:
     """
     if study.analysis.planted is None:
         return None
-    path = _there(study, study.analysis.planted)
+    path = file_inside(study.root, study.analysis.planted)
     planted = pd.read_csv(path, dtype=str, keep_default_na=False)
     missing = {"roi", "planted"} - set(planted)
     if missing:
@@ -221,15 +189,6 @@ def read_rois(folder: Path, subject: str) -> dict[str, NDArray[np.bool_]]:
     path = folder / f"rois_sub-{subject}.npz"
     with np.load(path, allow_pickle=False) as saved:
         return dict(zip(saved["names"].tolist(), saved["masks"], strict=True))
-
-
-def _there(study: Study, name: str) -> Path:
-    path = (study.root / name).resolve()
-    if not path.is_relative_to(study.root):
-        raise InputError(f"{name} lies outside the data set's folder {study.root}.")
-    if not path.is_file():
-        raise MissingFileError(f"no file {path}, which the study file names.")
-    return path
 
 
 def _predictions(model: SavedModel, valid: NDArray[np.bool_]) -> dict[Key, Floats]:
