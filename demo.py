@@ -71,6 +71,7 @@ column = "genre"
 {sound}
 [rois]
 masks = "rois.npz"
+mesh = "fsaverage5"
 
 [encoding]
 bands = {bands}

@@ -185,7 +185,8 @@ class Rois:
     `atlas` is a label volume (with its `names`), or of grayordinates a .dlabel.nii;
     `left` and `right` are label files of the hemispheres (.label.gii or .annot);
     `overlays` is a pycortex subject's folder, with its overlays.svg. `mesh` names the
-    mesh that those are of, and `keep` the names to keep (all if none are given).
+    mesh that those are of, and `surfaces` a .surf.gii of it for each hemisphere, whose
+    faces are checked; `keep` names the ROIs to keep (all if none are given).
     """
 
     masks: str | None = None
@@ -195,6 +196,7 @@ class Rois:
     right: str | None = None
     overlays: str | None = None
     mesh: str | None = None
+    surfaces: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     each_label: bool = False
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -438,6 +440,11 @@ def _dataset_problems(study: Study) -> Iterator[str]:
 def _roi_problems(rois: Rois) -> Iterator[str]:
     if (rois.left is None) != (rois.right is None):
         yield "rois.left and rois.right go together: one file for each hemisphere."
+    if rois.surfaces and (len(rois.surfaces) != 2 or rois.left is None):
+        yield (
+            "rois.surfaces are two, left and right, and belong to rois.left and "
+            "rois.right."
+        )
     if rois.left is not None and rois.mesh is None:
         yield (
             "rois.left and rois.right need rois.mesh, the mesh that they are of, such "

@@ -1,6 +1,7 @@
 """Reads and writes what a model folder holds beside its arrays: space, bands, rows."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def save_space(folder: Path, space: Space) -> None:
             {
                 "name": part.name,
                 "shape": list(part.shape),
-                "index": part.index.tolist(),
+                "index": None if _is_whole(part) else part.index.tolist(),
                 "topology": part.topology,
             }
             for part in space.parts
@@ -82,16 +83,19 @@ def load_space(folder: Path) -> Space:
         None if index is None else np.asarray(index, dtype=np.int64),
         tuple(content["shape"]),
         None if affine is None else np.asarray(affine),
-        tuple(
-            Part(
-                part["name"],
-                tuple(part["shape"]),
-                np.asarray(part["index"], dtype=np.int64),
-                part["topology"],
-            )
-            for part in content.get("parts", [])
-        ),
+        tuple(_part(part) for part in content.get("parts", [])),
     )
+
+
+def _is_whole(part: Part) -> bool:
+    """Whether a part has every place of its grid, in order."""
+    return np.array_equal(part.index, np.arange(math.prod(part.shape)))
+
+
+def _part(saved: dict) -> Part:
+    shape, index = tuple(saved["shape"]), saved["index"]
+    places = np.arange(math.prod(shape)) if index is None else np.asarray(index)
+    return Part(saved["name"], shape, places.astype(np.int64), saved["topology"])
 
 
 def save_bands(folder: Path, bands: Sequence[Band]) -> None:

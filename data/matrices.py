@@ -21,9 +21,13 @@ from ..core.checks import InputError, MissingFileError
 from ..core.rows import each_run
 from ..core.types import Run, Space
 from .sidecars import Timing, agreed_tr, read_timing
+from .surfaces import mesh_space
 from .text_tables import read_cells
 
 MESHES = {"fsaverage5": 20484, "fsaverage6": 81924, "fsaverage": 327684, "S1": 304380}
+HEMISPHERES = {"S1": (152893, 151487)} | {
+    name: (n // 2, n // 2) for name, n in MESHES.items() if name != "S1"
+}
 HDF5 = (".h5", ".hdf5")
 ENDINGS = (".npy", *HDF5, ".mat")
 
@@ -312,7 +316,9 @@ def _columns_space(
             f"{n_vertices} vertices. Give the vertex number of each column (vertices)."
         )
     ids = tuple(map(str, index.tolist()))
-    return Space("surface", name, ids, index=index, shape=(n_vertices,))
+    sizes = HEMISPHERES.get(name)
+    parts = mesh_space(name, sizes).parts if sizes else ()
+    return Space("surface", name, ids, index=index, shape=(n_vertices,), parts=parts)
 
 
 def _mesh_size(mesh: str) -> tuple[str, int]:

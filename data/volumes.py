@@ -181,7 +181,15 @@ def open_image(path: Path, who: str) -> nib.Nifti1Image:
 
 
 def read_volume(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray]:
-    """Return a 3D image and its values, or say what is wrong with it."""
+    """Return a 3D image and its values, all finite, or say what is wrong with it."""
+    image, values = read_values(path, who)
+    if not np.isfinite(values).all():
+        raise InputError(f"{who}: {path} holds NaN or infinity. Write 0 outside it.")
+    return image, values
+
+
+def read_values(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray]:
+    """Return a 3D image and its values, NaN as it is."""
     image = open_image(path, who)
     if len(image.shape) != 3:
         raise InputError(f"{who}: {path} must be 3D, got shape {image.shape}.")
@@ -189,8 +197,6 @@ def read_volume(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray]:
         values = np.asanyarray(image.dataobj)
     except BROKEN as error:
         raise InputError(_damaged(path, who, error)) from error
-    if not np.isfinite(values).all():
-        raise InputError(f"{who}: {path} holds NaN or infinity. Write 0 outside it.")
     return image, values
 
 

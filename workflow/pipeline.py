@@ -1,8 +1,9 @@
 """Runs a study: the stages in order, each saved whole and skipped when it stands.
 
-responses -> features -> encoding -> tables -> figures -> report. The first three are
-made per subject. An artefact is reused if its settings, its inputs' hashes and its
-own files are as they were; else it is made again, and so is all that leans on it.
+responses -> features -> encoding -> tables -> maps and figures -> report. The first
+three are made per subject. An artefact is reused if its settings, its inputs' hashes
+and its own files are as they were; else it is made again, and so is all that leans on
+it.
 """
 
 import json
@@ -27,9 +28,10 @@ from ..study import Study, read_study
 from .alignment import align
 from .drawing import draw_figures
 from .lags import choose_lag
+from .maps import write_maps
 from .opening import Opened, check_same_runs, open_subject
 from .prepare import rows_to_score
-from .regions import roi_files
+from .regions import roi_files, write_roi_sizes
 from .result import Result, collect_notes
 from .session import Progress, Session
 from .sources import check_features
@@ -38,7 +40,7 @@ from .tables import analyse, check_analysis, write_tables
 
 PER_SUBJECT = ("responses", "features", "models")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
-VERSIONS = {"tables": 1, "figures": 1, "report": 1}
+VERSIONS = {"tables": 1, "maps": 1, "figures": 1, "report": 1}
 
 
 def run(
@@ -114,7 +116,7 @@ def redraw(out: str | Path) -> Result:
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
     places = [f"{step}/sub-{one}" for step in steps for one in subjects]
-    check_places(session.out, [*places, "tables", "figures", "report"])
+    check_places(session.out, [*places, "tables", "maps", "figures", "report"])
     opened = open_all(session.study, subjects, session.progress)
     # Step by step over all subjects: what is wrong in the last is said before the
     # first is fitted.
@@ -134,8 +136,12 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
         )
         for one in opened
     }
-    if last >= STAGES.index("tables"):
-        _draw(session, subjects, _make_tables(session, opened, models), last)
+    if last < STAGES.index("tables"):
+        return
+    tables = _make_tables(session, opened, models)
+    if last >= STAGES.index("figures"):
+        _make_maps(session, subjects, tables)
+        _draw(session, subjects, tables, last)
 
 
 def _several_lags(study: Study) -> bool:
@@ -179,6 +185,7 @@ def _make_tables(
             parts.append(analyse(study, out, one.subject))
             session.progress("scores, intervals and nulls", number, len(opened))
         notes = write_tables(folder, parts)
+        write_roi_sizes(folder, out, {part.subject: part.rois for part in parts})
         if rest:
             notes.append(
                 f"tables, figures and page hold {', '.join(models)} alone; run without "
@@ -187,6 +194,20 @@ def _make_tables(
         return notes
 
     return session.make("tables", recipe, work)
+
+
+def _make_maps(session: Session, subjects: Sequence[str], tables: str) -> None:
+    study, out = session.study, session.out
+    settings = {
+        "title": study.title,
+        "simulated": study.dataset.simulated,
+        "subjects": list(subjects),
+    }
+    session.make(
+        "maps",
+        Recipe("maps", VERSIONS["maps"], settings, {"tables": tables}),
+        lambda folder: write_maps(study, out, folder, subjects),
+    )
 
 
 def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> None:
