@@ -3,8 +3,9 @@
 A store is a folder. Each run is one file, `runs/RUN.npy`: float32, shape (n_kept,
 n_voxels), in Fortran order, so that a run stays whole and the samples of a voxel lie
 side by side; any range of voxels is one piece of each file. `numpy.load` opens them.
-Beside them lie `valid.npy` (voxels that vary in every run), `valid_runs.npy` (runs by
-voxels), the tables of rows, and `store.json`: the runs in the order of the rows.
+Beside them lie `valid.npy` (voxels that vary in every run), `valid_runs.npy` and
+`spread_runs.npy` (runs by voxels: validity, and standard deviation before cleaning),
+the tables of rows, and `store.json`: the runs in the order of the rows.
 """
 
 import json
@@ -155,7 +156,7 @@ def write_store(
     folder: Path,
     space: Space,
     runs: Sequence[StoredRun],
-    valid_runs: NDArray[np.bool_],
+    validity: tuple[NDArray[np.bool_], NDArray[np.float32]],
     rows: dict[str, pd.DataFrame],
 ) -> None:
     """Write what a store holds beside its runs; they are written before.
@@ -166,11 +167,15 @@ def write_store(
     space : Space
     runs : sequence of StoredRun
         Training runs, then test runs.
-    valid_runs : array of bool, shape (n_runs, n_voxels)
+    validity : two arrays of shape (n_runs, n_voxels)
+        Whether a voxel varies in a run, and its standard deviation there before
+        cleaning.
     rows : dict of str to DataFrame
         'train_rows', 'test_rows' and 'repeat_rows'.
     """
+    valid_runs, spread = validity
     np.save(folder / "valid_runs.npy", valid_runs)
+    np.save(folder / "spread_runs.npy", spread)
     np.save(folder / "valid.npy", valid_runs.all(axis=0))
     for name, table in rows.items():
         table.to_csv(folder / f"{name}.csv", index=False)

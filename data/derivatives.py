@@ -166,16 +166,27 @@ def find_surfaces(folder: Path, subject: str, space: str) -> tuple[Path, Path] |
 
     None for a template's mesh, or if the surfaces are not there.
     """
+    return _anatomy(folder, subject, space, "white.surf.gii") or _anatomy(
+        folder, subject, space, "smoothwm.surf.gii"
+    )
+
+
+def find_cortex(folder: Path, subject: str, space: str) -> tuple[Path, Path] | None:
+    """Return the subject's own masks of cortex, left and right, for 'fsnative'."""
+    return _anatomy(folder, subject, space, "desc-cortex_mask.label.gii")
+
+
+def _anatomy(
+    folder: Path, subject: str, space: str, ending: str
+) -> tuple[Path, Path] | None:
     if space != "fsnative":
         return None
-    pair = []
-    for side in ("L", "R"):
-        found = sorted(
-            folder.glob(f"sub-{subject}/**/anat/*_hemi-{side}_white.surf.gii")
-        )
-        pair += found or sorted(
-            folder.glob(f"sub-{subject}/**/anat/*_hemi-{side}_smoothwm.surf.gii")
-        )
+    pair = [
+        path
+        for side in ("L", "R")
+        for path in folder.glob(f"sub-{subject}/**/anat/sub-*_hemi-{side}_{ending}")
+        if "_space-" not in path.name
+    ]
     return (pair[0], pair[1]) if len(pair) == 2 else None
 
 

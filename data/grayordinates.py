@@ -42,6 +42,7 @@ class CiftiRecording:
         self.runs = tuple(files)
         self.files = tuple(files.values())
         self.notes: list[str] = []
+        self.outside = None
         self._path = dict(files)
         self._n_samples: dict[Run, int] = {}
         self._tr_s: dict[Run, float | None] = {}

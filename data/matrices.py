@@ -72,6 +72,7 @@ class MatrixRecording:
         self.subject = subject
         self.runs = tuple(files)
         self.notes: list[str] = []
+        self.outside = None
         self.files = (
             *dict.fromkeys(files.values()),
             *([vertices] if vertices is not None else []),

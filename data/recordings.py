@@ -12,6 +12,7 @@ from ..core.checks import InputError, MissingFileError
 from ..core.types import Run, Space
 from .derivatives import (
     Scan,
+    find_cortex,
     find_scans,
     find_surfaces,
     grey_matter,
@@ -39,13 +40,17 @@ __all__ = [
 
 
 class Recording(Protocol):
-    """One subject's responses, run by run, as they were recorded."""
+    """One subject's responses, run by run, as they were recorded.
+
+    `outside` says which columns are known not to be cortex, None if nothing is known.
+    """
 
     subject: str
     runs: tuple[Run, ...]
     space: Space
     files: tuple[Path, ...]
     notes: list[str]
+    outside: NDArray[np.bool_] | None
 
     def n_samples(self, run: Run) -> int:
         """Return the number of samples (TRs) of a run."""
@@ -169,7 +174,8 @@ def open_derivatives(
     mask : str
         For volumes: 'brain' (what is inside the brain mask of every run),
         'grey-matter' (what is also at least half grey matter), or the pattern of a
-        mask of one's own.
+        mask of one's own. For surfaces: 'cortex' leaves out the medial wall, where it
+        is known. Else all vertices are columns.
     fwhm_mm : float, optional
         For volumes: full width at half maximum of a Gaussian that smooths each of
         them in space, in mm. None does not smooth.
@@ -190,10 +196,12 @@ def open_derivatives(
     wanted = parse_space(space)
     confounds = {run: scan.confounds for run, scan in scans.items() if scan.confounds}
     images = {run: scan.paths for run, scan in scans.items()}
-    if wanted.ending != "nii.gz" and mask != "brain":
+    known = ("brain", "cortex") if wanted.ending == "func.gii" else ("brain",)
+    if wanted.ending != "nii.gz" and mask not in known:
         raise InputError(
             f"dataset.mask is {mask!r}, but the space {space!r} is no volume: all its "
-            "vertices are read. Leave the mask out, and use ROIs."
+            "vertices are read. Leave the mask out, and use ROIs; for surfaces it may "
+            "be 'cortex'."
         )
     if wanted.ending != "nii.gz" and fwhm_mm is not None:
         raise InputError(
@@ -203,8 +211,15 @@ def open_derivatives(
     recording: Recording
     if wanted.ending == "func.gii":
         pairs = {run: (paths[0], paths[1]) for run, paths in images.items()}
-        surfaces = find_surfaces(root / derivatives, subject, wanted.space)
-        recording = GiftiRecording(subject, pairs, name=wanted.space, surfaces=surfaces)
+        folder = root / derivatives
+        recording = GiftiRecording(
+            subject,
+            pairs,
+            name=wanted.space,
+            surfaces=find_surfaces(folder, subject, wanted.space),
+            cortex=find_cortex(folder, subject, wanted.space),
+            inside="cortex" if mask == "cortex" else "mesh",
+        )
     elif wanted.ending == "dtseries.nii":
         one = {run: paths[0] for run, paths in images.items()}
         recording = CiftiRecording(subject, one, name=wanted.space)

@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from xml.parsers.expat import ExpatError
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nilearn import datasets
 from numpy.typing import NDArray
 
 from ..core.checks import InputError, MissingFileError
@@ -43,6 +46,10 @@ class GiftiRecording:
     surfaces : (Path, Path), optional
         A .surf.gii file per hemisphere: their faces become the identity of the mesh,
         and their coordinates tell left from right.
+    cortex : (Path, Path), optional
+        A .label.gii file per hemisphere, 1 where there is cortex.
+    inside : 'mesh' or 'cortex'
+        Which vertices become columns.
 
     Raises
     ------
@@ -58,11 +65,13 @@ class GiftiRecording:
         *,
         name: str,
         surfaces: tuple[Path, Path] | None = None,
+        cortex: tuple[Path, Path] | None = None,
+        inside: Literal["mesh", "cortex"] = "mesh",
     ) -> None:
         self.subject = subject
         self.runs = tuple(files)
         self.files = tuple(path for pair in files.values() for path in pair)
-        self.files += surfaces or ()
+        self.files += (surfaces or ()) + (cortex or ())
         self.notes: list[str] = []
         self._paths = dict(files)
         self._n_samples: dict[Run, int] = {}
@@ -77,6 +86,18 @@ class GiftiRecording:
                 )
         topology = surface_topology(surfaces, first) if surfaces else ("", "")
         self.space = mesh_space(name, first, topology)
+        outside = _outside_cortex(name, first, cortex)
+        self.outside: NDArray[np.bool_] | None = outside
+        if inside == "cortex":
+            if cortex is None or outside is None:
+                raise InputError(
+                    f"sub-{subject}: what is cortex on {name} is not known: "
+                    "desc-cortex_mask.label.gii of both hemispheres is needed "
+                    "(fMRIPrep writes it for fsnative). Leave the mask out, or run "
+                    "fMRIPrep with --medial-surface-nan."
+                )
+            self.space = _cut(self.space, ~outside)
+            self.outside = None
 
     def n_samples(self, run: Run) -> int:
         """Return the number of volumes of a run."""
@@ -96,7 +117,7 @@ class GiftiRecording:
             time_series(read_gifti(path, self._who(run)), path)
             for path in self._paths[run]
         ]
-        return np.concatenate(both, axis=1)
+        return np.concatenate(both, axis=1)[:, self.space.index]
 
     def blocks(self, run: Run) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield the run's responses, in one block: GIFTI cannot be read in parts."""
@@ -156,6 +177,43 @@ def mesh_space(
     index = np.arange(n_vertices)
     ids = tuple(map(str, range(n_vertices)))
     return Space("surface", name, ids, index, (n_vertices,), parts=parts)
+
+
+def _cut(space: Space, keep: NDArray[np.bool_]) -> Space:
+    index = np.flatnonzero(keep)
+    ids = tuple(map(str, index.tolist()))
+    return replace(space, ids=ids, index=index)
+
+
+def _outside_cortex(
+    name: str, sizes: Sequence[int], paths: Sequence[Path] | None
+) -> NDArray[np.bool_] | None:
+    """Return which vertices are known not to be cortex; None if none is known.
+
+    On the template, those of fsaverage5 that its packaged flatmap lacks: the inner
+    part of the medial wall. They are the first vertices of the finer meshes, too.
+    """
+    if paths is not None:
+        masks = []
+        for side, path, size in zip(SIDES, paths, sizes, strict=True):
+            image = read_gifti(path, f"cortex, {side} hemisphere")
+            check_side(image, side, str(path))
+            values = image.darrays[0].data
+            if values.shape != (size,):
+                raise InputError(
+                    f"{path} has {len(values)} vertices, the data {size}. It is of "
+                    "another mesh."
+                )
+            masks.append(values == 0)
+        return np.concatenate(masks)
+    if name not in ("fsaverage5", "fsaverage6", "fsaverage"):
+        return None
+    flat = datasets.load_fsaverage("fsaverage5")["flat"].parts
+    outside = [np.zeros(size, bool) for size in sizes]
+    for side, mask in zip(SIDES, outside, strict=True):
+        mask[: SIZES["fsaverage5"]] = True
+        mask[np.unique(flat[side].faces)] = False
+    return np.concatenate(outside)
 
 
 def read_gifti(path: Path, who: str) -> nib.GiftiImage:

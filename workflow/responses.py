@@ -29,6 +29,17 @@ from .prepare import group_rows, repeat_notes, side_rows
 
 Floats = NDArray[np.floating]
 Advance = Callable[[int], None] | None
+UNUSUAL = 5.0  # times the usual spread of a voxel, or a part of it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleanedRun:
+    """Of each voxel: whether it varies, its spread before cleaning, its moments."""
+
+    varies: NDArray[np.bool_]
+    spread: NDArray[np.float32]
+    moments: "Moments"
+    notes: list[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,17 +74,20 @@ def store_responses(
     opened = aligned.opened
     n_voxels = opened.recording.space.n_voxels
     valid_runs = np.zeros((len(opened.runs), n_voxels), bool)
+    spread = np.zeros((len(opened.runs), n_voxels), np.float32)
     notes: list[str] = []
     moments: dict[Run, Moments] = {}
     for k, run in enumerate(opened.runs):
-        valid_runs[k], moments[run], said = _clean_into(study, aligned, run, folder)
-        notes += said
+        done = _clean_into(study, aligned, run, folder)
+        valid_runs[k], spread[k], moments[run] = done.varies, done.spread, done.moments
+        notes += done.notes
         if advance:
             advance(1)
     if not valid_runs.all(axis=0).any():
         raise InputError(
             f"{opened.name}: no voxel varies in every run. Nothing to fit."
         )
+    notes += spread_notes(opened, spread, valid_runs.all(axis=0))
     tables = row_tables(study, aligned)
     notes += repeat_notes(opened, tables["test_rows"])
     if folder is not None:
@@ -83,7 +97,7 @@ def store_responses(
             folder,
             opened.recording.space,
             [_stored(aligned, run) for run in opened.runs],
-            valid_runs,
+            (valid_runs, spread),
             tables,
         )
     return notes
@@ -115,14 +129,14 @@ def row_tables(study: Study, aligned: Aligned) -> dict[str, pd.DataFrame]:
 
 def _clean_into(
     study: Study, aligned: Aligned, run: Run, folder: Path | None
-) -> tuple[NDArray[np.bool_], Moments, list[str]]:
-    """Clean one run into its file; return which voxels vary, and their moments."""
+) -> CleanedRun:
+    """Clean one run into its file; return what is known of its voxels."""
     opened = aligned.opened
     recording, name = opened.recording, f"{opened.name}, {run}"
     n_samples, n_voxels = recording.n_samples(run), recording.space.n_voxels
     plan = _plan(study, opened, run, name)
     n_rows, rows_of = _rows(aligned, run, plan)
-    varies = np.zeros(n_voxels, bool)
+    varies, spread = np.zeros(n_voxels, bool), np.zeros(n_voxels, np.float32)
     pieces: list[Moments] = []
     with Turner(n_samples, n_voxels, folder=folder) as turner:
         for start, rows in recording.blocks(run):
@@ -131,12 +145,14 @@ def _clean_into(
         check_finite(turner.finite, turner.nan, settings.unmeasured, name)
         target = None if folder is None else folder / _file(run)
         for columns, write in _targets(target, (n_rows, n_voxels)):
-            cleaned, varies[columns] = plan.clean(turner.columns(columns))
+            raw = turner.columns(columns)
+            spread[columns] = raw[plan.kept].std(axis=0, dtype=np.float64)
+            cleaned, varies[columns] = plan.clean(raw)
             Y = rows_of(cleaned)
             write(Y)
             pieces.append(_moments(Y))
-        notes = _flat_notes(turner.nan, varies, name)
-    return varies, _side_by_side(pieces), notes
+        notes = _flat_notes(turner.nan, varies, recording.outside, name)
+    return CleanedRun(varies, spread, _side_by_side(pieces), notes)
 
 
 def _rows(
@@ -261,8 +277,38 @@ def _file(run: Run) -> str:
     return f"runs/{str(run) or 'run'}.npy"
 
 
+def spread_notes(
+    opened: Opened, spread: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> list[str]:
+    """Say in which runs voxels vary far more, or less, than they do in the others.
+
+    Parameters
+    ----------
+    opened : Opened
+    spread : array of shape (n_runs, n_voxels)
+        Standard deviation before cleaning.
+    valid : array of bool, shape (n_voxels,)
+    """
+    if len(spread) < 3:
+        return []
+    notes = []
+    usual = np.median(spread[:, valid], axis=0)
+    for run, one in zip(opened.runs, spread[:, valid], strict=True):
+        odd = (one > UNUSUAL * usual) | (one < usual / UNUSUAL)
+        if odd.any():
+            notes.append(
+                f"{opened.name}, {run}: {int(odd.sum())} of {len(odd)} voxels vary "
+                f"{UNUSUAL:g} times more or less than in most runs, as where the slab "
+                "or the head moved. They are kept; look at this run."
+            )
+    return notes
+
+
 def _flat_notes(
-    nan: NDArray[np.bool_], varies: NDArray[np.bool_], name: str
+    nan: NDArray[np.bool_],
+    varies: NDArray[np.bool_],
+    outside: NDArray[np.bool_] | None,
+    name: str,
 ) -> list[str]:
     notes = []
     if nan.any():
@@ -275,5 +321,12 @@ def _flat_notes(
         notes.append(
             f"{name}: {int(flat.sum())} of {len(varies)} voxels never vary in this "
             "run; they are left out of the whole subject."
+        )
+    filled = np.zeros_like(varies) if outside is None else varies & outside
+    if filled.any():
+        notes.append(
+            f"{name}: {int(filled.sum())} vertices of the medial wall hold values, "
+            "which are of no cortex. Set dataset.mask to 'cortex' (fsnative), or run "
+            "fMRIPrep with --medial-surface-nan."
         )
     return notes

@@ -44,7 +44,8 @@ def store(tmp_path, runs):
     rows = pd.DataFrame({"run_name": ["task-B_run-1"] * 6, "row": [0, 1, 2, 0, 1, 2]})
     tables = {"train_rows": rows, "test_rows": rows[:3], "repeat_rows": rows}
     space = Space("labels", "x", tuple(map(str, range(N_VOXELS))))
-    write_store(tmp_path, space, stored, valid, tables)
+    validity = (valid, np.ones(valid.shape, "f4"))
+    write_store(tmp_path, space, stored, validity, tables)
     return open_store(tmp_path)
 
 

@@ -209,3 +209,41 @@ def test_a_start_time_after_the_volume_is_refused(fmriprep, rng):
     fmriprep.write("cifti", "01", ("m", 1), rng.standard_normal((20, 12)), StartTime=9)
     with pytest.raises(InputError, match=r"StartTime in .* is 9; .*to the TR \(1\.5\)"):
         open_all(fmriprep.root, "fsLR")
+
+
+def test_the_medial_wall_is_known_and_can_be_left_out(fmriprep, rng, write_gifti):
+    Y = rng.standard_normal((20, 12))
+    fmriprep.write("surface", "01", ("m", 1), Y)
+    with pytest.raises(InputError, match=r"what is cortex on fsnative is not known"):
+        open_all(fmriprep.root, "fsnative", mask="cortex")
+    anat = fmriprep.folder / "sub-01/anat"
+    anat.mkdir()
+    masks = {"L": np.ones(8, "f4"), "R": np.ones(6, "f4")}
+    masks["L"][[3, 5]] = masks["R"][2] = 0
+    for side, mask in masks.items():
+        path = anat / f"sub-01_hemi-{side}_desc-cortex_mask.label.gii"
+        write_gifti(path, mask[None], side)
+    whole = open_all(fmriprep.root, "fsnative").recording
+    assert np.flatnonzero(whole.outside).tolist() == [3, 5, 10]
+    cut = open_all(fmriprep.root, "fsnative", mask="cortex").recording
+    assert cut.space.ids == tuple(str(k) for k in range(14) if k not in (3, 5, 10))
+    run = cut.runs[0]
+    assert_array_equal(cut.read(run), whole.read(run)[:, cut.space.index])
+    with pytest.raises(InputError, match="is no volume"):
+        open_all(fmriprep.root, "fsnative", mask="grey-matter")
+
+
+def test_the_medial_wall_of_the_template_is_known_in_part(fmriprep, rng):
+    stem = fmriprep.stem("01", ("m", 1))
+    fmriprep.write_confounds(stem, 10)
+    for side in "LR":
+        path = stem.with_name(f"{stem.name}_hemi-{side}_space-fsaverage5_bold.func.gii")
+        values = rng.standard_normal((10, 10242)).astype("f4")
+        arrays = [nib.gifti.GiftiDataArray(row) for row in values]
+        nib.save(nib.GiftiImage(darrays=arrays), path)
+    recording = open_all(fmriprep.root, "fsaverage5").recording
+    assert recording.space.shape == (20484,)
+    assert 500 < recording.outside[:10242].sum() < 888  # within the medial wall
+    assert 500 < recording.outside[10242:].sum() < 881
+    with pytest.raises(InputError, match=r"--medial-surface-nan"):
+        open_all(fmriprep.root, "fsaverage5", mask="cortex")

@@ -242,3 +242,44 @@ def test_an_empty_derivatives_folder_says_what_to_run(scans):
     problems = check_study(load_study(path)).problems
     assert "Run first: fmriprep" in problems[0]
     assert "--output-spaces MNI152NLin2009cAsym" in problems[0]
+
+
+def test_a_filled_medial_wall_is_reported(scans, tmp_path, write_gifti):
+    path, writer = scans("surface")
+    for subject in ("01", "02"):
+        anat = writer.folder / f"sub-{subject}/anat"
+        anat.mkdir()
+        for side, n in (("L", 8), ("R", 6)):
+            mask = (np.arange(n) > 0).astype("f4")  # the first vertex is no cortex
+            name = f"sub-{subject}_hemi-{side}_desc-cortex_mask.label.gii"
+            write_gifti(anat / name, mask[None], side)
+    notes = run(load_study(path), tmp_path / "out", stage="responses").notes
+    assert any("2 vertices of the medial wall hold values" in note for note in notes)
+    path.write_text(path.read_text().replace("tr_s =", 'mask = "cortex"\ntr_s ='))
+    result = run(load_study(path), tmp_path / "cut", stage="responses")
+    assert not any("medial wall hold" in note for note in result.notes)
+    assert open_store(result.out / "responses/sub-01").n_voxels == 12
+
+
+def test_a_vertex_that_is_nan_in_part_is_refused(scans):
+    path, writer = scans("surface")
+    Y = np.random.default_rng(0).standard_normal((56, 12))
+    Y[7, 3] = np.nan
+    writer.write("surface", "01", ("Training", "1"), Y)
+    problems = check_study(load_study(path)).problems
+    assert "NaN or infinity in 1 of 14 columns (column 4" in problems[0]
+
+
+def test_a_voxel_that_is_bad_in_one_run_is_reported_and_kept(scans, tmp_path):
+    path, writer = scans("volume")
+    Y = np.load(path.parent / "npy/sub-01.npy")[56:112].astype(float)
+    Y[:, 4] = 20 + 50 * (Y[:, 4] - 20)
+    Y[:, 9] = 20 + 0.01 * (Y[:, 9] - 20)
+    writer.write("volume", "01", ("Training", "2"), Y)
+    result = run(load_study(path), tmp_path / "out", stage="responses")
+    text = "task-Training_run-2: 2 of 12 voxels vary 5 times more or less than in most"
+    assert sum(text in note for note in result.notes) == 1
+    store = open_store(result.out / "responses/sub-01")
+    assert store.valid.all()
+    spread = np.load(store.folder / "spread_runs.npy")
+    np.testing.assert_allclose(spread[1], Y[8:].std(axis=0), rtol=1e-4)
