@@ -139,6 +139,8 @@ class RunPlan:
         Confounds, filtered and centred; with them drift terms, if rows are censored.
     used, kept : array of bool, shape (n_samples,)
         Rows that are fitted on, and those that are returned.
+    solver : array of shape (n_regressors, n_used)
+        Pseudo-inverse of the used rows of the regressors.
     """
 
     settings: Cleaning
@@ -146,19 +148,23 @@ class RunPlan:
     regressors: Floats
     used: NDArray[np.bool_]
     kept: NDArray[np.bool_]
+    solver: Floats
 
     def clean(self, Y: Floats) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return some columns cleaned, and which of them vary (see `clean_run`)."""
         raw = Y.astype(np.float64)
-        measured = ~np.isnan(raw).all(axis=0)
-        raw = raw[:, measured]
+        measured = ~np.isnan(raw[0])  # a column is NaN throughout, or nowhere
+        raw = raw if measured.all() else raw[:, measured]
         done = self._without_confounds(self._filtered(raw))[self.kept]
         ok = _still_varies(raw[self.kept], done)
         if self.settings.zscore == "run":
             sd = np.where(ok, done.std(axis=0), 1.0)
             done = (done - done.mean(axis=0)) / sd
+        done[:, ~ok] = raw[self.kept][:, ~ok]
+        if measured.all():
+            return done.astype(np.float32), ok
         out = np.full((len(done), Y.shape[1]), np.nan, np.float32)
-        out[:, measured] = np.where(ok, done, raw[self.kept])
+        out[:, measured] = done
         valid = np.zeros(Y.shape[1], bool)
         valid[measured] = ok
         return out, valid
@@ -174,9 +180,7 @@ class RunPlan:
     def _without_confounds(self, Y: Floats) -> Floats:
         if not self.regressors.shape[1]:
             return Y
-        fitted = self.regressors[self.used]
-        weights = np.linalg.lstsq(fitted, Y[self.used], rcond=None)[0]
-        return Y - self.regressors @ weights
+        return Y - self.regressors @ (self.solver @ Y[self.used])
 
 
 def plan_run(
@@ -196,7 +200,8 @@ def plan_run(
     period_tr = _period_tr(n_samples, settings, name)
     if settings.detrend == "savitzky-golay":
         _check_order(settings, period_tr, name)
-    plan = RunPlan(settings, period_tr, np.zeros((n_samples, 0)), used, kept)
+    none = np.zeros((n_samples, 0))
+    plan = RunPlan(settings, period_tr, none, used, kept, none[used].T)
     regressors = [_drift_terms(plan, n_samples)]
     if confounds is not None and confounds.shape[1]:
         confounds = np.asarray(confounds, np.float64)
@@ -213,7 +218,7 @@ def plan_run(
             f"degrees of freedom of {int(used.sum())} volumes; at least {MIN_SAMPLES} "
             "are needed. Ask for fewer confounds, or leave the run out."
         )
-    return replace(plan, regressors=whole)
+    return replace(plan, regressors=whole, solver=np.linalg.pinv(whole[used]))
 
 
 def check_finite(
