@@ -20,8 +20,8 @@ from rich.progress import (
 from . import __version__
 from .core.checks import InputError
 from .demo import make_demo
+from .features.catalogue import every_space
 from .features.checkpoints import convert_weights
-from .features.models import catalogue
 from .study import load_study
 from .workflow.check import check_study
 from .workflow.pipeline import redraw
@@ -133,12 +133,18 @@ def report(
 
 @features_app.command("list")
 def list_features() -> None:
-    """List the pretrained networks that are known by name, and whose they are."""
-    table = catalogue()
-    for row in table.to_dict("records"):
-        typer.echo(f"{row.pop('name')} ({row.pop('source')})")
-        cells = [f"{key}: {value}" for key, value in row.items()]
-        typer.echo("\n".join(f"  {cell}" for cell in cells if not cell.endswith(": ")))
+    """List every feature space that a study can name, and whose it is."""
+    for row in every_space().to_dict("records"):
+        name, source = row.pop("name"), row.pop("source")
+        typer.echo(f"{name} ({source})" if source else name)
+        cells = [
+            f"  {key}: {_shown(value)}" for key, value in row.items() if value != ""
+        ]
+        typer.echo("\n".join(cells))
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @weights_app.command("convert")

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix
 
-# Borders in seconds fall between points: a clip may be this much short.
-SLACK_S = 2e-4
+# Borders of clips are written to 10 ms: a clip may be short by this share of a window.
+SLACK = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def windows_of(
     -------
     starts, ends : int64 array of shape (n_windows,)
         All windows have the same number of points. Starts below 0 belong to causal
-        windows that begin before the clip: that part is silence. An end may lie up to
-        0.2 ms behind the clip, which makes up for borders that were rounded to
-        points; that part is silence as well.
+        windows that begin before the clip: that part is silence. An end may lie behind
+        the clip by up to 1 % of a window (15 ms of 1.5 s), which makes up for borders
+        that were rounded: that part is silence as well.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def _count(duration_s: float, windows: Windows) -> int:
     """Return the number of whole windows, or say that the clip holds none."""
     what = "step" if windows.causal else "window"
     needed_s = windows.step_s if windows.causal else windows.window_s
-    spare_s = duration_s + SLACK_S - needed_s
+    spare_s = duration_s + SLACK * needed_s - needed_s
     if not spare_s >= 0:
         raise InputError(
             f"a clip of {duration_s:g} s is shorter than one {what} of {needed_s:g} s. "
