@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix, check_choice, nearest
-from .archives import entry, load_arrays, rate_of
+from .archives import entry, load_arrays, rate_of, stored_arrays
 from .clip_tables import ClipFeatures, check_rate, read_clip_table, some
 from .resample import (
     UncoveredError,
@@ -17,7 +17,8 @@ from .resample import (
     overlap_s,
     weighted_mean,
 )
-from .tables import existing, read_numbers
+from .tables import read_numbers
+from .windows import Windows, window_borders
 
 __all__ = [
     "ClipFeatures",
@@ -33,11 +34,11 @@ def read_series(path: str | Path, *, rate_hz: float) -> Floats:
 
     Parameters
     ----------
-    path : path of a .npy, .npz or .csv file
-        An array of shape (n_frames, n_features); in .npz under the key 'features', in
-        .csv below a header line of names.
+    path : path of a .npy, .npz, .csv or .zarr
+        An array of shape (n_frames, n_features); in .npz or a .zarr group under the
+        name 'features', in .csv below a header line of names.
     rate_hz : float
-        Frames per second, which must be that of the file if a .npz holds 'rate_hz'.
+        Frames per second, which must be that of the file if it holds 'rate_hz'.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def read_series(path: str | Path, *, rate_hz: float) -> Floats:
     InputError
         If it cannot be read as such an array, has NaN or infinity, or another rate.
     """
-    path = existing(path, "features")
+    path = stored_arrays(path)
     check_rate(rate_hz, f"rate_hz of {path.name}")
     if path.suffix == ".csv":
         return as_matrix(read_numbers(path)[1], path.name)
@@ -144,8 +145,9 @@ def clips_to_tr(
 ) -> Floats:
     """Return the mean of the clips' features over each sample (TR) of a run.
 
-    Frames stand at the onset of their clip, and hold until the clip ends. What lies
-    before the first or after the last sample has no part in any row.
+    Frames stand at the onset of their clip, and hold until the clip ends. Windows may
+    overlap: a sample takes the mean of those that cover it, weighted by how long each
+    does. What lies before the first or after the last sample has no part in any row.
 
     Parameters
     ----------
@@ -169,7 +171,8 @@ def clips_to_tr(
     ------
     InputError
         If a clip is not in the table, the frames of the table last half a TR shorter
-        or longer than a clip, or a sample has no clip.
+        or longer than a clip, its windows are too few or too many for it, or a sample
+        has no clip.
 
     Examples
     --------
@@ -196,10 +199,15 @@ def clips_to_tr(
 def _frame_times(
     table: ClipFeatures, onset_s: float, duration_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return onsets and durations of a clip's frames, the last one cut at its end."""
+    """Return onsets and durations of a clip's rows, cut where it begins and ends."""
+    n_rows = table.values.shape[1]
+    if table.windows is not None:
+        start, end = window_borders(n_rows, table.windows)
+        start, end = np.clip(start, 0, duration_s), np.clip(end, 0, duration_s)
+        return onset_s + start, end - start
     if table.rate_hz is None:
         return np.array([onset_s]), np.array([duration_s])
-    start = np.arange(table.values.shape[1]) / table.rate_hz
+    start = np.arange(n_rows) / table.rate_hz
     return onset_s + start, np.clip(duration_s - start, 0, 1 / table.rate_hz)
 
 
@@ -222,14 +230,38 @@ def _check_length(
     tr_s: float,
     name: str,
 ) -> None:
+    n_rows = table.values.shape[1]
+    if table.windows is not None:
+        _check_windows(table.windows, n_rows, duration, clips, tr_s, name)
     if table.rate_hz is None:
         return
-    lasts_s = table.values.shape[1] / table.rate_hz
+    lasts_s = n_rows / table.rate_hz
     for clip, seconds in zip(clips, duration, strict=True):
         if abs(lasts_s - seconds) > tr_s / 2 + 1e-9:
             raise InputError(
                 f"{name}: clip {clip!r} is heard for {seconds:g} s, but its "
-                f"{table.values.shape[1]} frames at {table.rate_hz:g} Hz last "
-                f"{lasts_s:g} s. Check rate_hz, and compute the features on exactly "
-                "the piece that was heard."
+                f"{n_rows} frames at {table.rate_hz:g} Hz last {lasts_s:g} s. Check "
+                "rate_hz, and compute the features on exactly the piece that was "
+                "heard."
+            )
+
+
+def _check_windows(
+    windows: Windows,
+    n_rows: int,
+    duration: Floats,
+    clips: Sequence[str],
+    tr_s: float,
+    name: str,
+) -> None:
+    """Raise unless one window more would run past the end of each clip."""
+    end_s = float(window_borders(n_rows, windows)[1][-1])
+    for clip, seconds in zip(clips, duration, strict=True):
+        spare_s, slack_s = seconds - end_s, tr_s / 2 + 1e-9
+        if not -slack_s <= spare_s < windows.step_s + slack_s:
+            raise InputError(
+                f"{name}: clip {clip!r} is heard for {seconds:g} s, but its {n_rows} "
+                f"windows of {windows.window_s:g} s, stepped by {windows.step_s:g} s, "
+                f"end at {end_s:g} s. Check window_s and step_s, and compute the "
+                "features on exactly the piece that was heard."
             )
