@@ -181,8 +181,14 @@ def export(  # noqa: PLR0913 - each is an option of the command line
     )
     with opened as network, Bars(quiet) as bars:
         if captions:
-            columns = {"id_column": id_column, "text_column": text_column}
-            typer.echo(export_captions(table, out, network=network, **columns))
+            written_to = export_captions(
+                table,
+                out,
+                network=network,
+                id_column=id_column,
+                text_column=text_column,
+            )
+            typer.echo(written_to)
             return
         known = model_named(model).windows
         windows = Windows(window or known.window_s, step or known.step_s, causal)

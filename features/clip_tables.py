@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +139,7 @@ def write_clip_table(path: str | Path, table: ClipFeatures) -> None:
     path = Path(path)
     if path.suffix != ".npz":
         raise InputError(f"{path.name} must end in .npz. Rename it.")
-    arrays: dict[str, NDArray] = {"clips": np.array(table.clips, dtype=str)}
+    arrays: dict[str, Any] = {"clips": np.array(table.clips, dtype=str)}
     whole = table.rate_hz is None and table.windows is None
     arrays["features"] = table.values[:, 0] if whole else table.values
     if table.rate_hz is not None:
