@@ -77,6 +77,8 @@ def chroma(
         As in `mfcc`.
     """
     padded, options = _framed(waveform, rate_hz, hop_s)
+    if tuning is None and not padded.any():
+        tuning = 0.0  # there is nothing to estimate it from, and every frame is 0
     values = _librosa().feature.chroma_stft(y=padded, tuning=tuning, **options)
     return values.T.astype(np.float32)
 
