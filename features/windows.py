@@ -106,7 +106,20 @@ def window_times(
     >>> window_times(3.0, Windows(10.0, 1.5, causal=True))[0]
     array([-8.5, -7. ])
     """
-    steps = np.arange(_count(duration_s, windows), dtype=np.float64)
+    return window_borders(_count(duration_s, windows), windows)
+
+
+def window_borders(
+    n_windows: int, windows: Windows
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return start and end of the first windows of a clip, in seconds from its onset.
+
+    Examples
+    --------
+    >>> window_borders(2, Windows(10.0, 1.5))[1]
+    array([10. , 11.5])
+    """
+    steps = np.arange(n_windows, dtype=np.float64)
     if windows.causal:
         ends = (steps + 1) * windows.step_s
         return ends - windows.window_s, ends

@@ -43,7 +43,7 @@ def test_the_paper_has_4_7_and_10_windows_in_15_s(window_s, starts, rate_hz, off
 def test_windows_equal_a_walk_through_the_clip(n_points, window_s, step_s):
     rate_hz, expected, k = 100.0, [], 0
     while k * step_s + 0.99 * window_s <= n_points / rate_hz:
-        expected.append(round(k * step_s * rate_hz))
+        expected.append(k * step_s * rate_hz)
         k += 1
     if not expected:
         return
@@ -53,7 +53,8 @@ def test_windows_equal_a_walk_through_the_clip(n_points, window_s, step_s):
     # A window that ends within rounding of the clip's end may go either way.
     assert abs(len(starts) - len(expected)) <= 1
     n = min(len(starts), len(expected))
-    assert_array_equal(starts[:n], expected[:n])
+    # A start that falls between two points may be rounded to either.
+    assert_allclose(starts[:n], expected[:n], atol=0.5 + 1e-6)
     assert ends[-1] <= n_points + 0.01 * window_s * rate_hz + 1
 
 

@@ -86,6 +86,55 @@ def test_windows_of_frames_hold_the_mean_of_their_time(study_file):
     assert_allclose(X[: len(expected)], expected)
 
 
+WINDOWED = {"window_s": np.array(6.0), "step_s": np.array(3.0)}
+
+
+def windowed_table(study_file, rng, **more):
+    """Turn the table of clips into one of windows of 6 s by 3 s: 3 of a clip."""
+    path = study_file.parent / "features/music.npz"
+    with np.load(path) as saved:
+        clips = saved["clips"]
+    values = rng.standard_normal((len(clips), 3, 2))
+    np.savez(path, clips=clips, features=values, **WINDOWED, **more)
+    return dict(zip(clips.tolist(), values, strict=True))
+
+
+@pytest.mark.parametrize("ending", ["npz", "zarr"])
+def test_a_table_of_windows_serves_both_kinds_of_rows(study_file, rng, ending):
+    vectors = windowed_table(study_file, rng, source=np.array("MuQ-MuLan, tiny"))
+    edits = [
+        ('"music", "genre"', '"music"'),
+        ('source = "made up"\n', ""),
+        ('per = "clip"\n', 'per = "clip"\nstandardise = "none"\n'),
+    ]
+    if ending == "zarr":
+        edits.append(("music.npz", "music.zarr"))
+        zarr = pytest.importorskip("zarr")
+        with np.load(study_file.parent / "features/music.npz") as saved:
+            group = zarr.open_group(
+                study_file.parent / "features/music.zarr", mode="w", zarr_format=2
+            )
+            for name in ("clips", "features", *WINDOWED, "source"):
+                group[name] = saved[name]
+    study = edit(study_file, ("delays = [1, 2]", "delays = [0]"), *edits)
+    opened = open_subject(study, "01")
+    X, _, (band,), _ = build_features(study, align(study, opened))
+    assert band.source == "MuQ-MuLan, tiny"
+    clip = vectors[opened.events[opened.runs[0]]["clip"][1]]
+    halves = [clip[0], clip[0], clip[:2].mean(0), clip[:2].mean(0)]
+    halves += [clip[1:].mean(0), clip[1:].mean(0), clip[2], clip[2]]
+    assert_allclose(X[:CLIP], halves)
+    study = by_windows(study_file, "window_s = 6\nstep_s = 3")
+    X, *_ = build_features(study, align(study, open_subject(study, "01")))
+    assert_allclose(X[:3], clip)
+
+
+def test_a_source_that_the_table_denies_is_refused_at_the_door(study_file, rng):
+    windowed_table(study_file, rng, source=np.array("MuQ-MuLan, tiny"))
+    problems = check_study(load_study(study_file)).problems
+    assert "'made up', but music.npz says that it was made by 'MuQ-MuLan" in problems[0]
+
+
 def test_a_window_averages_the_repeats_that_have_it(study_file):
     study = by_windows(study_file, "window_s = 6\nstep_s = 3\nlag_s = 4.5")
     aligned = align(study, open_subject(study, "01"))
