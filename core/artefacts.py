@@ -74,7 +74,15 @@ class Recipe:
 
 
 def file_identity(path: Path) -> str:
-    """Return the hash of a file's content, which is its identity as an input."""
+    """Return the hash of a file's content, which is its identity as an input.
+
+    That of a folder, such as a .zarr store, is of its files and their names.
+    """
+    if path.is_dir():
+        parts = sorted(part for part in path.rglob("*") if part.is_file())
+        names = [part.relative_to(path).as_posix() for part in parts]
+        pairs = zip(names, map(file_identity, parts), strict=True)
+        return hashlib.sha256(json.dumps(list(pairs)).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

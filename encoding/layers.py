@@ -108,6 +108,17 @@ def fit_layers(
         If the layers of a space are not alike, or ROIs that choose share a voxel.
     """
     spaces = spaces_of(bands)
+    if len(spaces) == len(bands):
+        result = fit_models(
+            X_train,
+            Y_train,
+            X_test,
+            bands=bands,
+            folds=folds,
+            settings=settings,
+            advance=advance,
+        )
+        return result, tuple(bands), []
     for name, places in spaces.items():
         _check_alike(name, [bands[k] for k in places], places)
 

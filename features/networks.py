@@ -75,8 +75,11 @@ class Network:
     @property
     def source(self) -> str:
         """How tables and legends name it: an untrained twin says that it is one."""
-        published = self.model and self.model.checkpoint == self.checkpoint
-        name = self.model.source if self.model and published else self.checkpoint
+        name = Path(self.checkpoint).name
+        if self.model and self.model.checkpoint == self.checkpoint:
+            name = self.model.source
+        elif self.model:
+            name = f"{self.model.source.split(',')[0]}, {name}"
         return name if self.seed is None else f"untrained {name}, seed {self.seed}"
 
     @cached_property

@@ -20,8 +20,9 @@ from ..feature_spaces import (
     SoundFeatures,
 )
 from ..features.annotations import column_of
-from ..features.arrays import ClipFeatures
 from ..features.categories import category_labels, one_hot
+from ..features.clip_tables import ClipFeatures
+from ..features.windows import Windows
 from ..study import Study
 from .clip_vectors import WHOLE_CLIP, Grain, Presentation
 from .heard import heard_events, left_out, pieces_of, sounds_of, where
@@ -109,9 +110,7 @@ def _from_network(study: Study, opened: Opened, name: str, ticker: Ticker) -> Cl
                 )
                 for p in pieces
             ]
-    # A causal vector has heard nothing beyond its end, so it holds over its last step.
-    length_s = windows.step_s if windows.causal else windows.window_s
-    return _clip_space(layers, Grain(length_s, windows.step_s), space, notes)
+    return _clip_space(layers, grain_of_windows(windows), space, notes)
 
 
 def _from_captions(
@@ -162,9 +161,19 @@ def _from_clip_table(
 
 def grain_of(table: ClipFeatures) -> Grain:
     """Return when the vectors of a clips' table hold."""
+    if table.windows is not None:
+        return grain_of_windows(table.windows)
     if table.rate_hz is None:
         return WHOLE_CLIP
     return Grain(1 / table.rate_hz, 1 / table.rate_hz)
+
+
+def grain_of_windows(windows: Windows) -> Grain:
+    """Return when vectors of windows hold: a causal one over its last step alone.
+
+    It has heard nothing beyond its end, and so says nothing of what came earlier.
+    """
+    return Grain(windows.step_s if windows.causal else windows.window_s, windows.step_s)
 
 
 def _per_clip(

@@ -18,8 +18,9 @@ from ..data.confounds import Confounds
 from ..data.derivatives import refuse_raw
 from ..data.events import check_events_fit, clip_ids, clip_rows, read_events
 from ..data.files import find_runs, path_of, placeholders, select_runs
+from ..data.leakage import clips_straddle_folds
 from ..data.recordings import Recording, open_derivatives, open_recording
-from ..data.splits import make_split
+from ..data.splits import fold_of_row, make_split
 from ..features.design import has_history
 from ..study import Study, StudyError
 from .acquisition import read_all_confounds, timing_notes
@@ -179,12 +180,29 @@ def _check_clips(study: Study, opened: Opened) -> None:
             f"{', '.join(both[:5])}. A score on them is no test of the model. Move a "
             "run, or set dataset.shared_clips to 'allow'."
         )
+    _check_folds(study, opened)
     for side in ("train", "test"):
         if not (opened.rows["kept"] & (opened.rows["side"] == side)).any():
             raise InputError(
                 f"{opened.name}: no row of the {side} runs is left. Lower "
                 "responses.lead_in_s and drop_end_s, or the longest delay."
             )
+
+
+def _check_folds(study: Study, opened: Opened) -> None:
+    """Raise if a training clip is heard in two folds, unless the study allows it."""
+    if study.encoding.clips_over_folds == "allow":
+        return
+    rows = opened.rows[opened.rows["kept"] & (opened.rows["side"] == "train")]
+    over = clips_straddle_folds(rows, fold_of_row(opened.split, list(rows["run_name"])))
+    if len(over):
+        first = ", ".join(over["clip"][:5])
+        raise InputError(
+            f"{opened.name}: {len(over)} training clips are heard in more than one "
+            f"fold: {first}. What is held out in one would be known from the other. "
+            "Choose encoding.folds so that runs with the same clips are in one fold, "
+            "or set encoding.clips_over_folds to 'allow'."
+        )
 
 
 def _left_out(study: Study, opened: Opened, recorded: Sequence[Run]) -> list[str]:

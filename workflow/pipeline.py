@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ..core.artefacts import (
     Recipe,
     check_places,
@@ -28,12 +30,15 @@ from ..study import Study, read_study
 from .alignment import align
 from .drawing import draw_figures
 from .lags import choose_lag
+from .layer_tables import alignment_tables
+from .leakage import check_stimuli, make_stimuli
 from .maps import write_maps
 from .opening import Opened, check_same_runs, open_subject
 from .prepare import rows_to_score
 from .regions import roi_files, write_roi_sizes
 from .result import Result, collect_notes
 from .session import Progress, Session
+from .source_names import source_of
 from .sources import check_features
 from .subject_steps import make_encoding, make_features, make_responses
 from .tables import analyse, check_analysis, write_tables
@@ -116,7 +121,8 @@ def redraw(out: str | Path) -> Result:
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
     places = [f"{step}/sub-{one}" for step in steps for one in subjects]
-    check_places(session.out, [*places, "tables", "maps", "figures", "report"])
+    places += ["stimuli", "tables", "maps", "figures", "report"]
+    check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
     # Step by step over all subjects: what is wrong in the last is said before the
     # first is fitted.
@@ -138,7 +144,8 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     }
     if last < STAGES.index("tables"):
         return
-    tables = _make_tables(session, opened, models)
+    stimuli = make_stimuli(session, opened)
+    tables = _make_tables(session, opened, models, stimuli)
     if last >= STAGES.index("figures"):
         _make_maps(session, subjects, tables)
         _draw(session, subjects, tables, last)
@@ -167,15 +174,20 @@ def check_subject(study: Study, opened: Opened) -> None:
     aligned = align(study, opened)
     check_analysis(study, opened.recording.space, rows_to_score(study, aligned))
     check_features(study, aligned)
+    check_stimuli(study, opened)
 
 
 def _make_tables(
-    session: Session, opened: Sequence[Opened], models: dict[str, str]
+    session: Session,
+    opened: Sequence[Opened],
+    models: dict[str, str],
+    stimuli: str,
 ) -> str:
     study, out = session.study, session.out
     settings = study.part("analysis", "rois")
     files = [name for name in (*roi_files(study), study.analysis.planted) if name]
     inputs = models | {name: file_identity(study.root / name) for name in files}
+    inputs |= {"stimuli": stimuli} if stimuli else {}
     recipe = Recipe("tables", VERSIONS["tables"], settings, inputs)
     rest = [s for s in study.dataset.subjects if s not in models]
 
@@ -186,6 +198,12 @@ def _make_tables(
             session.progress("scores, intervals and nulls", number, len(opened))
         notes = write_tables(folder, parts)
         write_roi_sizes(folder, out, {part.subject: part.rois for part in parts})
+        sources = {name: source_of(study, name) for name in study.encoding.bands}
+        more = alignment_tables(out, list(models), sources)
+        if stimuli:
+            more["shared_clips"] = pd.read_csv(out / "stimuli/shared_clips.csv")
+        for name, table in more.items():
+            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
         if rest:
             notes.append(
                 f"tables, figures and page hold {', '.join(models)} alone; run without "

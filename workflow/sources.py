@@ -16,16 +16,17 @@ from ..feature_spaces import (
     ControlFeatures,
     SoundSpace,
 )
-from ..features.controls import noise_like
+from ..features.controls import clip_samples, noise_like
 from ..features.paper_windows import scans_in
 from ..study import Study
 from .alignment import Aligned, joint_windowing
 from .clip_sources import CLIP_SPACES, ONE, ClipSpace, heard_clips, sound_name_of
 from .clip_vectors import Presentation, vectors_to_tr, vectors_to_windows
-from .heard import check_sounds, sound_files, where
+from .heard import check_sounds, heard_events, sound_files, where
 from .networks import captions_of, check_network, network_space
 from .opening import Opened
 from .session import Ticker, silent
+from .source_names import source_of
 from .volume_sources import VOLUME_SPACES, grid_of, naming_the_key
 
 Floats = NDArray[np.floating]
@@ -49,7 +50,8 @@ def space_runs(
     if isinstance(space, ControlFeatures) and space.control == "noise":
         layers, notes = space_runs(study, aligned, str(space.of), ticker)
         like = next(iter(layers.values()))
-        return {ONE: noise_like(like, seed=space.seed)}, notes
+        clips = _places(study, aligned) if study.dataset.clip else None
+        return {ONE: noise_like(like, seed=space.seed, clips=clips)}, notes
     maker = CLIP_SPACES.get(type(network_space(study, name) or space))
     if maker and (by_clip := maker(study, opened, name, ticker)):
         layers = {
@@ -68,6 +70,28 @@ def space_runs(
     return {ONE: runs}, notes
 
 
+def _places(study: Study, aligned: Aligned) -> list[list[tuple[str, int] | None]]:
+    """Return, run by run, the clip of each row and its number in the clip."""
+    opened, places = aligned.opened, []
+    for run in opened.runs:
+        if aligned.windows is not None:
+            rows = aligned.windows[run].rows
+            pairs = zip(rows["clip"], rows["sample_in_clip"], strict=True)
+            places.append([(str(clip), int(number)) for clip, number in pairs])
+            continue
+        events = opened.events[run][heard_events(study, opened, run)]
+        places.append(
+            clip_samples(
+                events["onset"].to_numpy(float),
+                events["duration"].to_numpy(float),
+                list(events["clip"]),
+                name=where(opened, run, "noise"),
+                **grid_of(study, opened, run),
+            )
+        )
+    return places
+
+
 def check_features(study: Study, aligned: Aligned) -> None:
     """Look at every feature space before the slow part; sounds are decoded, not used.
 
@@ -82,6 +106,7 @@ def check_features(study: Study, aligned: Aligned) -> None:
     for name in study.encoding.bands:
         space = study.features[name]
         check_network(study, name)
+        source_of(study, name)
         read = network_space(study, name) or space
         if isinstance(read, SoundSpace):
             check_sounds(study, opened, sound_name_of(study, name))
