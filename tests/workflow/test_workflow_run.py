@@ -55,6 +55,7 @@ def test_tables_have_the_columns_that_others_lean_on(finished):
     expected += ["source_a", "source_b"]
     assert list(result.roi_differences) == expected
     expected = ["subject", "voxel", "model", "feature_space", "score", "value"]
+    expected.append("source")
     assert list(result.voxel_scores) == expected
     assert list(result.truth)[:4] == ["subject", "roi", "planted", "recovered"]
     music = result.roi_scores["feature_space"] == "music"
