@@ -192,3 +192,30 @@ def finished(tmp_path_factory):
     truth.to_csv(folder / "data/truth.csv", index=False)
     study = load_study(path)
     return study, run(study, folder / "out")
+
+
+SPACES = {"volume": "MNI152NLin2009cAsym", "surface": "fsnative", "cifti": "fsLR"}
+
+
+@pytest.fixture
+def write_fmriprep(Fmriprep):
+    """Return a function that turns the matrices of a study into fMRIPrep's outputs."""
+
+    def write(path, kind="volume", *, sessions=None, **sidecar):
+        folder = path.parent
+        writer = Fmriprep(folder)
+        rows = pd.read_csv(folder / "runs.csv", dtype=str)
+        for subject in ("01", "02"):
+            Y = np.load(folder / f"npy/sub-{subject}.npy")
+            for run_, there in rows.groupby(["task", "run"]).groups.items():
+                session = sessions and sessions[run_]
+                writer.write(kind, subject, run_, Y[there], session=session, **sidecar)
+        lines = path.read_text().splitlines()
+        kept = [x for x in lines if not x.startswith(("responses =", "runs ="))]
+        place = kept.index("[dataset]") + 1
+        kept.insert(place, 'derivatives = "derivatives/fmriprep"')
+        kept.insert(place, f'space = "{SPACES[kind]}"')
+        path.write_text("\n".join(kept) + "\n")
+        return path, writer
+
+    return write

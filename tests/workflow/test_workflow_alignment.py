@@ -10,12 +10,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music import load_study, run
 from brain2music.core.checks import InputError
-from brain2music.data.cleaning import clean_run
+from brain2music.core.store import open_store
+from brain2music.data.cleaning import Cleaning, clean_run
 from brain2music.study import StudyError
 from brain2music.workflow.alignment import align
 from brain2music.workflow.check import check_study
 from brain2music.workflow.opening import open_subject
-from brain2music.workflow.prepare import build_features, read_responses
+from brain2music.workflow.prepare import build_features
+from brain2music.workflow.responses import store_responses
 
 TR_S, CLIP, RATE_HZ = 1.5, 8, 16_000  # a clip lasts 8 volumes, 12 s
 
@@ -38,24 +40,17 @@ def by_windows(path, extra="", *pairs):
 
 
 def test_a_response_is_the_mean_of_the_scans_in_its_window_moved_on_by_the_lag(
-    study_file,
+    study_file, tmp_path
 ):
     study = by_windows(study_file, "window_s = 6\nstep_s = 3\nlag_s = 4.5")
     opened = open_subject(study, "01")
-    ready = read_responses(study, align(study, opened))
+    store_responses(study, align(study, opened), tmp_path)
+    store = open_store(tmp_path)
     run_ = opened.runs[1]
-    Y, _ = clean_run(
-        opened.recording.read(run_),
-        tr_s=TR_S,
-        detrend="linear",
-        period_s=240,
-        n_drop_start=CLIP,
-        n_drop_end=0,
-        zscore="run",
-        name="run",
-    )
-    here = ready.train_rows["run_name"] == str(run_)
-    rows, means = ready.train_rows[here], ready.Y_train[here]
+    settings = Cleaning(TR_S, "linear", n_drop_start=CLIP)
+    Y, _ = clean_run(opened.recording.read(run_), settings, name="run")
+    here = store.train_rows()["run_name"] == str(run_)
+    rows, means = store.train_rows()[here], store.train()[here]
     # 6 clips of 3 windows; the last clip loses those that run past the volumes
     assert len(rows) == 6 * 3 - 2
     for row, mean in zip(rows.itertuples(), means, strict=True):
@@ -138,17 +133,16 @@ def test_a_source_that_the_table_denies_is_refused_at_the_door(study_file, rng):
     assert "'made up', but music.npz says that it was made by 'MuQ-MuLan" in problems[0]
 
 
-def test_a_window_averages_the_repeats_that_have_it(study_file):
+def test_a_window_averages_the_repeats_that_have_it(study_file, tmp_path):
     study = by_windows(study_file, "window_s = 6\nstep_s = 3\nlag_s = 4.5")
     aligned = align(study, open_subject(study, "01"))
-    ready = read_responses(study, aligned)
-    counts = ready.test_rows.set_index(["run_name", "clip", "sample_in_clip"])[
-        "n_repeats"
-    ]
+    notes = store_responses(study, aligned, tmp_path)
+    rows = open_store(tmp_path).test_rows()
+    counts = rows.set_index(["run_name", "clip", "sample_in_clip"])["n_repeats"]
     assert len(counts) == 2 * 3 * 3  # every window of every clip has at least one
     assert sorted(set(counts)) == [1, 2]
     assert (counts == 1).sum() == 2 * 2  # the last clip of both runs loses two
-    assert any("unequal numbers of repeats" in note for note in ready.notes)
+    assert any("unequal numbers of repeats" in note for note in notes)
     assert any("run past the volumes" in note for note in aligned.notes)
 
 
@@ -362,3 +356,27 @@ def test_repeats_are_one_row_and_a_ceiling_is_of_whole_repeats(study_file, tmp_p
     ceilings = pd.read_csv(done.out / "tables/ceilings.csv")
     assert_array_equal(ceilings["n_repeats"], [2, 2])
     assert any("leaves out 4 of 18 test rows" in note for note in done.notes)
+
+
+def test_a_window_with_a_censored_volume_is_left_out(
+    study_file, tmp_path, write_fmriprep
+):
+    path, writer = write_fmriprep(study_file)
+    text = path.read_text().replace(
+        "[responses]", '[responses]\ncensor = "scrub"\nconfound_options = { scrub = 0 }'
+    )
+    path.write_text(text)
+    study = by_windows(path, "window_s = 6\nstep_s = 6\nlag_s = 0")
+    whole = align(study, open_subject(study, "01"))
+    writer.write_confounds(writer.stem("01", ("Training", "2")), 56, moved=(20,))
+    cut = align(study, open_subject(study, "01"))
+    gone = len(whole.rows) - len(cut.rows)
+    assert gone == 1
+    assert any("1 of 12 windows hold a censored volume" in n for n in cut.notes)
+    store_responses(study, whole, tmp_path / "whole")
+    store_responses(study, cut, tmp_path / "cut")
+    one, two = open_store(tmp_path / "whole"), open_store(tmp_path / "cut")
+    first = one.train_rows()["run_name"] != "task-Training_run-2"
+    same = two.train_rows()["run_name"] != "task-Training_run-2"
+    np.testing.assert_array_equal(one.train()[first], two.train()[same])
+    assert len(two.run("task-Training_run-2")) == 11

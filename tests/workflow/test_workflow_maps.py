@@ -21,29 +21,11 @@ ENDINGS = {"volume": "nii.gz", "surface": "shape.gii", "cifti": "dscalar.nii"}
 
 
 @pytest.fixture
-def scans(tmp_path, write_study, Fmriprep):
+def scans(tmp_path, write_study, write_fmriprep):
     """Return a function that writes the small study as fMRIPrep's outputs."""
 
     def write(kind, *, rois=""):
-        path = write_study(tmp_path / kind, rois=rois)
-        folder = path.parent
-        writer = Fmriprep(folder)
-        rows = pd.read_csv(folder / "runs.csv", dtype=str)
-        for subject in ("01", "02"):
-            Y = np.load(folder / f"npy/sub-{subject}.npy")
-            for label, there in rows.groupby(["task", "run"]).groups.items():
-                writer.write(kind, subject, label, Y[there])
-        lines = path.read_text().splitlines()
-        kept = [
-            line for line in lines if not line.startswith(("responses =", "runs ="))
-        ]
-        place = kept.index("[dataset]") + 1
-        kept[place:place] = [
-            'derivatives = "derivatives/fmriprep"',
-            f'space = "{SPACES[kind]}"',
-        ]
-        path.write_text("\n".join(kept))
-        return path
+        return write_fmriprep(write_study(tmp_path / kind, rois=rois), kind)[0]
 
     return write
 

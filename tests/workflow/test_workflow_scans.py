@@ -20,27 +20,13 @@ SPACES = {"volume": "MNI152NLin2009cAsym", "surface": "fsnative", "cifti": "fsLR
 
 
 @pytest.fixture
-def scans(tmp_path, write_study, Fmriprep):
+def scans(tmp_path, write_study, write_fmriprep):
     """Return a function that writes the small study as fMRIPrep's outputs."""
 
-    def write(kind, *, responses="", sessions=None, **sidecar):
-        path = write_study(tmp_path / kind)
-        folder = path.parent
-        writer = Fmriprep(folder)
-        rows = pd.read_csv(folder / "runs.csv", dtype=str)
-        for subject in ("01", "02"):
-            Y = np.load(folder / f"npy/sub-{subject}.npy")
-            for (task, label), there in rows.groupby(["task", "run"]).groups.items():
-                session = sessions and sessions[task, label]
-                writer.write(
-                    kind, subject, (task, label), Y[there], session=session, **sidecar
-                )
-        text = re.sub(
-            r'responses = .*\nruns = "runs.csv"',
-            f'derivatives = "derivatives/fmriprep"\nspace = "{SPACES[kind]}"',
-            path.read_text(),
-        )
-        path.write_text(text.replace("[responses]", f"[responses]\n{responses}"))
+    def write(kind, *, responses="", **options):
+        path, writer = write_fmriprep(write_study(tmp_path / kind), kind, **options)
+        text = path.read_text().replace("[responses]", f"[responses]\n{responses}")
+        path.write_text(text)
         return path, writer
 
     return write
