@@ -97,7 +97,7 @@ def _write_image(
 
 
 def _write_confounds(path: Path, rng: np.random.Generator) -> None:
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for name in [f"{k}_{axis}" for k in ("trans", "rot") for axis in "xyz"]:
         x = rng.standard_normal(N_SAMPLES).cumsum()
         d = np.r_[np.nan, np.diff(x)]

@@ -260,7 +260,7 @@ class Turner:
             self._array[start : start + len(rows)] = rows
             return
         self._file.seek(4 * start * self.shape[1])
-        left = memoryview(np.ascontiguousarray(rows, dtype=np.float32)).cast("B")
+        left = np.ascontiguousarray(rows, dtype=np.float32).data.cast("B")
         while len(left):  # one call writes 2 GiB at most
             left = left[self._file.write(left) :]
 

@@ -115,9 +115,9 @@ def clean_run(
     Mapping 40, 2358-2376.
     """
     Y = _check_shape(Y, name)
-    check_finite(
-        np.isfinite(Y).all(axis=0), np.isnan(Y).all(axis=0), settings.unmeasured, name
-    )
+    finite = np.asarray(np.isfinite(Y).all(axis=0))
+    nan = np.asarray(np.isnan(Y).all(axis=0))
+    check_finite(finite, nan, settings.unmeasured, name)
     plan = plan_run(len(Y), settings, confounds=confounds, used=used, name=name)
     out = np.empty((int(plan.kept.sum()), Y.shape[1]), np.float32)
     valid = np.empty(Y.shape[1], bool)

@@ -42,7 +42,7 @@ class CiftiRecording:
         self.runs = tuple(files)
         self.files = tuple(files.values())
         self.notes: list[str] = []
-        self.outside = None
+        self.outside: NDArray[np.bool_] | None = None
         self._path = dict(files)
         self._n_samples: dict[Run, int] = {}
         self._tr_s: dict[Run, float | None] = {}
@@ -129,7 +129,8 @@ def open_cifti(path: Path, who: str) -> Any:
     if not isinstance(image, cifti2.Cifti2Image):
         raise InputError(f"{who}: {path} is no CIFTI file but {type(image).__name__}.")
     size = int(np.prod(image.shape)) * image.get_data_dtype().itemsize
-    whole = int(image.dataobj.offset) + size
+    proxy: Any = image.dataobj
+    whole = int(proxy.offset) + size
     if path.stat().st_size < whole:
         raise InputError(
             f"{who}: {path} is damaged or cut off: expected {whole} bytes, found "
@@ -141,6 +142,7 @@ def open_cifti(path: Path, who: str) -> Any:
 def axis_space(axis: cifti2.BrainModelAxis, name: str) -> Space:
     """Return a CIFTI file's grayordinates as a space; `space_axis` is its inverse."""
     parts, ids = [], []
+    shape: tuple[int, ...]
     for structure, columns, piece in axis.iter_structures():
         short = structure.removeprefix("CIFTI_STRUCTURE_")
         if structure in axis.nvertices:

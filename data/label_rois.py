@@ -310,7 +310,8 @@ def _places(piece: Any, part: Part, space: Space, path: Path) -> NDArray:
             )
         return piece.vertex
     same = tuple(piece.volume_shape or ()) == part.shape
-    if not same or not np.allclose(piece.affine, space.affine, atol=1e-3):
+    affine = np.full((4, 4), np.nan) if space.affine is None else space.affine
+    if not same or not np.allclose(piece.affine, affine, atol=1e-3):
         raise InputError(
             f"{path}: the voxels of {part.name} lie on another grid (shape or affine) "
             "than those of the responses. Resample the labels."

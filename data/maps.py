@@ -98,6 +98,7 @@ def write_map(
         return _write_surface(folder, labels, whole, space, (name, said))
     ending = "nii.gz" if space.kind == "volume" else "dscalar.nii"
     path = folder / f"{_stem(labels, space)}.{ending}"
+    image: Any
     if space.kind == "volume":
         image = nib.Nifti1Image(whole.reshape(space.shape), space.affine)
         image.header.set_xyzt_units("mm")
@@ -154,7 +155,7 @@ def space_label(space: Space) -> str:
 def space_facts(space: Space) -> dict[str, Any]:
     """Return what a sidecar says of the space of a map."""
     facts: dict[str, Any] = {"Space": space.name, "SpaceKind": space.kind}
-    if space.kind == "volume":
+    if space.affine is not None and space.kind == "volume":
         facts |= {"Shape": list(space.shape), "Affine": space.affine.tolist()}
     for part in space.parts if space.kind == "surface" else ():
         facts.setdefault("Vertices", {})[part.name] = part.shape[0]

@@ -72,7 +72,7 @@ class MatrixRecording:
         self.subject = subject
         self.runs = tuple(files)
         self.notes: list[str] = []
-        self.outside = None
+        self.outside: NDArray[np.bool_] | None = None
         self.files = (
             *dict.fromkeys(files.values()),
             *([vertices] if vertices is not None else []),

@@ -37,7 +37,7 @@ class TableRecording:
         self.subject = subject
         self.runs = tuple(files)
         self.notes: list[str] = []
-        self.outside = None
+        self.outside: NDArray[np.bool_] | None = None
         self.files = tuple(files.values())
         self._path = dict(files)
         self._labels = {

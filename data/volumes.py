@@ -67,7 +67,7 @@ class NiftiRecording:
         fwhm_mm: float | None = None,
     ) -> None:
         self.subject, self._fwhm_mm = subject, fwhm_mm
-        self.outside = None
+        self.outside: NDArray[np.bool_] | None = None
         self.runs = tuple(files)
         masks = [mask] if isinstance(mask, Path) else list(dict.fromkeys(mask))
         more = [] if grey_matter is None else [grey_matter]

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
+from ..core.checks import InputError
 from ..core.types import Run, Split
 from ..data.confounds import Confounds, read_confounds
 from ..data.recordings import Recording
@@ -63,6 +66,29 @@ def offset_s(recording: Recording, run: Run, tr_s: float) -> float | None:
     return None if start_s is None else start_s - tr_s / 2
 
 
+def at_reference_time(
+    study: Study, recording: Recording, events: Mapping[Run, pd.DataFrame]
+) -> dict[Run, pd.DataFrame]:
+    """Return events moved so that the middle of a row's TR is its reference time.
+
+    Raises
+    ------
+    InputError
+        If a run's sidecar does not say its reference time.
+    """
+    moved = {}
+    for run, table in events.items():
+        off = offset_s(recording, run, study.dataset.tr_s)
+        if off is None:
+            raise InputError(
+                f"sub-{recording.subject}, {run}: responses.reference_time is "
+                "'sidecar', but the sidecar has no StartTime. Write it there, or take "
+                "'middle'."
+            )
+        moved[run] = table.assign(onset=(table["onset"] - off).round(9))
+    return moved
+
+
 def timing_notes(recording: Recording, split: Split) -> list[str]:
     """Say to which moment each run's volumes were brought, as far as it is known."""
     notes, said = [], set()
@@ -76,7 +102,7 @@ def timing_notes(recording: Recording, split: Split) -> list[str]:
                 f"{name}: its volumes stand for {timing.start_s:g} s after they begin "
                 f"(StartTime), {abs(off):g} s ({abs(off) / tr_s:.2f} TR) "
                 f"{'after' if off > 0 else 'before'} the middle of the TR, for which "
-                "features are taken."
+                "features are taken unless responses.reference_time is 'sidecar'."
             )
         elif timing.corrected:
             notes.append(

@@ -87,7 +87,8 @@ def write_maps(
 def _maps(table: pd.DataFrame, model: SavedModel) -> Iterator[Map]:
     """Yield the maps of one subject: every score of the table, then the weights."""
     keys = ["model", "feature_space", "score"]
-    for (name, space, score), rows in table.groupby(keys, sort=False):
+    for key, rows in table.groupby(keys, sort=False):
+        name, space, score = map(str, key)
         by_voxel = rows.set_index("voxel")["value"]
         facts = {
             "Model": name,
@@ -118,8 +119,8 @@ def _weight_maps(model: SavedModel) -> Iterator[Map]:
             continue
         by_feature = split_delays(weights, band).mean(axis=0)
         for k, values in enumerate(by_feature):
-            about = {"Statistic": "mean of the weights over delays", "Feature": k}
-            yield Map("mean", f"weights {band.name} {k}", values, facts | about)
+            of_one = {"Statistic": "mean of the weights over delays", "Feature": k}
+            yield Map("mean", f"weights {band.name} {k}", values, facts | of_one)
 
 
 def _alphanumeric(text: str) -> str:

@@ -23,7 +23,7 @@ from ..data.recordings import Recording, open_derivatives, open_recording
 from ..data.splits import fold_of_row, make_split
 from ..features.design import has_history
 from ..study import Study, StudyError
-from .acquisition import read_all_confounds, timing_notes
+from .acquisition import at_reference_time, read_all_confounds, timing_notes
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ def open_subject(study: Study, subject: str) -> Opened:
     _check_tr(recording, split, dataset.tr_s)
     events, notes = read_all_events(study, subject, split.train + split.test)
     _check_all_recorded(study, subject, split)
+    if study.responses.reference_time == "sidecar":
+        events = at_reference_time(study, recording, events)
     confounds, said = read_all_confounds(study, recording, split, tables, images)
     notes = [*recording.notes, *timing_notes(recording, split), *said, *notes]
     parts = []

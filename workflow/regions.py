@@ -32,15 +32,15 @@ def load_rois(
     wanted, notes, found = study.rois, [], []
     rois: dict[str, NDArray[np.bool_]] = {}
     if wanted.masks:
-        masks = file_inside(study.root, wanted.masks)
-        found.append(rois_from_masks(masks, space, mesh=wanted.mesh))
+        path = file_inside(study.root, wanted.masks)
+        found.append(rois_from_masks(path, space, mesh=wanted.mesh))
     if wanted.atlas:
         found.append(_atlas(study, space))
     if wanted.left:
         found.append(_hemispheres(study, space))
     if wanted.overlays:
-        folder = study.root / wanted.overlays
-        found.append(rois_from_overlays(folder, space))
+        drawing = file_inside(study.root, f"{wanted.overlays}/overlays.svg")
+        found.append(rois_from_overlays(drawing.parent, space))
     if wanted.groups:
         found.append(rois_from_labels(space, wanted.groups))
     if wanted.each_label:

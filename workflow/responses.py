@@ -87,7 +87,7 @@ def store_responses(
         raise InputError(
             f"{opened.name}: no voxel varies in every run. Nothing to fit."
         )
-    notes += spread_notes(opened, spread, valid_runs.all(axis=0))
+    notes += spread_notes(opened, spread, np.asarray(valid_runs.all(axis=0)))
     tables = row_tables(study, aligned)
     notes += repeat_notes(opened, tables["test_rows"])
     if folder is not None:
@@ -262,9 +262,9 @@ def _side_by_side(pieces: list[Moments]) -> Moments:
 def _pooled(several: list[Moments]) -> Moments:
     """Return the moments of rows together (Chan et al. 1983)."""
     n = sum(one.n for one in several)
-    mean = sum(one.n * one.mean for one in several) / n
-    squares = sum(one.squares + one.n * (one.mean - mean) ** 2 for one in several)
-    return Moments(n, mean, squares)
+    mean = np.sum([one.n * one.mean for one in several], axis=0) / n
+    squares = [one.squares + one.n * (one.mean - mean) ** 2 for one in several]
+    return Moments(n, mean, np.sum(squares, axis=0))
 
 
 def _stored(aligned: Aligned, run: Run) -> StoredRun:

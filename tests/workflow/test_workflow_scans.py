@@ -15,6 +15,7 @@ from brain2music.core.store import open_store
 from brain2music.data import cleaning
 from brain2music.data.cleaning import Cleaning, clean_run
 from brain2music.workflow.check import check_study
+from brain2music.workflow.opening import open_subject
 
 SPACES = {"volume": "MNI152NLin2009cAsym", "surface": "fsnative", "cifti": "fsLR"}
 
@@ -269,3 +270,40 @@ def test_a_voxel_that_is_bad_in_one_run_is_reported_and_kept(scans, tmp_path):
     assert store.valid.all()
     spread = np.load(store.folder / "spread_runs.npy")
     np.testing.assert_allclose(spread[1], Y[8:].std(axis=0), rtol=1e-4)
+
+
+def test_the_reference_time_of_the_volumes_can_move_the_clips(scans, tmp_path):
+    """Moved by the sidecar is the same as onsets moved by hand."""
+    path, _ = scans("volume", responses='reference_time = "sidecar"', StartTime=1.5)
+    text = path.read_text()
+    opened = open_subject(load_study(path), "01")
+    events = opened.events[opened.runs[0]]
+    assert events["onset"].tolist()[:2] == [-0.75, 11.25]
+    assert any(
+        "unless responses.reference_time is 'sidecar'" in n for n in opened.notes
+    )
+    moved = run(load_study(path), tmp_path / "moved", stage="features")
+    for file in (path.parent / "events").glob("*.tsv"):
+        table = pd.read_csv(file, sep="\t")
+        table.assign(onset=table["onset"] - 0.75).to_csv(file, sep="\t", index=False)
+    path.write_text(text.replace('reference_time = "sidecar"\n', ""))
+    by_hand = run(load_study(path), tmp_path / "by-hand", stage="features")
+    for side in ("train", "test"):
+        one, two = (
+            np.load(r.out / f"features/sub-01/X_{side}.npy") for r in (moved, by_hand)
+        )
+        assert_array_equal(one, two)
+    series = text.replace(
+        'kind = "category"\ncolumn', 'kind = "events"\npath = "x.tsv"\ncolumns'
+    )
+    series = series.replace(
+        'columns = "genre"', 'columns = [{ name = "on", measure = "on" }]'
+    )
+    path.write_text(series)
+    with pytest.raises(InputError, match=r"features\.genre is read for the whole run"):
+        load_study(path)
+
+
+def test_a_reference_time_that_nobody_says_is_refused(scans):
+    path, _ = scans("cifti", responses='reference_time = "sidecar"', StartTime=None)
+    assert "the sidecar has no StartTime" in check_study(load_study(path)).problems[0]
