@@ -22,7 +22,7 @@ from .regions import load_rois, roi_files
 from .session import Session
 from .sources import feature_files, sound_notes
 
-VERSIONS = {"responses": 1, "features": 1, "encoding": 1}
+VERSIONS = {"responses": 2, "features": 2, "encoding": 2}
 
 
 def make_responses(session: Session, aligned: Aligned) -> str:
