@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -200,7 +201,7 @@ def _print_of(
 def _safe_clips(study: Study, opened: Opened, pairs: pd.DataFrame) -> pd.DataFrame:
     """Return which test clips are safe; 'artist-safe' only where artists are known."""
     _, test = sides_of(opened)
-    columns = {"subject": opened.subject, "test_clip": test}
+    columns: dict[str, Any] = {"subject": opened.subject, "test_clip": test}
     if study.stimuli.table is not None and "artist" in _read_table(study):
         columns["artist-safe"] = artist_safe(test, pairs)
     return pd.DataFrame({**columns, "duplicate-safe": duplicate_safe(test, pairs)})
