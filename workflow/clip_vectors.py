@@ -70,8 +70,9 @@ def vectors_to_tr(
 
     Vectors end where their clip's event does.
     """
-    onsets, durations = [np.zeros(0)], [np.zeros(0)]
-    values = [np.zeros((0, n_features), np.float32)]
+    onsets: list[Floats] = [np.zeros(0)]
+    durations: list[Floats] = [np.zeros(0)]
+    values: list[Floats] = [np.zeros((0, n_features), np.float32)]
     for one in heard:
         starts, lengths = held_times(grain, len(one.values), one.duration_s)
         held = lengths > SHORTEST_S
