@@ -271,8 +271,8 @@ def problems_of(
             )
         if isinstance(space, FROM_EVENTS) and not events:
             yield f"features.{name} is read off the events: dataset.events is missing."
-        by_run = isinstance(space, ArrayFeatures) and space.per == "run"
-        if by_run and not space.rate_hz:
+        needs_rate = isinstance(space, ArrayFeatures) and space.per == "run"
+        if needs_rate and not getattr(space, "rate_hz", None):
             yield f"features.{name} runs through each run: give its rate_hz."
         if isinstance(space, ControlFeatures):
             yield from _control_problems(name, space, spaces, events=events)

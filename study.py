@@ -194,7 +194,7 @@ def load_study(path: str | Path) -> Study:
     >>> load_study("nowhere.toml")
     Traceback (most recent call last):
     ...
-    brain2music.study.StudyError: nowhere.toml: there is no such study file.
+    brain2music.feature_spaces.StudyError: nowhere.toml: there is no such study file.
     """
     path = Path(path)
     try:

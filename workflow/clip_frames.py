@@ -22,7 +22,7 @@ from .session import Ticker
 
 def frames_of_clips(
     study: Study, design: pd.DataFrame, ticker: Ticker
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, NDArray[np.floating]]:
     """Return the networks' features of each clip on a grid of volumes.
 
     Parameters
@@ -42,7 +42,7 @@ def frames_of_clips(
     n_frames = round(
         float((clips["end_s"] - clips["start_s"]).max()) / study.dataset.tr_s
     )
-    frames = {}
+    frames: dict[str, NDArray[np.floating]] = {}
     for name in study.encoding.bands:
         space = network_space(study, name)
         if isinstance(space, CaptionFeatures):
@@ -59,7 +59,7 @@ def _sound_frames(
     clips: pd.DataFrame,
     n_frames: int,
     ticker: Ticker,
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     parts = (
         clips["clip"]
         .str.split(".", n=1, expand=True)

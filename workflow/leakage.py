@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def make_stimuli(session: Session, opened: Sequence[Opened]) -> str:
         for one in opened:
             found, said = _shared(session, one, sound)
             pairs.append(found.assign(subject=one.subject))
-            safe.append(_safe_clips(one, found))
+            safe.append(_safe_clips(study, one, found))
             notes += [f"{one.name}: {note}" for note in said]
         table = pd.concat(pairs, ignore_index=True)
         table.to_csv(folder / "shared_clips.csv", index=False, float_format="%.9g")
@@ -197,16 +198,13 @@ def _print_of(
     return audio_hashes(waveform), fingerprint
 
 
-def _safe_clips(opened: Opened, pairs: pd.DataFrame) -> pd.DataFrame:
+def _safe_clips(study: Study, opened: Opened, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return which test clips are safe; 'artist-safe' only where artists are known."""
     _, test = sides_of(opened)
-    return pd.DataFrame(
-        {
-            "subject": opened.subject,
-            "test_clip": test,
-            "artist-safe": artist_safe(test, pairs),
-            "duplicate-safe": duplicate_safe(test, pairs),
-        }
-    )
+    columns: dict[str, Any] = {"subject": opened.subject, "test_clip": test}
+    if study.stimuli.table is not None and "artist" in _read_table(study):
+        columns["artist-safe"] = artist_safe(test, pairs)
+    return pd.DataFrame({**columns, "duplicate-safe": duplicate_safe(test, pairs)})
 
 
 def _read_table(study: Study) -> pd.DataFrame:

@@ -45,7 +45,7 @@ from .tables import analyse, check_analysis, write_tables
 
 PER_SUBJECT = ("responses", "features", "models")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
-VERSIONS = {"tables": 1, "maps": 1, "figures": 1, "report": 1}
+VERSIONS = {"tables": 2, "maps": 1, "figures": 2, "report": 2}
 
 
 def run(
@@ -201,7 +201,8 @@ def _make_tables(
         sources = {name: source_of(study, name) for name in study.encoding.bands}
         more = alignment_tables(out, list(models), sources)
         if stimuli:
-            more["shared_clips"] = pd.read_csv(out / "stimuli/shared_clips.csv")
+            shared = out / "stimuli/shared_clips.csv"
+            more["shared_clips"] = pd.read_csv(shared, dtype={"subject": str})
         for name, table in more.items():
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
         if rest:

@@ -94,7 +94,7 @@ def _scaled(
         f"features.{name}: {space.n_components} of {width} principal components, found "
         f"on training rows, hold {share:.1%} of its variance there."
     )
-    return replace(scaled, runs=reduced, mean=np.zeros(space.n_components)), [
+    return replace(scaled, runs=[*reduced], mean=np.zeros(space.n_components)), [
         f"{aligned.opened.name}: {note}"
     ]
 

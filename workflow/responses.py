@@ -2,7 +2,7 @@
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,26 +29,17 @@ from .prepare import group_rows, repeat_notes, side_rows
 
 Floats = NDArray[np.floating]
 Advance = Callable[[int], None] | None
+FEW_COLUMNS = 1024  # of all runs at once
 UNUSUAL = 5.0  # times the usual spread of a voxel, or a part of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CleanedRun:
-    """Of each voxel: whether it varies, its spread before cleaning, its moments."""
+    """Of each voxel: whether it varies in a run, and its spread before cleaning."""
 
     varies: NDArray[np.bool_]
     spread: NDArray[np.float32]
-    moments: "Moments"
     notes: list[str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Moments:
-    """Of each voxel: number of rows, mean, and sum of squared deviations."""
-
-    n: int
-    mean: Floats
-    squares: Floats
 
 
 def store_responses(
@@ -76,10 +67,9 @@ def store_responses(
     valid_runs = np.zeros((len(opened.runs), n_voxels), bool)
     spread = np.zeros((len(opened.runs), n_voxels), np.float32)
     notes: list[str] = []
-    moments: dict[Run, Moments] = {}
     for k, run in enumerate(opened.runs):
         done = _clean_into(study, aligned, run, folder)
-        valid_runs[k], spread[k], moments[run] = done.varies, done.spread, done.moments
+        valid_runs[k], spread[k] = done.varies, done.spread
         notes += done.notes
         if advance:
             advance(1)
@@ -92,7 +82,7 @@ def store_responses(
     notes += repeat_notes(opened, tables["test_rows"])
     if folder is not None:
         if study.responses.zscore in ("session", "train"):
-            _scale(study, opened, folder, moments)
+            _scale(study, opened, folder)
         write_store(
             folder,
             opened.recording.space,
@@ -137,7 +127,6 @@ def _clean_into(
     plan = _plan(study, opened, run, name)
     n_rows, rows_of = _rows(aligned, run, plan)
     varies, spread = np.zeros(n_voxels, bool), np.zeros(n_voxels, np.float32)
-    pieces: list[Moments] = []
     with Turner(n_samples, n_voxels, folder=folder) as turner:
         for start, rows in recording.blocks(run):
             turner.write(start, rows)
@@ -148,11 +137,9 @@ def _clean_into(
             raw = turner.columns(columns)
             spread[columns] = raw[plan.kept].std(axis=0, dtype=np.float64)
             cleaned, varies[columns] = plan.clean(raw)
-            Y = rows_of(cleaned)
-            write(Y)
-            pieces.append(_moments(Y))
+            write(rows_of(cleaned))
         notes = _flat_notes(turner.nan, varies, recording.outside, name)
-    return CleanedRun(varies, spread, _side_by_side(pieces), notes)
+    return CleanedRun(varies, spread, notes)
 
 
 def _rows(
@@ -217,54 +204,43 @@ def _targets(
             yield columns, writer.append
 
 
-def _scale(
-    study: Study, opened: Opened, folder: Path, moments: dict[Run, Moments]
-) -> None:
+def _scale(study: Study, opened: Opened, folder: Path) -> None:
     """Scale every run by the training rows of its session, or by all training rows.
 
     A session without a training run is scaled by its own rows: there is nothing else
     that is not another session's.
     """
+    groups: dict[tuple[Run, ...], list[Run]] = {}
     for run in opened.runs:
         basis = [
             other
             for other in opened.split.train
             if study.responses.zscore == "train" or other.session == run.session
         ] or [other for other in opened.runs if other.session == run.session]
-        whole = _pooled([moments[other] for other in basis])
-        with np.errstate(invalid="ignore"):
-            sd = np.sqrt(whole.squares / whole.n)
-        sd = np.where(sd > 0, sd, 1.0)
-        path = folder / _file(run)
-        raw = path.rename(path.with_suffix(".raw"))
-        Y = np.load(raw, mmap_mode="r", allow_pickle=False)
-        for columns, write in _targets(path, Y.shape):
-            values = Y[:, columns].astype(np.float64)
-            write((values - whole.mean[columns]) / sd[columns])
-        del Y
-        raw.unlink()
+        groups.setdefault(tuple(basis), []).append(run)
+    for basis_, runs in groups.items():
+        mean, sd = _mean_and_sd([folder / _file(run) for run in basis_])
+        for run in runs:
+            _scale_run(folder / _file(run), mean, sd)
 
 
-def _moments(Y: Floats) -> Moments:
-    values = Y.astype(np.float64)
-    mean = values.mean(axis=0)
-    return Moments(len(values), mean, ((values - mean) ** 2).sum(axis=0))
+def _mean_and_sd(paths: Sequence[Path]) -> tuple[Floats, Floats]:
+    """Return each voxel's mean and deviation over runs; 1 for one that is constant."""
+    several = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+    mean, sd = np.zeros((2, several[0].shape[1]))
+    for columns in column_blocks(len(mean), FEW_COLUMNS):
+        rows = np.concatenate([Y[:, columns] for Y in several]).astype(np.float64)
+        mean[columns], sd[columns] = rows.mean(axis=0), rows.std(axis=0)
+    return mean, np.where(sd > 0, sd, 1.0)
 
 
-def _side_by_side(pieces: list[Moments]) -> Moments:
-    return Moments(
-        pieces[0].n,
-        np.concatenate([piece.mean for piece in pieces]),
-        np.concatenate([piece.squares for piece in pieces]),
-    )
-
-
-def _pooled(several: list[Moments]) -> Moments:
-    """Return the moments of rows together (Chan et al. 1983)."""
-    n = sum(one.n for one in several)
-    mean = np.sum([one.n * one.mean for one in several], axis=0) / n
-    squares = [one.squares + one.n * (one.mean - mean) ** 2 for one in several]
-    return Moments(n, mean, np.sum(squares, axis=0))
+def _scale_run(path: Path, mean: Floats, sd: Floats) -> None:
+    raw = path.rename(path.with_suffix(".raw"))
+    Y = np.load(raw, mmap_mode="r", allow_pickle=False)
+    for columns, write in _targets(path, Y.shape):
+        write((Y[:, columns].astype(np.float64) - mean[columns]) / sd[columns])
+    del Y
+    raw.unlink()
 
 
 def _stored(aligned: Aligned, run: Run) -> StoredRun:

@@ -51,7 +51,7 @@ def space_runs(
         layers, notes = space_runs(study, aligned, str(space.of), ticker)
         like = next(iter(layers.values()))
         clips = _places(study, aligned) if study.dataset.clip else None
-        return {ONE: noise_like(like, seed=space.seed, clips=clips)}, notes
+        return {ONE: [*noise_like(like, seed=space.seed, clips=clips)]}, notes
     maker = CLIP_SPACES.get(type(network_space(study, name) or space))
     if maker and (by_clip := maker(study, opened, name, ticker)):
         layers = {
@@ -72,7 +72,8 @@ def space_runs(
 
 def _places(study: Study, aligned: Aligned) -> list[list[tuple[str, int] | None]]:
     """Return, run by run, the clip of each row and its number in the clip."""
-    opened, places = aligned.opened, []
+    opened = aligned.opened
+    places: list[list[tuple[str, int] | None]] = []
     for run in opened.runs:
         if aligned.windows is not None:
             rows = aligned.windows[run].rows

@@ -24,7 +24,7 @@ from .responses import store_responses
 from .session import Session
 from .sources import feature_files, sound_notes
 
-VERSIONS = {"responses": 2, "features": 1, "encoding": 1}
+VERSIONS = {"responses": 3, "features": 2, "encoding": 2}
 
 
 def make_responses(session: Session, aligned: Aligned) -> str:

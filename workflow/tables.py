@@ -224,7 +224,7 @@ def _subset_tables(
     if safe is None:
         return None, []
     tables, notes = [], []
-    for subset in SUBSETS:
+    for subset in [name for name in SUBSETS if name in safe]:
         clips = set(safe.loc[safe[subset], "test_clip"])
         if len(clips) == len(safe) or len(clips) < 2:
             notes.append(f"{len(clips)} of {len(safe)} test clips are {subset}.")
