@@ -21,6 +21,7 @@ from .feature_spaces import (
     STRICT,
     AnyFeatures,
     Delays,
+    FeatureSpace,
     NotNegative,
     Positive,
     Seed,
@@ -154,6 +155,24 @@ class Study:
         """The data set's folder."""
         return (self.folder / self.dataset.root).resolve()
 
+    def space(self, name: str) -> FeatureSpace:
+        """Return a feature space; a control has the columns of the space it is like.
+
+        That is its delays and principal components, unless it has its own, and how
+        its columns are standardised.
+        """
+        space = self.features[name]
+        of = getattr(space, "of", None)
+        if of is None:
+            return space
+        like = self.features[of]
+        return dataclasses.replace(
+            space,
+            delays=like.delays if space.delays is None else space.delays,
+            n_components=space.n_components or like.n_components,
+            standardise=like.standardise,
+        )
+
     def delays_of(self, band: str) -> tuple[int, ...]:
         """Return a band's delays: its own, or else those of `encoding`.
 
@@ -161,7 +180,7 @@ class Study:
         """
         if self.alignment.rows == "windows":
             return (0,)
-        own = self.features[band].delays
+        own = self.space(band).delays
         return self.encoding.delays if own is None else own
 
     def all_delays(self) -> tuple[int, ...]:
@@ -297,6 +316,8 @@ def _known_keys(where: tuple) -> list[str]:
 def _problems(study: Study) -> Iterator[str]:
     """Yield what cannot be although each value by itself could."""
     bands = study.encoding.bands
+    for name in {"all", "offset"} & set(study.features):
+        yield f"[features.{name}]: {name!r} means something else in tables; rename it."
     for name in bands:
         if name not in study.features:
             yield (
@@ -349,28 +370,46 @@ def _event_problems(study: Study) -> Iterator[str]:
 
 def _alignment_problems(study: Study) -> Iterator[str]:
     alignment = study.alignment
-    if alignment.rows == "tr":
-        if alignment != Alignment():
-            yield (
-                "alignment.lag_s, window_s, step_s and scans are for rows = 'windows'. "
-                "With one row per TR the lags are encoding.delays: leave them out."
-            )
-        return
+    if alignment.rows == "windows":
+        yield from _window_problems(study)
+        for name, space in study.features.items():
+            yield from _problems_in_windows(name, space)
+    elif alignment != Alignment():
+        yield (
+            "alignment.lag_s, window_s, step_s and scans are for rows = 'windows'. "
+            "With one row per TR the lags are encoding.delays: leave them out."
+        )
+
+
+def _window_problems(study: Study) -> Iterator[str]:
+    lags_s = study.alignment.lags_s
     if not study.dataset.clip:
         yield (
             "alignment.rows = 'windows' steps through clips, so dataset.clip must say "
             "how the columns of the events name them."
         )
-    if not alignment.lags_s or len(set(alignment.lags_s)) < len(alignment.lags_s):
+    if not lags_s or len(set(lags_s)) < len(lags_s):
         yield "alignment.lag_s must be one lag in s, or several, each only once."
+    if study.encoding.delays != Encoding(bands=()).delays:
+        yield (
+            "encoding.delays is not used with alignment.rows = 'windows', whose rows "
+            "have a lag in place of delays. Leave it out."
+        )
     if study.encoding.incomplete_rows == "drop":
         yield (
             "encoding.incomplete_rows = 'drop' is for rows of delays; windows have a "
             "lag and no delays. Leave it out."
         )
-    for name, space in study.features.items():
-        if space.delays is not None:
-            yield (
-                f"features.{name}.delays cannot be used with alignment.rows = "
-                "'windows', whose rows have one lag. Leave it out."
-            )
+
+
+def _problems_in_windows(name: str, space: FeatureSpace) -> Iterator[str]:
+    if getattr(space, "causal", False):
+        yield (
+            f"features.{name}.causal is for one row per TR: windows of a clip hear "
+            "nothing beyond their own end. Leave it out."
+        )
+    if space.delays is not None:
+        yield (
+            f"features.{name}.delays cannot be used with alignment.rows = 'windows', "
+            "whose rows have one lag. Leave it out."
+        )

@@ -165,6 +165,13 @@ def read_about(folder: Path) -> dict[str, Any] | None:
     return about if known else None
 
 
+def discard(folder: Path) -> None:
+    """Delete an artefact that this study does not make; nothing that is not ours."""
+    if read_about(folder) is not None:
+        _check_place(folder)
+        _remove(folder)
+
+
 def artefacts_below(out: Path) -> list[Path]:
     """Return the folders of all artefacts in `out`, hidden folders left out."""
     found = [*out.glob("[!.]*/about.json"), *out.glob("[!.]*/[!.]*/about.json")]

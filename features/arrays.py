@@ -185,7 +185,7 @@ def clips_to_tr(
     if len(clips) != len(onset):
         raise InputError(f"{name}: {len(onset)} onsets but {len(clips)} clips.")
     place = _places(table, clips, name)
-    _check_length(table, duration, clips, tr_s, name)
+    check_lengths(table, duration, clips, tr_s, name)
     totals = np.zeros((n_samples, table.values.shape[2]))
     seconds = np.zeros(n_samples)
     for k, row in enumerate(place):
@@ -203,6 +203,8 @@ def _frame_times(
     n_rows = table.values.shape[1]
     if table.windows is not None:
         start, end = window_borders(n_rows, table.windows)
+        if table.windows.causal:  # it has heard up to its end: nothing earlier has
+            start = end - table.windows.step_s
         start, end = np.clip(start, 0, duration_s), np.clip(end, 0, duration_s)
         return onset_s + start, end - start
     if table.rate_hz is None:
@@ -223,13 +225,14 @@ def _places(table: ClipFeatures, clips: Sequence[str], name: str) -> list[int]:
     return [place[clip] for clip in clips]
 
 
-def _check_length(
+def check_lengths(
     table: ClipFeatures,
     duration: Floats,
     clips: Sequence[str],
     tr_s: float,
     name: str,
 ) -> None:
+    """Raise unless a table's rows last as long as each clip, to half a TR."""
     n_rows = table.values.shape[1]
     if table.windows is not None:
         _check_windows(table.windows, n_rows, duration, clips, tr_s, name)

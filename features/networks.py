@@ -211,6 +211,14 @@ def default_windows(network: Network) -> Windows:
     return network.model.windows
 
 
+def width_of(network: Network) -> int:
+    """Return how many features a row of the network has, from its settings alone."""
+    config = network.config
+    if network.family == "clap":
+        return int(config.projection_dim)
+    return int(config.hidden_size)
+
+
 def batch_size_for(network: Network, window_s: float, memory_gb: float = 2.0) -> int:
     """Return how many windows fit into `memory_gb` of working memory at once.
 

@@ -138,7 +138,7 @@ def _means(one: Presentation, grain: Grain, windowing: Windowing, name: str) -> 
         n_windows = int((one.duration_s - window_s + 1e-6) / step_s) + 1
         return np.repeat(one.values.astype(np.float64), n_windows, axis=0)
     if grain.side_by_side:
-        n_frames = int(np.floor(one.duration_s / grain.step_s + 1e-6))
+        n_frames = int(np.ceil(one.duration_s / grain.step_s - 1e-6))
         frames = one.values[:n_frames]
         return window_mean(frames, 1 / grain.step_s, Windows(window_s, step_s))
     own = Windowing(grain.length_s, grain.step_s)

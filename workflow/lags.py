@@ -78,9 +78,10 @@ def _score_lags(
 ) -> pd.DataFrame:
     study, opened = session.study, longest.opened
     X, _, bands, _ = build_features(study, longest, session.ticker)
-    # Of a space with layers to choose from, the first stands for all of them.
-    first = [places[0] for places in spaces_of(bands).values()]
-    X = X[:, columns_of(bands, first)]
+    # Of a space with layers to choose from, the middle one stands for all: they are
+    # chosen later, at the lag that is chosen here.
+    middle = [places[len(places) // 2] for places in spaces_of(bands).values()]
+    X = X[:, columns_of(bands, middle)]
     settings = RidgeSettings(
         alphas=study.encoding.alphas, n_voxels_batch=study.machine.voxels_per_batch
     )

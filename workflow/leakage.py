@@ -21,9 +21,9 @@ from ..data.files import file_inside
 from ..data.leakage import COLUMNS, artist_safe, duplicate_safe, find_shared
 from ..data.stimuli import ClipSource
 from ..data.text_tables import MISSING, read_cells
-from ..feature_spaces import ControlFeatures, SoundSpace
+from ..feature_spaces import SoundSpace
 from ..study import Study
-from .heard import pieces_of
+from .heard import sound_name_of, sounds_of
 from .networks import waveform_of
 from .opening import Opened
 from .session import Session
@@ -43,16 +43,25 @@ def make_stimuli(session: Session, opened: Sequence[Opened]) -> str:
         '' where the study has no clips, or says nothing of tracks and reads no sound.
     """
     study = session.study
-    sound = sound_space(study)
-    if not study.dataset.clip or (study.stimuli.table is None and sound is None):
+    if not makes_stimuli(study):
         return ""
-    files = {str(f): file_identity(f) for f in _files(study, opened, sound)}
+    sound = sound_space(study)
+    inputs = {
+        _below(path, study.root): file_identity(path)
+        for path in _files(study, opened, sound)
+    }
     clips = {one.subject: [list(side) for side in sides_of(one)] for one in opened}
-    settings = study.part("stimuli")
+    settings = {**study.part("stimuli"), "clips": clips}
     if sound is not None:
         settings["sound"] = study.part("features")["features"][sound]
-    inputs = {Path(name).name: identity for name, identity in files.items()}
-    recipe = Recipe("stimuli", VERSION, {**settings, "clips": clips}, inputs)
+        settings["pieces"] = {
+            one.subject: [
+                [piece.clip, _below(piece.path, study.root), piece.start_s, piece.end_s]
+                for piece in sounds_of(study, one, sound)
+            ]
+            for one in opened
+        }
+    recipe = Recipe("stimuli", VERSION, settings, inputs)
 
     def work(folder: Path) -> list[str]:
         notes, pairs, safe = [], [], []
@@ -69,6 +78,16 @@ def make_stimuli(session: Session, opened: Sequence[Opened]) -> str:
     return session.make("stimuli", recipe, work)
 
 
+def _below(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def makes_stimuli(study: Study) -> bool:
+    """Return whether there is anything to compare the clips by."""
+    known = study.stimuli.table is not None or sound_space(study) is not None
+    return known and study.dataset.clip is not None
+
+
 def check_stimuli(study: Study, opened: Opened) -> None:
     """Raise if the table of tracks is not there or does not fit."""
     if study.stimuli.table is not None:
@@ -76,13 +95,16 @@ def check_stimuli(study: Study, opened: Opened) -> None:
 
 
 def sound_space(study: Study) -> str | None:
-    """Return the first band of sound, whose files are compared; None: compare none."""
+    """Return the first space of sound that a band leans on, whose files are compared.
+
+    None: sounds are not compared.
+    """
     if not study.stimuli.audio:
         return None
     for name in study.encoding.bands:
-        space = study.features[name]
-        if isinstance(space, SoundSpace) and not isinstance(space, ControlFeatures):
-            return name
+        named = sound_name_of(study, name)
+        if isinstance(study.features.get(named), SoundSpace):
+            return named
     return None
 
 
@@ -91,12 +113,19 @@ def sides_of(opened: Opened) -> tuple[list[str], list[str]]:
 
     A clip that the study allows on both sides is a test clip alone.
     """
-    kept = opened.rows[opened.rows["kept"] & (opened.rows["clip"] != "")]
-    train, test = (
-        list(dict.fromkeys(kept.loc[kept["side"] == side, "clip"]))
-        for side in ("train", "test")
-    )
+    train, test = _clips_of(opened, "train"), _clips_of(opened, "test")
     return [clip for clip in train if clip not in set(test)], test
+
+
+def clips_on_both_sides(opened: Opened) -> list[str]:
+    """Return the clips that are heard in training and in test, if that is allowed."""
+    train = set(_clips_of(opened, "train"))
+    return [clip for clip in _clips_of(opened, "test") if clip in train]
+
+
+def _clips_of(opened: Opened, side: str) -> list[str]:
+    kept = opened.rows[opened.rows["kept"] & (opened.rows["clip"] != "")]
+    return list(dict.fromkeys(kept.loc[kept["side"] == side, "clip"]))
 
 
 def read_safe(out: Path, subject: str) -> pd.DataFrame | None:
@@ -113,6 +142,9 @@ def _shared(
 ) -> tuple[pd.DataFrame, list[str]]:
     train, test = sides_of(opened)
     tables, notes = [pd.DataFrame(columns=[*COLUMNS, "distance"])], []
+    both = clips_on_both_sides(opened)
+    same = [(clip, clip, "same clip") for clip in both]
+    tables.append(pd.DataFrame(same, columns=list(COLUMNS), dtype="str"))
     if session.study.stimuli.table is not None:
         found, said = find_shared(train, test, _read_table(session.study))
         tables.append(found)
@@ -147,9 +179,8 @@ def _same_sound(
 ) -> tuple[pd.DataFrame, list[str]]:
     study = session.study
     sources: dict[str, ClipSource] = {}
-    for run in opened.runs:
-        for piece in pieces_of(study, opened, run, sound)[0]:
-            sources.setdefault(piece.sound.clip, piece.sound)
+    for source in sounds_of(study, opened, sound):
+        sources.setdefault(source.clip, source)
     clips = [clip for clip in (*train, *test) if clip in sources]
     advance = session.ticker(f"{opened.name}: comparing the sound of clips", len(clips))
     prints = {}
@@ -199,12 +230,20 @@ def _print_of(
 
 
 def _safe_clips(study: Study, opened: Opened, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return which test clips are safe; 'artist-safe' only where artists are known."""
+    """Return which test clips are safe, of what was looked at.
+
+    'artist-safe' is there only where artists are known, 'duplicate-safe' only where
+    sounds were compared, or tracks or titles are known.
+    """
     _, test = sides_of(opened)
     columns: dict[str, Any] = {"subject": opened.subject, "test_clip": test}
-    if study.stimuli.table is not None and "artist" in _read_table(study):
+    known = set() if study.stimuli.table is None else set(_read_table(study))
+    if "artist" in known:
         columns["artist-safe"] = artist_safe(test, pairs)
-    return pd.DataFrame({**columns, "duplicate-safe": duplicate_safe(test, pairs)})
+    compared = sound_space(study) is not None
+    if compared or "track" in known or {"artist", "title"} <= known:
+        columns["duplicate-safe"] = duplicate_safe(test, pairs)
+    return pd.DataFrame(columns)
 
 
 def _read_table(study: Study) -> pd.DataFrame:
@@ -219,6 +258,11 @@ def _read_table(study: Study) -> pd.DataFrame:
             f"{path.name} has no column {column!r}; it has {', '.join(header)}. Name "
             "the column of clips in stimuli.column."
         )
+    if column != "clip" and "clip" in table:
+        raise InputError(
+            f"{path.name} has a column 'clip' beside {column!r}, which stimuli.column "
+            "names: it cannot be told which one names the clips. Rename it."
+        )
     return table.rename(columns={column: "clip"})
 
 
@@ -226,8 +270,7 @@ def _files(study: Study, opened: Sequence[Opened], sound: str | None) -> list[Pa
     found: dict[Path, None] = {}
     if study.stimuli.table is not None:
         found[file_inside(study.root, study.stimuli.table)] = None
-    for one in opened:
-        for run in one.runs if sound else ():
-            pieces, _ = pieces_of(study, one, run, str(sound))
-            found.update(dict.fromkeys(piece.sound.path for piece in pieces))
+    for one in opened if sound else ():
+        pieces = sounds_of(study, one, str(sound))
+        found.update(dict.fromkeys(piece.path for piece in pieces))
     return list(found)

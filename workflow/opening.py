@@ -233,12 +233,14 @@ def _left_out(study: Study, opened: Opened, recorded: Sequence[Run]) -> list[str
 def _after_the_last_event(study: Study, opened: Opened) -> list[str]:
     """Say which runs go on long after their last event, as under a wrong TR."""
     notes = []
+    by_delay_s = max(study.all_delays()) * study.dataset.tr_s
+    longest_s = max(by_delay_s, *study.alignment.lags_s)
     for run, events in opened.events.items():
         n_samples = int(opened.rows_of(run).sum())
         lasts_s = n_samples * study.dataset.tr_s
         end_s = float((events["onset"] + events["duration"]).max())
         silent_s = lasts_s - end_s
-        if silent_s > (max(study.all_delays()) + 2) * study.dataset.tr_s:
+        if silent_s > longest_s + 2 * study.dataset.tr_s:
             notes.append(
                 f"{opened.name}, {run}: the last event ends {silent_s:g} s before the "
                 f"volumes do ({end_s:g} of {lasts_s:g} s). Is the TR right?"

@@ -16,6 +16,7 @@ import pandas as pd
 from ..core.artefacts import (
     Recipe,
     check_places,
+    discard,
     file_identity,
     locked,
     package_versions,
@@ -31,16 +32,21 @@ from .alignment import align
 from .drawing import draw_figures
 from .lags import choose_lag
 from .layer_tables import alignment_tables
-from .leakage import check_stimuli, make_stimuli
+from .leakage import check_stimuli, make_stimuli, makes_stimuli
 from .maps import write_maps
 from .opening import Opened, check_same_runs, open_subject
 from .prepare import rows_to_score
 from .regions import roi_files, write_roi_sizes
 from .result import Result, collect_notes
 from .session import Progress, Session
-from .source_names import source_of
+from .source_names import check_same_sources, source_of
 from .sources import check_features
-from .subject_steps import make_encoding, make_features, make_responses
+from .subject_steps import (
+    check_layer_rois,
+    make_encoding,
+    make_features,
+    make_responses,
+)
 from .tables import analyse, check_analysis, write_tables
 
 PER_SUBJECT = ("responses", "features", "models")
@@ -124,6 +130,7 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     places += ["stimuli", "tables", "maps", "figures", "report"]
     check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
+    _discard_what_is_not_made(session, subjects)
     # Step by step over all subjects: what is wrong in the last is said before the
     # first is fitted.
     aligned = [choose_lag(session, one) for one in opened]
@@ -151,6 +158,15 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
         _draw(session, subjects, tables, last)
 
 
+def _discard_what_is_not_made(session: Session, subjects: Sequence[str]) -> None:
+    """Delete lags and shared clips of an earlier study, which would pass for ours."""
+    if not _several_lags(session.study):
+        for subject in subjects:
+            discard(session.out / f"lags/sub-{subject}")
+    if not makes_stimuli(session.study):
+        discard(session.out / "stimuli")
+
+
 def _several_lags(study: Study) -> bool:
     return study.alignment.rows == "windows" and len(study.alignment.lags_s) > 1
 
@@ -166,6 +182,7 @@ def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[
         opened.append(one)
         progress(text, number, len(subjects))
     check_same_runs(study, opened)
+    check_same_sources(study, subjects)
     return opened
 
 
@@ -175,6 +192,7 @@ def check_subject(study: Study, opened: Opened) -> None:
     check_analysis(study, opened.recording.space, rows_to_score(study, aligned))
     check_features(study, aligned)
     check_stimuli(study, opened)
+    check_layer_rois(study, opened.recording.space)
 
 
 def _make_tables(
@@ -198,7 +216,8 @@ def _make_tables(
             session.progress("scores, intervals and nulls", number, len(opened))
         notes = write_tables(folder, parts)
         write_roi_sizes(folder, out, {part.subject: part.rois for part in parts})
-        sources = {name: source_of(study, name) for name in study.encoding.bands}
+        first = opened[0].subject
+        sources = {n: source_of(study, n, first) for n in study.encoding.bands}
         more = alignment_tables(out, list(models), sources)
         if stimuli:
             shared = out / "stimuli/shared_clips.csv"

@@ -50,7 +50,7 @@ def build_features(
     for name in study.encoding.bands:
         layers, found = space_runs(study, aligned, name, ticker)
         notes += found
-        source = source_of(study, name)
+        source = source_of(study, name, opened.subject)
         for layer, runs in layers.items():
             scaled, said = _scaled(study, aligned, name, runs)
             notes += said
@@ -82,7 +82,7 @@ def _scaled(
     study: Study, aligned: Aligned, name: str, runs: list[Floats]
 ) -> tuple[Standardised, list[str]]:
     """Return a feature space standardised, and reduced if asked, by training rows."""
-    space, training = study.features[name], _training_rows(aligned)
+    space, training = study.space(name), _training_rows(aligned)
     scaled = standardise(runs, training, how=space.standardise, name=name)
     if space.n_components is None:
         return scaled, []

@@ -10,13 +10,19 @@ import pandas as pd
 from ..core.artefacts import Recipe, file_identity
 from ..core.saved import load_bands, save_bands, save_space
 from ..core.store import open_store
+from ..core.types import Space
 from ..data.splits import fold_of_row
 from ..encoding.evaluate import RidgeSettings
-from ..encoding.layers import LayerChoice, count_layer_fits, fit_layers
+from ..encoding.layers import (
+    LayerChoice,
+    check_disjoint,
+    count_layer_fits,
+    fit_layers,
+)
 from ..study import Study
 from .alignment import Aligned
 from .meeting import meeting_table
-from .networks import network_identity, network_space
+from .networks import network_identity, network_space, used_spaces
 from .opening import Opened
 from .prepare import build_features
 from .regions import load_rois, roi_files
@@ -85,13 +91,10 @@ def make_features(session: Session, aligned: Aligned, responses: str) -> str:
 def settings_of_features(study: Study) -> dict[str, Any]:
     """Return the parts of a study that make its features."""
     settings = study.part("features", "encoding")
-    used = set(study.encoding.bands)
-    for name in study.encoding.bands:
-        used |= {getattr(study.features[name], "of", None) or name}
     encoding = settings["encoding"]
     names = ("bands", "delays", "incomplete_rows", "precision")
     return {
-        "features": {name: settings["features"][name] for name in sorted(used)},
+        "features": {name: settings["features"][name] for name in used_spaces(study)},
         **{name: encoding[name] for name in names},
     }
 
@@ -101,7 +104,7 @@ def inputs_of_features(session: Session, opened: Opened) -> dict[str, Any]:
     study = session.study
     networks = {
         f"network of {name}": identity
-        for name in study.encoding.bands
+        for name in used_spaces(study)
         if (identity := network_identity(study, name))
     }
     return {**hash_inputs(session, feature_files(study, opened), opened), **networks}
@@ -134,6 +137,13 @@ def spaces_by_roi(study: Study) -> list[str]:
         for name in study.encoding.bands
         if getattr(network_space(study, name), "choose", "voxel") == "roi"
     ]
+
+
+def check_layer_rois(study: Study, space: Space) -> None:
+    """Raise if ROIs that choose a layer share a voxel: before anything is fitted."""
+    names = spaces_by_roi(study)
+    if names:
+        check_disjoint(names[0], list(load_rois(study, space)[0].values()))
 
 
 def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:

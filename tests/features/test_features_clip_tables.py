@@ -52,9 +52,10 @@ def test_a_sample_is_the_mean_of_the_windows_that_cover_it(rng, causal):
     fine, step = np.full((3400, 40, 2), np.nan), 0.01
     for k, (begin, lasts) in enumerate(zip(onset, duration, strict=True)):
         for w in range(table.values.shape[1]):
-            start = (w + 1) * 1.5 - 5 if causal else w * 1.5
+            # A causal window has heard up to its end, so its last step alone is its.
+            start, end = w * 1.5, w * 1.5 + (1.5 if causal else 5)
             inside = np.arange(3400) * step + step / 2 - begin
-            held = (inside > max(start, 0)) & (inside < min(start + 5, lasts))
+            held = (inside > start) & (inside < min(end, lasts))
             fine[held, k * 20 + w] = table.values[[2, 0][k], w]
     by_sample = fine.reshape(20, -1, 2)
     covered = np.isfinite(by_sample).any(axis=(1, 2))

@@ -1,5 +1,6 @@
 """Tests of rows by windows, of the lag, and of what training and test share."""
 
+import re
 import shutil
 
 import numpy as np
@@ -33,6 +34,8 @@ def edit(path, *pairs):
 
 def by_windows(path, extra="", *pairs):
     table = f'[alignment]\nrows = "windows"\n{extra}\n\n[encoding]\n'
+    without = re.sub(r"\ndelays = .*", "", path.read_text())
+    path.write_text(without)
     return edit(path, ("[encoding]\n", table), *pairs)
 
 
@@ -210,7 +213,11 @@ def test_the_lag_is_chosen_on_training_runs(lagged_file, tmp_path):
         "a lag of 3 s was chosen on training runs among" in n for n in done.notes
     )
     met = pd.read_csv(done.out / "tables/alignment.csv")
-    assert_allclose(met["volumes_from_s"] - met["sound_from_s"], 3.0)
+    music = met[met["feature_space"] == "music"]
+    assert_allclose(music["volumes_from_s"] - music["sound_from_s"], 3.0)
+    genre = met[met["feature_space"] == "genre"]  # it holds for the whole clip
+    assert set(genre["sound_from_s"]) == {0.0}
+    assert set(genre["sound_to_s"]) == {12.0}
     assert "Sound and volumes" in done.report.read_text()
 
 
@@ -380,3 +387,134 @@ def test_a_window_with_a_censored_volume_is_left_out(
     same = two.train_rows()["run_name"] != "task-Training_run-2"
     np.testing.assert_array_equal(one.train()[first], two.train()[same])
     assert len(two.run("task-Training_run-2")) == 11
+
+
+# What a folder of results holds of an earlier study
+
+
+def test_lags_and_shared_clips_of_an_earlier_study_do_not_stay(shared_file, tmp_path):
+    path, _, _ = shared_file
+    text = path.read_text()
+    study = by_windows(path, LAGS)
+    done = run(study, tmp_path / "out", stage="tables")
+    assert (done.out / "tables/lags.csv").exists()
+    assert (done.out / "tables/subset_scores.csv").exists()
+    path.write_text(
+        text.replace('table = "tracks.csv"\ncolumn = "id"', "audio = false")
+    )
+    done = run(load_study(path), tmp_path / "out", stage="tables")
+    for name in ("lags", "subset_scores", "shared_clips"):
+        assert not (done.out / f"tables/{name}.csv").exists()
+    assert not [n for n in done.notes if "lag" in n or "share with a training" in n]
+
+
+def test_other_excerpts_of_the_same_files_are_compared_anew(shared_file, tmp_path):
+    path, _, test = shared_file
+    events = path.parent / "events"
+    for file in events.iterdir():
+        table = pd.read_csv(file, sep="\t").assign(a=0.0, b=12.0)
+        table.to_csv(file, sep="\t", index=False)
+    for file in (path.parent / "sound").iterdir():
+        waveform, _ = soundfile.read(file)
+        soundfile.write(file, np.r_[waveform, waveform[::-1]], RATE_HZ)
+    study = edit(path, ("hop_s = 0.5", 'hop_s = 0.5\nstart = "a"\nend = "b"'))
+    done = run(study, tmp_path / "out", stage="tables")
+    pairs = pd.read_csv(done.out / "tables/shared_clips.csv")
+    assert (test[2], "same audio") in set(
+        zip(pairs["test_clip"], pairs["why"], strict=True)
+    )
+    for file in events.glob("*Test*"):
+        table = pd.read_csv(file, sep="\t").assign(a=6.0, b=18.0)
+        table.to_csv(file, sep="\t", index=False)
+    done = run(load_study(path), tmp_path / "out", stage="tables")
+    pairs = pd.read_csv(done.out / "tables/shared_clips.csv")
+    assert "same audio" not in set(pairs["why"])
+
+
+def test_a_clip_on_both_sides_is_not_safe(study_file, tmp_path):
+    train = study_file.parent / "events/task-Training_run-1_events.tsv"
+    clip = pd.read_csv(train, sep="\t").loc[2, ["genre", "track"]]
+    for file in (study_file.parent / "events").glob("*Test_run-1*"):
+        table = pd.read_csv(file, sep="\t")
+        table.loc[1, ["genre", "track"]] = clip.to_list()
+        table.loc[4, ["genre", "track"]] = clip.to_list()
+        table.to_csv(file, sep="\t", index=False)
+    clips = [f"{clip['genre'][1:-1]}.{clip['track']:05d}"]
+    table = pd.DataFrame({"clip": clips, "track": ["x"]})
+    table.to_csv(study_file.parent / "tracks.csv", index=False)
+    study = edit(
+        study_file,
+        ("tr_s = 1.5\n", 'tr_s = 1.5\nshared_clips = "allow"\n'),
+        ("[encoding]\n", '[stimuli]\ntable = "tracks.csv"\n\n[encoding]\n'),
+    )
+    done = run(study, tmp_path / "out", stage="tables")
+    pairs = pd.read_csv(done.out / "tables/shared_clips.csv", dtype={"subject": str})
+    assert set(pairs["subject"]) == {"01", "02"}
+    assert set(zip(pairs["test_clip"], pairs["why"], strict=True)) == {
+        (clips[0], "same clip")
+    }
+    safe = pd.read_csv(done.out / "stimuli/safe_clips.csv")
+    assert "artist-safe" not in safe  # no artist is known
+    assert not safe.loc[safe["test_clip"] == clips[0], "duplicate-safe"].any()
+    assert safe["duplicate-safe"].sum() == 2 * 5
+
+
+# Tables of clips by windows
+
+
+def test_a_table_for_each_run_is_read_for_its_own_run(study_file):
+    path = study_file.parent / "features"
+    for task, offset in (("Training", 10.0), ("Test", 100.0)):
+        with np.load(path / "music.npz") as saved:
+            arrays = {**saved, "features": saved["features"] + offset}
+        np.savez(path / f"music-{task}.npz", **arrays)
+    study = by_windows(
+        study_file,
+        "window_s = 6",
+        ("features/music.npz", "features/music-{task}.npz"),
+        ('"music", "genre"', '"music"'),
+        ('per = "clip"\n', 'per = "clip"\nstandardise = "none"\n'),
+    )
+    X, X_test, *_ = build_features(study, align(study, open_subject(study, "01")))
+    assert abs(X.mean() - 10) < 1
+    assert abs(X_test.mean() - 100) < 1
+
+
+def test_frames_that_last_longer_than_their_clip_are_refused_by_windows_too(
+    study_file,
+):
+    path = study_file.parent / "features/music.npz"
+    with np.load(path) as saved:
+        arrays = {**saved, "features": np.repeat(saved["features"], 2, axis=1)}
+    np.savez(path, **arrays)
+    study = by_windows(study_file, "window_s = 6")
+    assert "16 frames at 0.666667 Hz last 24 s" in check_study(study).problems[0]
+
+
+def test_a_table_of_windows_by_itself_takes_its_own_window(study_file, rng):
+    windowed_table(study_file, rng)
+    edits = ('"music", "genre"', '"music"')
+    study = by_windows(study_file, "step_s = 3", edits)
+    aligned = align(study, open_subject(study, "01"))
+    X, _, _, _ = build_features(study, aligned)
+    assert len(X) == 3 * 6 * 3
+
+
+def test_subjects_whose_tables_name_different_models_are_refused(study_file, tmp_path):
+    path = study_file.parent / "features"
+    for subject in ("01", "02"):
+        with np.load(path / "music.npz") as saved:
+            arrays = {**saved, "source": np.array(f"model {subject}")}
+        np.savez(path / f"music-{subject}.npz", **arrays)
+    study = edit(
+        study_file,
+        ("features/music.npz", "features/music-{subject}.npz"),
+        ('source = "made up"\n', ""),
+    )
+    with pytest.raises(InputError, match=r"sub-01 'model 01', sub-02 'model 02'"):
+        run(study, tmp_path / "out")
+    (path / "music-01.npz").unlink()
+    done = run(study, tmp_path / "out", subjects=["02"], stage="tables")
+    assert set(done.roi_scores.query("feature_space == 'music'")["source"]) == {
+        "model 02"
+    }

@@ -103,6 +103,8 @@ def study_copy(made, tmp_path):
         for old, new in (('["music", "genre"]', names), *edits):
             assert old in text
             text = text.replace(old, new)
+        if 'rows = "windows"' in text:
+            text = text.replace("delays = [1, 2]\n", "")
         (folder / "study.toml").write_text(text)
         return folder / "study.toml"
 
@@ -178,8 +180,7 @@ def test_a_causal_vector_holds_over_its_last_step(study_copy):
     [("mulan-music", 4, 8), ("w2v-bert", 7, 8), ("mulan-text", 1, 8), ("genre", 1, 3)],
 )
 def test_rows_per_clip_are_those_of_the_paper(study_copy, name, n_windows, n_features):
-    extra = "window_s = 15\n" if name in ("mulan-text", "genre") else ""
-    study = load_study(study_copy(by_windows(extra), bands=[name]))
+    study = load_study(study_copy(by_windows(), bands=[name]))
     aligned = align(study, open_subject(study, "01"))
     X, X_test, (band,), _ = build_features(study, aligned)
     assert (band.n_features, band.delays) == (n_features, (0,))
@@ -218,7 +219,7 @@ def test_real_sentences_are_embedded_by_the_packaged_network(study_copy):
     rows, events, _ = rows_of(study, "words")
     assert rows.shape == (len(events) * 10, 384)
     assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
-    assert source_of(study, "words") == "MiniLM, all-MiniLM-L6-v2"
+    assert source_of(study, "words", "01") == "MiniLM, all-MiniLM-L6-v2"
 
 
 @pytest.mark.parametrize(
@@ -284,8 +285,8 @@ def test_components_are_found_on_training_rows_and_counted(study_copy):
 
 def test_the_source_names_the_checkpoint_and_the_layer(study_copy):
     study = load_study(study_copy(bands=["mulan-music", "w2v-bert"]))
-    assert source_of(study, "mulan-music") == "CLAP, tiny-clap"
-    assert source_of(study, "w2v-bert") == "w2v-BERT 2.0, tiny-w2v-bert, layer 7"
+    assert source_of(study, "mulan-music", "01") == "CLAP, tiny-clap"
+    assert source_of(study, "w2v-bert", "01") == "w2v-BERT 2.0, tiny-w2v-bert, layer 7"
 
 
 def test_a_source_cannot_be_put_on_what_is_computed(study_copy):
@@ -330,7 +331,7 @@ def test_controls_are_offered_by_name(study_copy):
     for name in ("twin", "noise"):
         assert np.abs(runs[name] - runs["mulan-music"]).max() > 0.01
     assert_allclose(runs["place"][:10, 0], (np.arange(10) + 0.5) * TR_S)
-    sources = {name: source_of(study, name) for name in bands}
+    sources = {name: source_of(study, name, "01") for name in bands}
     assert sources["twin"] == "untrained CLAP, tiny-clap, seed 4"
     assert sources["noise"] == "noise like mulan-music"
     X, *_ = build_features(study, aligned)
@@ -357,7 +358,108 @@ def test_says_what_a_control_needs(study_copy, edit, message):
         load_study(study_copy(("\n[encoding]\n", CONTROLS), edit))
 
 
+def test_noise_of_a_space_outside_the_bands_follows_its_network(study_copy, tmp_path):
+    path = study_copy(("\n[encoding]\n", CONTROLS), bands=["noise"])
+    run(load_study(path), tmp_path / "out", stage="features")
+    write_tiny_clap(path.parent / "networks/tiny-clap", TEXTS, seed=1, n_features=12)
+    run(load_study(path), tmp_path / "out", stage="features")
+    X = np.load(tmp_path / "out/features/sub-01/X_train.npy")
+    assert X.shape[1] == 2 * 12
+    shutil.rmtree(path.parent / "networks/tiny-clap")
+    study = load_study(path)
+    with pytest.raises(InputError, match=r"features\.mulan-music: .*neither a folder"):
+        check_features(study, align(study, open_subject(study, "01")))
+
+
+def test_a_control_has_the_delays_and_components_of_its_space(study_copy):
+    edits = [("rms = 0.1", "rms = 0.1\nn_components = 3\ndelays = [4]")]
+    bands = ["mulan-music", "noise"]
+    path = study_copy(("\n[encoding]\n", CONTROLS), *edits, bands=bands)
+    study = load_study(path)
+    _, _, found, _ = build_features(study, align(study, open_subject(study, "01")))
+    assert [(band.n_features, band.delays) for band in found] == [(3, (4,))] * 2
+
+
 # At the door
+
+
+def test_what_formulas_levels_and_windows_cannot_have_is_said_at_the_door(study_copy):
+    level = """
+[features.level]
+kind = "log-mel"
+path = "sound/{genre}.{track:0>5}"
+fmax_hz = 9000
+
+[encoding]
+"""
+    path = study_copy(("\n[encoding]\n", level), bands=["level"])
+    text = path.read_text()
+    for new, message in (
+        ("fmax_hz = 9000", "fmax_hz = 9000", "from 50 to 9000 Hz at 16000"),
+        ("fmax_hz = 9000", "fade_s = 9\nfmax_hz = 8000", "two fades of 9 s do not fit"),
+        (
+            "fmax_hz = 9000",
+            "rms = 0.9\nfmax_hz = 8000",
+            "24 of 24 sounds cannot be used",
+        ),
+    ):
+        path.write_text(text.replace(old, new))
+        study = load_study(path)
+        with pytest.raises(InputError, match=message):
+            check_features(study, align(study, open_subject(study, "01")))
+    path.write_text(text.replace('["level"]', '["w2v-bert", "genre"]'))
+    clap = path.read_text().replace(
+        'model = "w2v-bert"', 'model = "w2v-bert"\nstep_s = 4'
+    )
+    clap = clap.replace("delays = [1, 2]\n", "")
+    windows = '[alignment]\nrows = "windows"\nwindow_s = 4\nlag_s = 3\n\n[encoding]\n'
+    path.write_text(clap.replace("[encoding]\n", windows))
+    study = load_study(path)
+    with pytest.raises(InputError, match="none of its windows of 5 s matches"):
+        check_features(study, align(study, open_subject(study, "01")))
+
+
+def test_check_does_not_run_networks(study_copy, monkeypatch):
+    monkeypatch.setattr(
+        "brain2music.features.networks.load_network", lambda *_, **__: 1 / 0
+    )
+    path = study_copy(bands=["mulan-music", "w2v-bert", "mulan-text"])
+    checked = check_study(load_study(path))
+    assert checked.problems == []
+    assert "MuLan-music (CLAP, tiny-clap): 8 features at 2 delays" in str(checked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "message"),
+    [
+        ("mfcc", "n_mels = 8", "'n_mels' has no effect on the kind 'mfcc'"),
+        ("loudness", "frame_s = 3", "'frame_s' has no effect"),
+        ("modulation", "hop_s = 0.1", "'hop_s' has no effect"),
+    ],
+)
+def test_a_key_without_effect_is_refused(study_copy, kind, more, message):
+    space = f'''
+[features.formula]
+kind = "{kind}"
+path = "sound/x"
+{more}
+
+[encoding]
+'''
+    with pytest.raises(StudyError, match=message):
+        load_study(study_copy(("\n[encoding]\n", space)))
+
+
+def test_a_link_to_a_folder_of_tracks_is_followed(study_copy, tmp_path):
+    path = study_copy()
+    (path.parent / "sound").rename(tmp_path / "elsewhere")
+    (path.parent / "sound").symlink_to(tmp_path / "elsewhere")
+    study = load_study(path)
+    check_features(study, align(study, open_subject(study, "01")))
+    path.write_text(path.read_text().replace('path = "sound/', 'path = "../elsewhere/'))
+    study = load_study(path)
+    with pytest.raises(InputError, match="lies outside the data set"):
+        check_features(study, align(study, open_subject(study, "01")))
 
 
 def test_all_sounds_that_cannot_be_used_are_in_one_message(study_copy):
@@ -370,7 +472,7 @@ def test_all_sounds_that_cannot_be_used_are_in_one_message(study_copy):
     problem, _ = checked.problems  # one of each subject
     assert "3 of 24 sounds cannot be used" in problem
     for file, words in zip(
-        files, ("silent", "lasts 1.000 s", "lasts 0.002 s"), strict=False
+        files, ("silent", "lasts 1.000 s", "cannot be read"), strict=False
     ):
         assert file.stem in problem
         assert words in problem
