@@ -247,3 +247,16 @@ def test_the_medial_wall_of_the_template_is_known_in_part(fmriprep, rng):
     assert 500 < recording.outside[10242:].sum() < 881
     with pytest.raises(InputError, match=r"--medial-surface-nan"):
         open_all(fmriprep.root, "fsaverage5", mask="cortex")
+
+
+def test_other_kinds_of_images_are_taken_only_when_asked_for(fmriprep, rng):
+    Y = rng.standard_normal((20, 12))
+    (path,) = fmriprep.write("volume", "01", ("m", 1), Y)
+    other = path.with_name(path.name.replace("preproc", "smoothAROMAnonaggr"))
+    other.write_bytes(path.read_bytes())
+    (scan,) = find_scans(fmriprep.root, PREP, "01", SPACES["volume"]).values()
+    assert scan.paths == (path,)
+    line = f"{SPACES['volume']}:desc-smoothAROMAnonaggr"
+    (scan,) = find_scans(fmriprep.root, PREP, "01", line).values()
+    assert scan.paths == (other,)
+    assert scan.mask is not None
