@@ -54,8 +54,10 @@ def meeting_table(study: Study, aligned: Aligned) -> pd.DataFrame:
         scans=study.alignment.scans,
     )
     spans = [
-        _sound_of_window(study, row.feature_space, row.sound_from_s, windowing, clip_s)
-        for row in table.itertuples()
+        _sound_of_window(study, str(name), float(start_s), windowing, clip_s)
+        for name, start_s in zip(
+            table["feature_space"], table["sound_from_s"], strict=True
+        )
     ]
     return table.assign(
         sound_from_s=[span[0] for span in spans], sound_to_s=[span[1] for span in spans]
