@@ -6,7 +6,6 @@
 
 import dataclasses
 import tomllib
-import typing
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from .core.checks import InputError, nearest
+from .core.checks import nearest
 from .feature_spaces import (
-    FEATURE_KINDS,
     STRICT,
     AnyFeatures,
     Delays,
@@ -28,7 +26,6 @@ from .feature_spaces import (
     StudyError,
     problems_of,
 )
-from .features.annotations import Column
 from .study_dataset import (
     Dataset,
     Responses,
@@ -37,6 +34,7 @@ from .study_dataset import (
     dataset_problems,
     roi_problems,
 )
+from .study_errors import explain, unknown_key
 
 __all__ = ["Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
 
@@ -231,86 +229,11 @@ def load_study(path: str | Path) -> Study:
 def read_study(raw: dict[str, Any], *, folder: Path) -> Study:
     """Make a `Study` from the tables of a study file, whose paths start at `folder`."""
     if "folder" in raw:
-        raise StudyError(_unknown_key((), "folder"))
+        raise StudyError(unknown_key(Study, (), "folder"))
     try:
         return TypeAdapter(Study).validate_python({**raw, "folder": folder})
     except ValidationError as error:
-        raise StudyError("\n".join(_explain(error))) from error
-
-
-# What pydantic puts into the place of an error for each way a value may be read.
-UNION_PARTS = (
-    "str",
-    "constrained-int",
-    "constrained-float",
-    "literal['run','session']",
-    "literal['middle','overlap','inside']",
-)
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    seen = set()
-    for fault in error.errors():
-        *where, key = fault["loc"] or ("",)
-        where = [part for part in where if not _is_union_part(part)]
-        if _is_union_part(key) and where:
-            *where, key = where
-        if (*where, key) in seen:
-            continue
-        seen.add((*where, key))
-        wrapped = fault.get("ctx", {}).get("error")
-        if isinstance(wrapped, InputError):
-            yield str(wrapped)
-        elif fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            yield _unknown_key(tuple(where), str(key))
-        elif fault["type"] == "missing":
-            yield f"{_dotted((*where, key))!r} is missing; it has no default."
-        elif fault["type"] == "union_tag_invalid":
-            kind = str(fault["input"].get("kind"))
-            yield (
-                f"'{_dotted((*where, key))}.kind' is {kind!r}. Known: "
-                f"{', '.join(FEATURE_KINDS)}.{nearest(kind, FEATURE_KINDS)}"
-            )
-        else:
-            quotes = " Put labels in quotes." if "string" in fault["msg"] else ""
-            yield (
-                f"{_dotted((*where, key))!r}: {fault['msg']}, got "
-                f"{fault['input']!r}.{quotes}"
-            )
-
-
-def _is_union_part(part: object) -> bool:
-    return part in UNION_PARTS or str(part).startswith("tuple[")
-
-
-def _unknown_key(where: tuple, key: str) -> str:
-    known = _known_keys(where)
-    return (
-        f"unknown key {_dotted((*where, key))!r}. Known there: {', '.join(known)}."
-        f"{nearest(key, known)}"
-    )
-
-
-def _dotted(where: tuple) -> str:
-    """Name a place in the file; pydantic adds a feature space's kind, which goes."""
-    if len(where) > 2 and where[0] == "features":
-        where = (*where[:2], *where[3:])
-    return ".".join(str(part) for part in where)
-
-
-def _known_keys(where: tuple) -> list[str]:
-    """Return the keys that the table at `where` may have."""
-    place: Any = Study
-    for part in where:
-        if part in FEATURE_KINDS:
-            place = FEATURE_KINDS[part]
-        elif part == "columns" or isinstance(part, int):
-            place = Column
-        elif dataclasses.is_dataclass(place):
-            place = typing.get_type_hints(place).get(part, place)
-    if not dataclasses.is_dataclass(place):
-        return []
-    return [f.name for f in dataclasses.fields(place) if f.name != "folder"]
+        raise StudyError("\n".join(explain(Study, error))) from error
 
 
 def _problems(study: Study) -> Iterator[str]:

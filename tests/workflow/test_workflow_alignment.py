@@ -518,3 +518,15 @@ def test_subjects_whose_tables_name_different_models_are_refused(study_file, tmp
     assert set(done.roi_scores.query("feature_space == 'music'")["source"]) == {
         "model 02"
     }
+
+
+def test_a_clip_that_ends_within_a_frame_keeps_its_last_window(study_file):
+    """Frames of 1.5 s over 11.5 s: the last one is cut, and not dropped."""
+    for file in (study_file.parent / "events").iterdir():
+        table = pd.read_csv(file, sep="\t").assign(duration=11.5)
+        table.to_csv(file, sep="\t", index=False)
+    study = by_windows(
+        study_file, "window_s = 5\nstep_s = 2", ('"music", "genre"', '"music"')
+    )
+    X, *_ = build_features(study, align(study, open_subject(study, "01")))
+    assert len(X) == 3 * 6 * 4

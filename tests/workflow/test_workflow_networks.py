@@ -608,3 +608,35 @@ def test_a_layer_can_be_chosen_for_a_whole_roi(study_copy, tmp_path):
     assert table["layer"].tolist() == [str(k) for k in range(9)]
     best = table["cv_r2_mean"].idxmax()
     assert table["n_chosen"].tolist() == [12 * (k == best) for k in range(9)]
+
+
+def test_sound_that_no_window_covers_is_said_before_anything_is_computed(
+    study_copy, monkeypatch
+):
+    monkeypatch.setattr(
+        "brain2music.features.networks.load_network", lambda *_, **__: 1 / 0
+    )
+    edit = ('model = "w2v-bert"', 'model = "w2v-bert"\nwindow_s = 2\nstep_s = 8')
+    study = load_study(study_copy(edit, bands=["w2v-bert"]))
+    aligned = align(study, open_subject(study, "01"))
+    with pytest.raises(InputError, match=r"nothing covers .*features\.w2v-bert\.empty"):
+        check_features(study, aligned)
+
+
+def test_rois_that_share_a_voxel_cannot_choose_a_layer(study_copy):
+    edit = ('model = "w2v-bert"', 'model = "w2v-bert"\nlayers = "all"\nchoose = "roi"')
+    path = study_copy(edit, bands=["w2v-bert"])
+    np.savez(path.parent / "rois.npz", a=np.arange(12) < 5, b=np.arange(12) > 3)
+    text = path.read_text()
+    path.write_text(
+        text.replace("[analysis]", '[rois]\nmasks = "rois.npz"\n\n[analysis]')
+    )
+    problems = check_study(load_study(path)).problems
+    assert "1 voxels lie in two ROIs" in problems[0]
+
+
+def test_a_missing_table_of_captions_is_named_by_its_key(study_copy):
+    path = study_copy(bands=["mulan-text"])
+    (path.parent / "captions.csv").unlink()
+    (problem,) = set(check_study(load_study(path)).problems[:1])
+    assert "correct features.mulan-text.captions in the study file" in problem
