@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from brain2music.study import FEATURE_KINDS, StudyError, load_study, read_study
+from brain2music.feature_spaces import FEATURE_KINDS
+from brain2music.study import StudyError, load_study, read_study
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PLAIN = {
