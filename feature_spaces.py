@@ -18,7 +18,7 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
-Layer = Annotated[int, Field(ge=0)] | str
+Layer = Annotated[int, Field(ge=0, strict=True)] | str
 
 
 class StudyError(InputError):
@@ -104,6 +104,21 @@ class SoundFeatures(SoundSpace):
     fmin_hz: NotNegative = 50.0
     fmax_hz: Positive = 10_000.0
 
+    def __post_init__(self) -> None:
+        used = {
+            "log-mel": {"hop_s", "n_mels", "fmin_hz", "fmax_hz"},
+            "mfcc": {"hop_s", "n_mfcc"},
+            "modulation": {"frame_s"},
+        }.get(self.kind, {"hop_s"})
+        own = {"hop_s", "frame_s", "n_mels", "n_mfcc", "fmin_hz", "fmax_hz"}
+        for key in sorted(own - used):
+            default = type(self).__dataclass_fields__[key].default
+            if getattr(self, key) != default:
+                raise StudyError(
+                    f"{key!r} has no effect on the kind {self.kind!r}, which has "
+                    f"{', '.join(sorted(used))}. Leave it out."
+                )
+
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class NetworkFeatures(SoundSpace):
@@ -131,6 +146,7 @@ class NetworkFeatures(SoundSpace):
 
     def __post_init__(self) -> None:
         refuse_source(self.source, self.model)
+        refuse_seed(self.seed, self.model, untrained=self.untrained)
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -157,6 +173,7 @@ class CaptionFeatures(FeatureSpace):
 
     def __post_init__(self) -> None:
         refuse_source(self.source, self.model)
+        refuse_seed(self.seed, self.model, untrained=self.untrained)
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -166,7 +183,9 @@ class ControlFeatures(FeatureSpace):
     'noise' has the width, the variance and the autocorrelation of the space `of`, and
     nothing else of it; 'untrained' is the network of the space `of` with random
     weights; 'clip-position' has the time in the clip, the clip's number and the time
-    in the run. `empty` stands where no clip is played; None refuses such samples.
+    in the run, and `empty` where no clip is played (None refuses such samples). Delays
+    and principal components are those of the space `of`, unless the control says its
+    own. Noise like a space with layers to choose from is like its first layer.
     """
 
     kind: Literal["control"]
@@ -177,6 +196,13 @@ class ControlFeatures(FeatureSpace):
 
     def __post_init__(self) -> None:
         refuse_source(self.source, self.control)
+        by_place = self.control == "clip-position"
+        if not by_place and self.empty is not None:
+            raise StudyError(
+                f"`empty` has no effect on the control {self.control!r}: the space "
+                f"{self.of!r} says it. Leave it out."
+            )
+        refuse_seed(self.seed, self.control, untrained=not by_place)
         if (self.of is None) != (self.control == "clip-position"):
             raise StudyError(
                 f"the control {self.control!r} "
@@ -251,6 +277,15 @@ def refuse_source(source: str, name: str) -> None:
         )
 
 
+def refuse_seed(seed: int, name: str, *, untrained: bool) -> None:
+    """Raise if a seed is given where nothing is drawn."""
+    if seed and not untrained:
+        raise StudyError(
+            f"`seed` has no effect on {name!r}, of which nothing is drawn by chance. "
+            "Leave it out."
+        )
+
+
 def problems_of(
     spaces: Mapping[str, FeatureSpace], *, events: bool, clips: bool
 ) -> Iterator[str]:
@@ -271,8 +306,8 @@ def problems_of(
             )
         if isinstance(space, FROM_EVENTS) and not events:
             yield f"features.{name} is read off the events: dataset.events is missing."
-        by_run = isinstance(space, ArrayFeatures) and space.per == "run"
-        if by_run and not space.rate_hz:
+        needs_rate = isinstance(space, ArrayFeatures) and space.per == "run"
+        if needs_rate and not getattr(space, "rate_hz", None):
             yield f"features.{name} runs through each run: give its rate_hz."
         if isinstance(space, ControlFeatures):
             yield from _control_problems(name, space, spaces, events=events)

@@ -6,7 +6,6 @@
 
 import dataclasses
 import tomllib
-import typing
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
@@ -15,74 +14,29 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from .core.checks import InputError, nearest
+from .core.checks import nearest
 from .feature_spaces import (
-    FEATURE_KINDS,
     STRICT,
     AnyFeatures,
     Delays,
+    FeatureSpace,
     NotNegative,
     Positive,
     Seed,
     StudyError,
     problems_of,
 )
-from .features.annotations import Column
+from .study_dataset import (
+    Dataset,
+    Responses,
+    Rois,
+    RunRule,
+    dataset_problems,
+    roi_problems,
+)
+from .study_errors import explain, unknown_key
 
-Labels = str | tuple[str, ...]
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class RunRule:
-    """Which runs: those whose labels are as said; what is not said may be anything."""
-
-    session: Labels | None = None
-    task: Labels | None = None
-    run: Labels | None = None
-
-    def as_mapping(self) -> dict[str, Any]:
-        """Return what is said, by the name of the label."""
-        said = {"session": self.session, "task": self.task, "run": self.run}
-        return {name: labels for name, labels in said.items() if labels is not None}
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class Dataset:
-    """Where the recordings are. Paths are patterns below `root`.
-
-    In a pattern, {subject}, {session}, {task} and {run} stand for labels, and a part
-    in square brackets may be absent. A run that a subject lacks and another has, and
-    a clip that is heard in training and in test, are refused unless allowed.
-    """
-
-    root: str
-    subjects: tuple[str, ...]
-    responses: str
-    tr_s: Positive
-    train: RunRule
-    test: RunRule
-    events: str | None = None
-    clip: str | None = None
-    mask: str | None = None
-    runs: str | None = None
-    key: str | None = None
-    mesh: str | None = None
-    vertices: str | None = None
-    unequal_runs: Literal["refuse", "allow"] = "refuse"
-    shared_clips: Literal["refuse", "allow"] = "refuse"
-    simulated: bool = False
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class Responses:
-    """How each run is cleaned, and what becomes of repeats of a test clip."""
-
-    lead_in_s: NotNegative = 0.0
-    drop_end_s: NotNegative = 0.0
-    detrend: Literal["none", "linear", "cosine", "median"] = "none"
-    period_s: Positive = 240.0
-    zscore: Literal["run", "none"] = "run"
-    repeats: Literal["average", "keep"] = "average"
+__all__ = ["Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -157,17 +111,6 @@ class Analysis:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Rois:
-    """Regions: masks, an atlas, every label by itself, or named groups of labels."""
-
-    masks: str | None = None
-    atlas: str | None = None
-    names: str | None = None
-    each_label: bool = False
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Machine:
     """How it is computed: no part of a result's identity.
 
@@ -210,6 +153,24 @@ class Study:
         """The data set's folder."""
         return (self.folder / self.dataset.root).resolve()
 
+    def space(self, name: str) -> FeatureSpace:
+        """Return a feature space; a control has the columns of the space it is like.
+
+        That is its delays and principal components, unless it has its own, and how
+        its columns are standardised.
+        """
+        space = self.features[name]
+        of = getattr(space, "of", None)
+        if of is None:
+            return space
+        like = self.features[of]
+        return dataclasses.replace(
+            space,
+            delays=like.delays if space.delays is None else space.delays,
+            n_components=space.n_components or like.n_components,
+            standardise=like.standardise,
+        )
+
     def delays_of(self, band: str) -> tuple[int, ...]:
         """Return a band's delays: its own, or else those of `encoding`.
 
@@ -217,7 +178,7 @@ class Study:
         """
         if self.alignment.rows == "windows":
             return (0,)
-        own = self.features[band].delays
+        own = self.space(band).delays
         return self.encoding.delays if own is None else own
 
     def all_delays(self) -> tuple[int, ...]:
@@ -250,7 +211,7 @@ def load_study(path: str | Path) -> Study:
     >>> load_study("nowhere.toml")
     Traceback (most recent call last):
     ...
-    brain2music.study.StudyError: nowhere.toml: there is no such study file.
+    brain2music.feature_spaces.StudyError: nowhere.toml: there is no such study file.
     """
     path = Path(path)
     try:
@@ -268,91 +229,18 @@ def load_study(path: str | Path) -> Study:
 def read_study(raw: dict[str, Any], *, folder: Path) -> Study:
     """Make a `Study` from the tables of a study file, whose paths start at `folder`."""
     if "folder" in raw:
-        raise StudyError(_unknown_key((), "folder"))
+        raise StudyError(unknown_key(Study, (), "folder"))
     try:
         return TypeAdapter(Study).validate_python({**raw, "folder": folder})
     except ValidationError as error:
-        raise StudyError("\n".join(_explain(error))) from error
-
-
-# What pydantic puts into the place of an error for each way a value may be read.
-UNION_PARTS = (
-    "str",
-    "constrained-int",
-    "constrained-float",
-    "literal['run','session']",
-    "literal['middle','overlap','inside']",
-)
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    seen = set()
-    for fault in error.errors():
-        *where, key = fault["loc"] or ("",)
-        where = [part for part in where if not _is_union_part(part)]
-        if _is_union_part(key) and where:
-            *where, key = where
-        if (*where, key) in seen:
-            continue
-        seen.add((*where, key))
-        wrapped = fault.get("ctx", {}).get("error")
-        if isinstance(wrapped, InputError):
-            yield str(wrapped)
-        elif fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            yield _unknown_key(tuple(where), str(key))
-        elif fault["type"] == "missing":
-            yield f"{_dotted((*where, key))!r} is missing; it has no default."
-        elif fault["type"] == "union_tag_invalid":
-            kind = str(fault["input"].get("kind"))
-            yield (
-                f"'{_dotted((*where, key))}.kind' is {kind!r}. Known: "
-                f"{', '.join(FEATURE_KINDS)}.{nearest(kind, FEATURE_KINDS)}"
-            )
-        else:
-            quotes = " Put labels in quotes." if "string" in fault["msg"] else ""
-            yield (
-                f"{_dotted((*where, key))!r}: {fault['msg']}, got "
-                f"{fault['input']!r}.{quotes}"
-            )
-
-
-def _is_union_part(part: object) -> bool:
-    return part in UNION_PARTS or str(part).startswith("tuple[")
-
-
-def _unknown_key(where: tuple, key: str) -> str:
-    known = _known_keys(where)
-    return (
-        f"unknown key {_dotted((*where, key))!r}. Known there: {', '.join(known)}."
-        f"{nearest(key, known)}"
-    )
-
-
-def _dotted(where: tuple) -> str:
-    """Name a place in the file; pydantic adds a feature space's kind, which goes."""
-    if len(where) > 2 and where[0] == "features":
-        where = (*where[:2], *where[3:])
-    return ".".join(str(part) for part in where)
-
-
-def _known_keys(where: tuple) -> list[str]:
-    """Return the keys that the table at `where` may have."""
-    place: Any = Study
-    for part in where:
-        if part in FEATURE_KINDS:
-            place = FEATURE_KINDS[part]
-        elif part == "columns" or isinstance(part, int):
-            place = Column
-        elif dataclasses.is_dataclass(place):
-            place = typing.get_type_hints(place).get(part, place)
-    if not dataclasses.is_dataclass(place):
-        return []
-    return [f.name for f in dataclasses.fields(place) if f.name != "folder"]
+        raise StudyError("\n".join(explain(Study, error))) from error
 
 
 def _problems(study: Study) -> Iterator[str]:
     """Yield what cannot be although each value by itself could."""
     bands = study.encoding.bands
+    for name in {"all", "offset"} & set(study.features):
+        yield f"[features.{name}]: {name!r} means something else in tables; rename it."
     for name in bands:
         if name not in study.features:
             yield (
@@ -373,7 +261,24 @@ def _problems(study: Study) -> Iterator[str]:
             )
     if len(set(study.encoding.alphas)) < len(study.encoding.alphas):
         yield "encoding.alphas holds a value twice."
+    yield from dataset_problems(study.dataset, study.responses)
+    yield from roi_problems(study.rois)
+    yield from _reference_problems(study)
     yield from _event_problems(study)
+
+
+def _reference_problems(study: Study) -> Iterator[str]:
+    """Refuse a shift to the volumes' reference time that not every feature follows."""
+    if study.responses.reference_time == "middle":
+        return
+    for name in study.encoding.bands:
+        space = study.features.get(name)
+        if getattr(space, "kind", "") == "events" or getattr(space, "per", "") == "run":
+            yield (
+                f"responses.reference_time = 'sidecar' moves the clips, and "
+                f"features.{name} is read for the whole run and would stay. Move it by "
+                "hand, or leave reference_time out."
+            )
 
 
 def _event_problems(study: Study) -> Iterator[str]:
@@ -388,28 +293,46 @@ def _event_problems(study: Study) -> Iterator[str]:
 
 def _alignment_problems(study: Study) -> Iterator[str]:
     alignment = study.alignment
-    if alignment.rows == "tr":
-        if alignment != Alignment():
-            yield (
-                "alignment.lag_s, window_s, step_s and scans are for rows = 'windows'. "
-                "With one row per TR the lags are encoding.delays: leave them out."
-            )
-        return
+    if alignment.rows == "windows":
+        yield from _window_problems(study)
+        for name, space in study.features.items():
+            yield from _problems_in_windows(name, space)
+    elif alignment != Alignment():
+        yield (
+            "alignment.lag_s, window_s, step_s and scans are for rows = 'windows'. "
+            "With one row per TR the lags are encoding.delays: leave them out."
+        )
+
+
+def _window_problems(study: Study) -> Iterator[str]:
+    lags_s = study.alignment.lags_s
     if not study.dataset.clip:
         yield (
             "alignment.rows = 'windows' steps through clips, so dataset.clip must say "
             "how the columns of the events name them."
         )
-    if not alignment.lags_s or len(set(alignment.lags_s)) < len(alignment.lags_s):
+    if not lags_s or len(set(lags_s)) < len(lags_s):
         yield "alignment.lag_s must be one lag in s, or several, each only once."
+    if study.encoding.delays != Encoding(bands=()).delays:
+        yield (
+            "encoding.delays is not used with alignment.rows = 'windows', whose rows "
+            "have a lag in place of delays. Leave it out."
+        )
     if study.encoding.incomplete_rows == "drop":
         yield (
             "encoding.incomplete_rows = 'drop' is for rows of delays; windows have a "
             "lag and no delays. Leave it out."
         )
-    for name, space in study.features.items():
-        if space.delays is not None:
-            yield (
-                f"features.{name}.delays cannot be used with alignment.rows = "
-                "'windows', whose rows have one lag. Leave it out."
-            )
+
+
+def _problems_in_windows(name: str, space: FeatureSpace) -> Iterator[str]:
+    if getattr(space, "causal", False):
+        yield (
+            f"features.{name}.causal is for one row per TR: windows of a clip hear "
+            "nothing beyond their own end. Leave it out."
+        )
+    if space.delays is not None:
+        yield (
+            f"features.{name}.delays cannot be used with alignment.rows = 'windows', "
+            "whose rows have one lag. Leave it out."
+        )

@@ -92,13 +92,38 @@ WRITTEN = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A hemisphere, or another structure, of a space that is made of several.
+
+    Parameters
+    ----------
+    name : str
+        'left' or 'right' for the hemispheres of a surface; for grayordinates the name
+        of the CIFTI structure, such as 'CIFTI_STRUCTURE_CORTEX_LEFT'.
+    shape : tuple of int
+        The grid of its own: (n_vertices,), or the three dimensions of a volume.
+    index : array of int, shape (n_places,)
+        Which places of that grid (flattened in C order) the space has, in the order in
+        which the space has them.
+    topology : str
+        Identity of the faces of its mesh; '' if they are not known.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    index: NDArray[np.integer]
+    topology: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Space:
     """Which voxels the columns of Y are, and where they lie.
 
     Parameters
     ----------
-    kind : 'labels', 'surface' or 'volume'
-        Labels have names and no position; vertices lie on a mesh, voxels on a grid.
+    kind : 'labels', 'surface', 'volume' or 'grayordinates'
+        Labels have names and no position; vertices lie on a mesh, voxels on a grid;
+        grayordinates are vertices and voxels side by side, as in CIFTI files.
     name : str
         Name of the parcellation, the mesh (such as 'fsaverage5') or the volume.
     ids : tuple of str
@@ -106,18 +131,23 @@ class Space:
     index : array of int, shape (n_voxels,), or None
         Position of each column in the flattened grid of `shape`. None for labels.
     shape : tuple of int
-        (n_vertices,) left hemisphere first, or the three dimensions of the volume,
-        flattened in C order. Empty for labels.
+        (n_vertices,) left hemisphere first, the three dimensions of the volume,
+        flattened in C order, or (n_grayordinates,). Empty for labels.
     affine : array of shape (4, 4), or None
-        From voxel indices to mm. None but for volumes.
+        From voxel indices to mm. None but for volumes, and for grayordinates with
+        voxels.
+    parts : tuple of Part
+        Hemispheres or structures, side by side in `shape`. Empty if they are not
+        known: which hemisphere a vertex is of is then not known either.
     """
 
-    kind: Literal["labels", "surface", "volume"]
+    kind: Literal["labels", "surface", "volume", "grayordinates"]
     name: str
     ids: tuple[str, ...]
     index: NDArray[np.integer] | None = None
     shape: tuple[int, ...] = ()
     affine: NDArray[np.floating] | None = None
+    parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) != len(self.ids):
@@ -130,6 +160,12 @@ class Space:
             raise InputError(
                 f"space {self.name!r} has {len(self.ids)} columns but positions for "
                 f"{len(self.index)}. Give one position per column of the responses."
+            )
+        n_places = sum(len(part.index) for part in self.parts)
+        if self.parts and (n_places,) != self.shape:
+            raise InputError(
+                f"space {self.name!r} has shape {self.shape}, but its parts hold "
+                f"{n_places} places. The parts must lie side by side in it."
             )
 
     @property

@@ -109,6 +109,17 @@ def fit_layers(
         If the layers of a space are not alike, or ROIs that choose share a voxel.
     """
     spaces = spaces_of(bands)
+    if len(spaces) == len(bands):
+        result = fit_models(
+            X_train,
+            Y_train,
+            X_test,
+            bands=bands,
+            folds=folds,
+            settings=settings,
+            advance=advance,
+        )
+        return result, tuple(bands), []
     for name, places in spaces.items():
         _check_alike(name, [bands[k] for k in places], places)
 
@@ -157,18 +168,21 @@ def _choose(
 ) -> NDArray[np.intp]:
     """Return the best layer of each voxel, or of all voxels of its ROI."""
     chosen = scores.argmax(axis=0)
-    taken = np.zeros(scores.shape[1], dtype=bool)
+    check_disjoint(name, rois)
     for mask in rois:
-        if (taken & mask).any():
-            raise InputError(
-                f"features.{name}.choose is 'roi', but {int((taken & mask).sum())} "
-                "voxels lie in two ROIs. Name ROIs that do not overlap, or choose per "
-                "voxel."
-            )
-        taken |= mask
         if mask.any():
             chosen[mask] = scores[:, mask].mean(axis=1).argmax()
     return chosen
+
+
+def check_disjoint(name: str, rois: Sequence[NDArray[np.bool_]]) -> None:
+    """Raise if two of the ROIs that choose a layer of space `name` share a voxel."""
+    taken = np.sum(np.stack(list(rois)), axis=0) if len(rois) else np.zeros(1)
+    if (taken > 1).any():
+        raise InputError(
+            f"features.{name}.choose is 'roi', but {int((taken > 1).sum())} voxels lie "
+            "in two ROIs. Name ROIs that do not overlap, or choose per voxel."
+        )
 
 
 def _groups(

@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from ..core.artefacts import file_identity
 from ..core.checks import InputError
 from ..core.types import Run
-from ..feature_spaces import NetworkFeatures
+from ..data.files import path_of
+from ..feature_spaces import (
+    ArrayFeatures,
+    CaptionFeatures,
+    CategoryFeatures,
+    NetworkFeatures,
+)
 from ..features.paper_windows import (
     ResponseWindows,
     Windowing,
@@ -17,6 +26,7 @@ from ..features.paper_windows import (
 from ..study import Study
 from .networks import network_of, network_space, windows_for
 from .opening import Opened, n_dropped
+from .volume_sources import clip_table
 
 JOINT_S = 10.0  # the longest of the paper's windows on sound
 
@@ -64,7 +74,7 @@ def align(study: Study, opened: Opened, lag_s: float | None = None) -> Aligned:
         kept = opened.rows[opened.rows["kept"]].reset_index(drop=True)
         return Aligned(opened, kept)
     lag_s = max(study.alignment.lags_s) if lag_s is None else lag_s
-    windowing = joint_windowing(study)
+    windowing = joint_windowing(study, opened)
     found, notes = {}, []
     for run in opened.runs:
         found[run], said = _windows_of(study, opened, run, windowing, lag_s)
@@ -99,23 +109,43 @@ def at_common_windows(aligned: Aligned, other: Aligned) -> Aligned:
     return replace(aligned, rows=rows, windows=found)
 
 
-def joint_windowing(study: Study) -> Windowing:
-    """Return the one window that all bands of a model by windows have."""
+def joint_windowing(study: Study, opened: Opened) -> Windowing:
+    """Return the one window that all bands of a model by windows have.
+
+    That of the study; or a single band's own: what a network or a table was averaged
+    over, and the whole clip for what holds throughout it; or 10 s.
+    """
     alignment, bands = study.alignment, study.encoding.bands
     step_s = alignment.step_s or study.dataset.tr_s
     if alignment.window_s is not None:
         return Windowing(alignment.window_s, step_s)
-    own = own_windowing(study, bands[0]) if len(bands) == 1 else None
-    return Windowing(JOINT_S if own is None else own.window_s, step_s)
+    own_s = own_window_s(study, opened, bands[0]) if len(bands) == 1 else None
+    return Windowing(JOINT_S if own_s is None else own_s, step_s)
 
 
-def own_windowing(study: Study, name: str) -> Windowing | None:
-    """Return the windows that a network's states are averaged over, if it has any."""
-    space = network_space(study, name)
-    if not isinstance(space, NetworkFeatures):
-        return None
-    windows = windows_for(space, network_of(study, space))
-    return Windowing(windows.window_s, windows.step_s)
+def own_window_s(study: Study, opened: Opened, name: str) -> float | None:
+    """Return the window of a feature space's vectors in s; None where it has frames."""
+    space: Any = study.features[name]
+    if getattr(space, "of", None) is not None:
+        return own_window_s(study, opened, space.of)
+    network = network_space(study, name)
+    if isinstance(network, NetworkFeatures):
+        return windows_for(network, network_of(study, network)).window_s
+    if isinstance(space, CaptionFeatures | CategoryFeatures):
+        return shortest_clip_s(opened)
+    if isinstance(space, ArrayFeatures) and space.per == "clip":
+        path = path_of(study.root, space.path, opened.subject, opened.runs[0])
+        table = clip_table(path, file_identity(path), space.rate_hz)
+        if table.windows is not None:
+            return table.windows.window_s
+        return shortest_clip_s(opened) if table.rate_hz is None else None
+    return None
+
+
+def shortest_clip_s(opened: Opened) -> float:
+    """Return how long the shortest clip of a subject's runs lasts."""
+    heard = [table[table["clip"] != ""] for table in opened.events.values()]
+    return float(min(table["duration"].min() for table in heard if len(table)))
 
 
 def _windows_of(
@@ -141,6 +171,8 @@ def _windows_of(
         )
     except InputError as error:
         raise InputError(f"{opened.name}, {run}: {error}") from error
+    windows, said = _uncensored(windows, opened.used(run))
+    notes += said
     table = windows.table.assign(
         presentation=place[windows.table["presentation"].to_numpy()]
     )
@@ -160,3 +192,16 @@ def _windows_of(
         }
     )
     return RunWindows(rows, windows), [f"{opened.name}, {run}: {n}" for n in notes]
+
+
+def _uncensored(
+    windows: ResponseWindows, used: NDArray[np.bool_]
+) -> tuple[ResponseWindows, list[str]]:
+    """Return the windows none of whose volumes is censored, and how many are gone."""
+    whole = np.array([used[held].all() for held in windows.samples], dtype=bool)
+    if whole.all():
+        return windows, []
+    samples = tuple(s for s, ok in zip(windows.samples, whole, strict=True) if ok)
+    table = windows.table[whole].reset_index(drop=True)
+    note = f"{int((~whole).sum())} of {len(whole)} windows hold a censored volume"
+    return replace(windows, table=table, samples=samples), [f"{note}; left out."]

@@ -70,8 +70,9 @@ def vectors_to_tr(
 
     Vectors end where their clip's event does.
     """
-    onsets, durations = [np.zeros(0)], [np.zeros(0)]
-    values = [np.zeros((0, n_features), np.float32)]
+    onsets: list[Floats] = [np.zeros(0)]
+    durations: list[Floats] = [np.zeros(0)]
+    values: list[Floats] = [np.zeros((0, n_features), np.float32)]
     for one in heard:
         starts, lengths = held_times(grain, len(one.values), one.duration_s)
         held = lengths > SHORTEST_S
@@ -92,7 +93,7 @@ def vectors_to_tr(
 
 def held_times(
     grain: Grain, n_vectors: int, duration_s: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Return from when in the clip each vector holds, and how long."""
     if grain.whole:
         return np.zeros(n_vectors), np.full(n_vectors, duration_s)
@@ -111,7 +112,8 @@ def vectors_to_windows(
     """Return one row per window of a run."""
     table, by_event = windows.table, {one.event: one for one in heard}
     rows = []
-    for event, group in table.groupby("presentation", sort=False):
+    for event in table["presentation"].unique().tolist():
+        group = table[table["presentation"] == event]
         if event not in by_event:
             raise InputError(
                 f"{name}: event {event} is a clip of the design, but has no features. "
@@ -129,16 +131,14 @@ def vectors_to_windows(
     return np.concatenate(rows)
 
 
-def _means(
-    one: Presentation, grain: Grain, windowing: Windowing, name: str
-) -> NDArray[np.float64]:
+def _means(one: Presentation, grain: Grain, windowing: Windowing, name: str) -> Floats:
     """Return the mean of a clip's vectors in each of its windows."""
     window_s, step_s = windowing.window_s, windowing.step_s
     if grain.whole:
         n_windows = int((one.duration_s - window_s + 1e-6) / step_s) + 1
         return np.repeat(one.values.astype(np.float64), n_windows, axis=0)
     if grain.side_by_side:
-        n_frames = int(np.floor(one.duration_s / grain.step_s + 1e-6))
+        n_frames = int(np.ceil(one.duration_s / grain.step_s - 1e-6))
         frames = one.values[:n_frames]
         return window_mean(frames, 1 / grain.step_s, Windows(window_s, step_s))
     own = Windowing(grain.length_s, grain.step_s)

@@ -1,6 +1,8 @@
 """What was heard: the clips of each run, their files, and whether these can be used."""
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +15,14 @@ from numpy.typing import NDArray
 from ..core.checks import InputError, MissingFileError
 from ..core.types import Run
 from ..data.events import clip_ids
-from ..data.stimuli import ClipSource, check_tracks, find_track
-from ..feature_spaces import SoundSpace
+from ..data.stimuli import (
+    ClipSource,
+    check_tracks,
+    find_track,
+    read_clip,
+    shape_clip,
+)
+from ..feature_spaces import ControlFeatures
 from ..features.annotations import column_of
 from ..features.resample import SHORTEST_S
 from ..study import Study
@@ -102,9 +110,10 @@ def check_sounds(study: Study, opened: Opened, name: str) -> list[str]:
     warnings : list of str
         Clipped, several channels, different rates.
     """
-    sounds = sounds_of(study, opened, name)
+    sounds, space = sounds_of(study, opened, name), study.features[name]
     stamps = tuple(_stamp(sound.path) for sound in sounds)
-    problems, warnings = _looked_at(tuple(sounds), stamps)
+    shape = (getattr(space, "fade_s", 0.0), getattr(space, "rms", None))
+    problems, warnings = _looked_at(tuple(sounds), stamps, shape)
     if problems:
         more = f" And {len(problems) - SHOWN} more." if len(problems) > SHOWN else ""
         raise InputError(
@@ -123,20 +132,34 @@ def sounds_of(study: Study, opened: Opened, name: str) -> list[ClipSource]:
     return list(found)
 
 
-def first_sound_space(study: Study) -> str | None:
-    """Return the first band that is read from sound files, if there is one."""
-    for name in study.encoding.bands:
-        if isinstance(study.features[name], SoundSpace):
-            return name
-    return None
+def sound_name_of(study: Study, name: str) -> str:
+    """Return the space whose keys say where the sound of a space lies."""
+    space = study.features[name]
+    return str(space.of) if isinstance(space, ControlFeatures) else name
 
 
 @lru_cache(maxsize=32)
 def _looked_at(
-    sounds: tuple[ClipSource, ...], _stamps: tuple[tuple[int, int], ...]
+    sounds: tuple[ClipSource, ...],
+    _stamps: tuple[tuple[int, int], ...],
+    shape: tuple[float, float | None],
 ) -> tuple[list[str], list[str]]:
-    """Look at sounds once for all subjects and spaces, while their files stay."""
-    return check_tracks(sounds)
+    """Look at sounds once for all subjects and spaces, while their files stay.
+
+    Those that can be read are shaped too, as they will be: fades may not fit, or a
+    level be out of reach.
+    """
+    problems, warnings = check_tracks(sounds)
+    fade_s, rms = shape
+    if problems or (not fade_s and rms is None):
+        return problems, warnings
+    for sound in sounds:
+        piece, rate_hz = read_clip(sound.path, start_s=sound.start_s, end_s=sound.end_s)
+        try:
+            shape_clip(piece, rate_hz, fade_s=fade_s, rms=rms, name=sound.clip)
+        except InputError as error:
+            problems.append(str(error))
+    return problems, warnings
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -164,17 +187,20 @@ def _sounds(
 
 
 def _inside(root: Path, names: Sequence[str]) -> list[Path]:
+    """Return where the files lie, inside the data set as written.
+
+    Links are followed when a file is opened, wherever they lead: the user laid them.
+    """
     paths = []
     for text in names:
-        try:
-            path = find_track(root / text).resolve()
-        except MissingFileError:
-            path = (root / text).resolve()  # listed with all that are missing
+        path = Path(os.path.normpath(root / text))
         if not path.is_relative_to(root):
             raise InputError(
                 f"{path} lies outside the data set's folder {root}. Sound files must "
                 "lie inside it."
             )
+        with suppress(MissingFileError):  # listed with all that are missing
+            path = find_track(path)
         paths.append(path)
     return paths
 

@@ -13,7 +13,8 @@ from ..encoding.evaluate import RidgeSettings
 from ..encoding.layers import columns_of, spaces_of
 from .alignment import Aligned, align, at_common_windows
 from .opening import Opened
-from .prepare import build_features, read_responses
+from .prepare import build_features
+from .responses import training_responses
 from .session import Session
 from .subject_steps import (
     hash_inputs,
@@ -46,14 +47,14 @@ def choose_lag(session: Session, opened: Opened) -> Aligned:
         "encoding": {n: encoding[n] for n in ("alphas", "folds", "precision")},
     }
     inputs = {
-        **hash_inputs(session, opened.recording.files, opened),
+        **hash_inputs(session, opened.inputs, opened),
         **inputs_of_features(session, opened),
     }
     recipe = Recipe("lags", VERSION, settings, inputs)
     folder = f"lags/sub-{opened.subject}"
 
     def work(place: Path) -> list[str]:
-        table = _score_lags(session, opened, longest, lags_s)
+        table = _score_lags(session, longest, lags_s, place)
         table.to_csv(place / "lags.csv", index=False, float_format="%.9g")
         best = table.loc[table["chosen"], "lag_s"].iloc[0]
         notes = [
@@ -73,13 +74,14 @@ def choose_lag(session: Session, opened: Opened) -> Aligned:
 
 
 def _score_lags(
-    session: Session, opened: Opened, longest: Aligned, lags_s: Sequence[float]
+    session: Session, longest: Aligned, lags_s: Sequence[float], place: Path
 ) -> pd.DataFrame:
-    study = session.study
+    study, opened = session.study, longest.opened
     X, _, bands, _ = build_features(study, longest, session.ticker)
-    # Of a space with layers to choose from, the first stands for all of them.
-    first = [places[0] for places in spaces_of(bands).values()]
-    X = X[:, columns_of(bands, first)]
+    # Of a space with layers to choose from, the middle one stands for all: they are
+    # chosen later, at the lag that is chosen here.
+    middle = [places[len(places) // 2] for places in spaces_of(bands).values()]
+    X = X[:, columns_of(bands, middle)]
     settings = RidgeSettings(
         alphas=study.encoding.alphas, n_voxels_batch=study.machine.voxels_per_batch
     )
@@ -87,17 +89,16 @@ def _score_lags(
     records = []
     for lag_s in sorted(lags_s):
         aligned = at_common_windows(align(study, opened, lag_s), longest)
-        ready = read_responses(study, aligned)
-        names = list(ready.train_rows["run_name"])
+        Y, names = training_responses(study, aligned, place)
         fit = fit_banded_ridge(
             X,
-            ready.Y_train[:, ready.valid].astype(X.dtype),
+            Y.astype(X.dtype, copy=False),
             widths=[X.shape[1]],
             folds=fold_of_row(opened.split, names),
             search=settings.search(1),
         )
         score = float(np.mean(fit.cv_scores))
-        records.append((opened.subject, lag_s, len(ready.train_rows), score))
+        records.append((opened.subject, lag_s, len(names), score))
         advance(1)
     table = pd.DataFrame(
         records, columns=["subject", "lag_s", "n_windows", "cv_r2_mean"]

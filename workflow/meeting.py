@@ -9,7 +9,7 @@ from ..feature_spaces import (
     FeatureSpace,
     NetworkFeatures,
 )
-from ..features.paper_windows import alignment_table
+from ..features.paper_windows import Windowing, alignment_table
 from ..features.windows import window_times
 from ..study import Study
 from .alignment import Aligned, joint_windowing
@@ -34,24 +34,51 @@ def meeting_table(study: Study, aligned: Aligned) -> pd.DataFrame:
         Of rows at delays, the volumes are those that the sound is fitted to.
         Without clips there is no table: no rows.
     """
-    events = aligned.opened.events.values()
     tr_s = study.dataset.tr_s
     if not study.dataset.clip:
         return pd.DataFrame({"feature_space": []})
-    clip_s = float(max(table["duration"].max() for table in events))
-    if aligned.windows is not None:
-        return alignment_table(
-            dict.fromkeys(study.encoding.bands, joint_windowing(study)),
-            clip_s=clip_s,
-            tr_s=tr_s,
-            lag_s=aligned.lag_s,
-            scans=study.alignment.scans,
+    heard = [table[table["clip"] != ""] for table in aligned.opened.events.values()]
+    clip_s = float(max(table["duration"].max() for table in heard if len(table)))
+    if aligned.windows is None:
+        tables = [
+            _at_delays(study, name, clip_s=clip_s, tr_s=tr_s)
+            for name in study.encoding.bands
+        ]
+        return pd.concat(tables, ignore_index=True)
+    windowing = joint_windowing(study, aligned.opened)
+    table = alignment_table(
+        dict.fromkeys(study.encoding.bands, windowing),
+        clip_s=clip_s,
+        tr_s=tr_s,
+        lag_s=aligned.lag_s,
+        scans=study.alignment.scans,
+    )
+    spans = [
+        _sound_of_window(study, str(name), float(start_s), windowing, clip_s)
+        for name, start_s in zip(
+            table["feature_space"], table["sound_from_s"], strict=True
         )
-    tables = [
-        _at_delays(study, name, clip_s=clip_s, tr_s=tr_s)
-        for name in study.encoding.bands
     ]
-    return pd.concat(tables, ignore_index=True)
+    return table.assign(
+        sound_from_s=[span[0] for span in spans], sound_to_s=[span[1] for span in spans]
+    )
+
+
+def _sound_of_window(
+    study: Study, name: str, start_s: float, windowing: Windowing, clip_s: float
+) -> tuple[float, float]:
+    """Return the sound that the features of one window of a clip are made from."""
+    end_s = start_s + windowing.window_s
+    space: FeatureSpace = network_space(study, name) or study.features[name]
+    if isinstance(space, CaptionFeatures | CategoryFeatures):
+        return 0.0, clip_s
+    if not isinstance(space, NetworkFeatures):
+        return start_s, end_s
+    starts, ends = window_times(clip_s, windows_for(space, network_of(study, space)))
+    inside = (starts >= start_s - SLACK_S) & (ends <= end_s + SLACK_S)
+    if not inside.any():
+        inside = (starts <= start_s + SLACK_S) & (ends >= end_s - SLACK_S)
+    return float(starts[inside].min()), float(ends[inside].max())
 
 
 def _at_delays(study: Study, name: str, *, clip_s: float, tr_s: float) -> pd.DataFrame:

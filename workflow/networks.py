@@ -51,6 +51,17 @@ def network_space(study: Study, name: str) -> NetworkSpace | None:
     return space if isinstance(space, NetworkSpace) else None
 
 
+def used_spaces(study: Study) -> list[str]:
+    """Return the bands, and the spaces that controls among them are like."""
+    found: dict[str, None] = {}
+    for name in study.encoding.bands:
+        found[name] = None
+        other = getattr(study.features[name], "of", None)
+        if other is not None:
+            found[other] = None
+    return list(found)
+
+
 def network_of(study: Study, space: NetworkSpace) -> Network:
     """Find the network that a feature space names; its weights are not loaded yet."""
     local = None if space.weights is None else study.folder / space.weights

@@ -1,88 +1,30 @@
-"""Makes a subject's X and Y from an opened subject.
+"""Makes a subject's X from an opened subject.
 
-Each run is cleaned and delayed by itself; what mixes runs (the features' mean, scale
-and principal components) is fitted on training rows alone.
+Each run is delayed by itself; what mixes runs (the features' mean, scale and principal
+components) is fitted on training rows alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
 from ..core.rows import average_rows
-from ..core.types import Band, Run
-from ..data.cleaning import clean_run
+from ..core.types import Band
 from ..data.events import group_repeats
 from ..features.components import principal_components
 from ..features.design import Standardised, build_design, has_history, standardise
-from ..features.paper_windows import average_scans
 from ..study import Study
 from .alignment import Aligned
-from .opening import Opened, n_dropped
+from .opening import Opened
 from .session import Ticker, silent
 from .source_names import source_of
 from .sources import space_runs
 
 Floats = NDArray[np.floating]
 Advance = Callable[[int], None] | None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Responses of a subject: cleaned, runs stacked, test repeats averaged or kept."""
-
-    Y_train: Floats
-    Y_test: Floats
-    Y_repeats: Floats
-    train_rows: pd.DataFrame
-    test_rows: pd.DataFrame
-    repeat_rows: pd.DataFrame
-    valid: NDArray[np.bool_]
-    notes: list[str]
-
-
-def read_responses(study: Study, aligned: Aligned, advance: Advance = None) -> Prepared:
-    """Read and clean each run, stack the runs, and average repeats of a test clip.
-
-    Nothing is rescaled after the average: that would change R2.
-    """
-    opened = aligned.opened
-    cleaned: dict[str, list[Floats]] = {"train": [], "test": []}
-    valid = np.ones(opened.recording.space.n_voxels, dtype=bool)
-    notes: list[str] = []
-    for run in opened.runs:
-        Y, varies = _clean(study, aligned, run)
-        if not varies.all():
-            notes.append(
-                f"{opened.name}, {run}: {int((~varies).sum())} of {len(varies)} voxels "
-                "never vary in this run; they are left out of the whole subject."
-            )
-        valid &= varies
-        cleaned["train" if run in opened.split.train else "test"].append(Y)
-        if advance:
-            advance(1)
-    if not valid.any():
-        raise InputError(
-            f"{opened.name}: no voxel varies in every run. Nothing to fit."
-        )
-    train_rows = _side(aligned.rows, "train")
-    repeat_rows = _side(aligned.rows, "test")
-    group, test_rows = _groups(study, repeat_rows)
-    Y_repeats = np.concatenate(cleaned["test"])
-    notes += _repeat_notes(opened, test_rows)
-    return Prepared(
-        Y_train=np.concatenate(cleaned["train"]),
-        Y_test=average_rows(Y_repeats, group),
-        Y_repeats=Y_repeats,
-        train_rows=train_rows,
-        test_rows=test_rows,
-        repeat_rows=repeat_rows.assign(row=group),
-        valid=valid,
-        notes=notes,
-    )
 
 
 def build_features(
@@ -108,7 +50,7 @@ def build_features(
     for name in study.encoding.bands:
         layers, found = space_runs(study, aligned, name, ticker)
         notes += found
-        source = source_of(study, name)
+        source = source_of(study, name, opened.subject)
         for layer, runs in layers.items():
             scaled, said = _scaled(study, aligned, name, runs)
             notes += said
@@ -127,20 +69,20 @@ def build_features(
         notes += _history_notes(study, opened)
         X = X[opened.rows["kept"].to_numpy()]
     test = (aligned.rows["side"] == "test").to_numpy()
-    group, _ = _groups(study, _side(aligned.rows, "test"))
+    group, _ = group_rows(study, side_rows(aligned.rows, "test"))
     return X[~test], average_rows(X[test], group), tuple(bands), notes
 
 
 def rows_to_score(study: Study, aligned: Aligned) -> pd.DataFrame:
     """Return the test rows as they will be scored: repeats averaged, or kept."""
-    return _groups(study, _side(aligned.rows, "test"))[1]
+    return group_rows(study, side_rows(aligned.rows, "test"))[1]
 
 
 def _scaled(
     study: Study, aligned: Aligned, name: str, runs: list[Floats]
 ) -> tuple[Standardised, list[str]]:
     """Return a feature space standardised, and reduced if asked, by training rows."""
-    space, training = study.features[name], _training_rows(aligned)
+    space, training = study.space(name), _training_rows(aligned)
     scaled = standardise(runs, training, how=space.standardise, name=name)
     if space.n_components is None:
         return scaled, []
@@ -152,7 +94,7 @@ def _scaled(
         f"features.{name}: {space.n_components} of {width} principal components, found "
         f"on training rows, hold {share:.1%} of its variance there."
     )
-    return replace(scaled, runs=reduced, mean=np.zeros(space.n_components)), [
+    return replace(scaled, runs=[*reduced], mean=np.zeros(space.n_components)), [
         f"{aligned.opened.name}: {note}"
     ]
 
@@ -169,40 +111,20 @@ def _training_rows(aligned: Aligned) -> list[NDArray[np.bool_]]:
     return rows
 
 
-def _clean(
-    study: Study, aligned: Aligned, run: Run
-) -> tuple[Floats, NDArray[np.bool_]]:
-    opened = aligned.opened
-    start, end = n_dropped(study)
-    Y, varies = clean_run(
-        opened.recording.read(run),
-        tr_s=study.dataset.tr_s,
-        detrend=study.responses.detrend,
-        period_s=study.responses.period_s,
-        n_drop_start=start,
-        n_drop_end=end,
-        zscore=study.responses.zscore,
-        name=f"{opened.name}, {run}",
-    )
-    if aligned.windows is not None:
-        windows = aligned.windows[run].windows
-        moved = replace(windows, samples=tuple(s - start for s in windows.samples))
-        return average_scans(Y, moved), varies
-    kept = opened.rows.loc[opened.rows_of(run), "kept"].to_numpy()
-    return Y[kept[start : start + len(Y)]], varies
-
-
-def _side(rows: pd.DataFrame, side: str) -> pd.DataFrame:
+def side_rows(rows: pd.DataFrame, side: str) -> pd.DataFrame:
+    """Return the rows of training or test, numbered anew."""
     return rows[rows["side"] == side].reset_index(drop=True)
 
 
-def _groups(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]:
+def group_rows(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]:
+    """Return the group of each test row, and the rows as they will be scored."""
     if study.responses.repeats == "average":
         return group_repeats(rows)
     return np.arange(len(rows)), rows.assign(n_repeats=1)
 
 
-def _repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
+def repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
+    """Say if test clips have unequal numbers of repeats."""
     counts = test_rows.loc[test_rows["clip"] != "", "n_repeats"]
     if counts.empty or counts.nunique() == 1:
         return []

@@ -16,16 +16,16 @@ from ..feature_spaces import (
     ControlFeatures,
     SoundSpace,
 )
-from ..features.controls import noise_like
-from ..features.paper_windows import scans_in
+from ..features.controls import clip_samples, noise_like
 from ..study import Study
 from .alignment import Aligned, joint_windowing
-from .clip_sources import CLIP_SPACES, ONE, ClipSpace, heard_clips, sound_name_of
+from .clip_sources import CLIP_SPACES, ONE, ClipSpace, heard_clips, planned_space
 from .clip_vectors import Presentation, vectors_to_tr, vectors_to_windows
-from .heard import check_sounds, sound_files, where
-from .networks import captions_of, check_network, network_space
+from .heard import check_sounds, heard_events, sound_files, sound_name_of, where
+from .networks import captions_of, check_network, network_space, used_spaces
 from .opening import Opened
 from .session import Ticker, silent
+from .source_names import source_of
 from .volume_sources import VOLUME_SPACES, grid_of, naming_the_key
 
 Floats = NDArray[np.floating]
@@ -49,7 +49,8 @@ def space_runs(
     if isinstance(space, ControlFeatures) and space.control == "noise":
         layers, notes = space_runs(study, aligned, str(space.of), ticker)
         like = next(iter(layers.values()))
-        return {ONE: noise_like(like, seed=space.seed)}, notes
+        clips = _places(study, aligned) if study.dataset.clip else None
+        return {ONE: [*noise_like(like, seed=space.seed, clips=clips)]}, notes
     maker = CLIP_SPACES.get(type(network_space(study, name) or space))
     if maker and (by_clip := maker(study, opened, name, ticker)):
         layers = {
@@ -68,6 +69,29 @@ def space_runs(
     return {ONE: runs}, notes
 
 
+def _places(study: Study, aligned: Aligned) -> list[list[tuple[str, int] | None]]:
+    """Return, run by run, the clip of each row and its number in the clip."""
+    opened = aligned.opened
+    places: list[list[tuple[str, int] | None]] = []
+    for run in opened.runs:
+        if aligned.windows is not None:
+            rows = aligned.windows[run].rows
+            pairs = zip(rows["clip"], rows["sample_in_clip"], strict=True)
+            places.append([(str(clip), int(number)) for clip, number in pairs])
+            continue
+        events = opened.events[run][heard_events(study, opened, run)]
+        places.append(
+            clip_samples(
+                events["onset"].to_numpy(float),
+                events["duration"].to_numpy(float),
+                list(events["clip"]),
+                name=where(opened, run, "noise"),
+                **grid_of(study, opened, run),
+            )
+        )
+    return places
+
+
 def check_features(study: Study, aligned: Aligned) -> None:
     """Look at every feature space before the slow part; sounds are decoded, not used.
 
@@ -79,14 +103,19 @@ def check_features(study: Study, aligned: Aligned) -> None:
     """
     opened = aligned.opened
     feature_files(study, opened)
-    for name in study.encoding.bands:
+    for name in used_spaces(study):
         space = study.features[name]
         check_network(study, name)
+        source_of(study, name, opened.subject)
         read = network_space(study, name) or space
         if isinstance(read, SoundSpace):
             check_sounds(study, opened, sound_name_of(study, name))
-        elif isinstance(read, CaptionFeatures):
+        if isinstance(read, CaptionFeatures):
             captions_of(study, read, heard_clips(study, opened))
+        if isinstance(read, SoundSpace | CaptionFeatures):
+            planned = planned_space(study, opened, name)
+            for run in opened.runs:
+                _rows_of_clips(study, aligned, run, name, planned, planned.layers[ONE])
         elif not (isinstance(space, ControlFeatures) and space.control == "noise"):
             space_runs(study, aligned, name)
 
@@ -114,13 +143,22 @@ def files_of(study: Study, opened: Opened, names: Sequence[str]) -> list[Path]:
     missing = sorted(path for path in wanted if not path.exists())
     if missing:
         first = [_below(path, study.root) for path in missing[:5]]
-        keys = dict.fromkeys(f"features.{wanted[path]}.path" for path in missing)
+        keys = dict.fromkeys(_key_of(study, wanted[path]) for path in missing)
         raise MissingFileError(
             f"{opened.name}: {len(missing)} of {len(wanted)} feature files are missing "
             f"in {study.root}: {', '.join(first)}{', ...' if missing[5:] else ''}. "
             f"Bring them, or correct {', '.join(keys)} in the study file."
         )
     return sorted(wanted)
+
+
+def _key_of(study: Study, name: str) -> str:
+    """Return the key of the study file that says where a space's files lie."""
+    space = study.features[name]
+    if isinstance(space, ControlFeatures) and space.of is not None:
+        return _key_of(study, space.of)
+    key = "captions" if isinstance(space, CaptionFeatures) else "path"
+    return f"features.{name}.{key}"
 
 
 def _below(path: Path, root: Path) -> str:
@@ -151,9 +189,12 @@ def _rows_of_clips(
 ) -> Floats:
     place = where(aligned.opened, run, name)
     if aligned.windows is not None:
-        windows, windowing = aligned.windows[run].windows, joint_windowing(study)
         return vectors_to_windows(
-            heard[run], space.grain, windows, windowing, name=place
+            heard[run],
+            space.grain,
+            aligned.windows[run].windows,
+            joint_windowing(study, aligned.opened),
+            name=place,
         )
     with naming_the_key(name):
         return vectors_to_tr(
@@ -173,8 +214,9 @@ def _rows_of_volumes(
     if aligned.windows is None:
         return values
     table, tr_s = aligned.windows[run].windows.table, study.dataset.tr_s
-    rows = [
-        values[scans_in(start_s, end_s, tr_s=tr_s)].mean(axis=0, dtype=np.float64)
-        for start_s, end_s in zip(table["start_s"], table["end_s"], strict=True)
-    ]
-    return np.stack(rows)
+    first = np.arange(len(values)) * tr_s
+    lasts = np.minimum(table["end_s"].to_numpy()[:, None], first + tr_s) - np.maximum(
+        table["start_s"].to_numpy()[:, None], first
+    )
+    weights = np.clip(lasts, 0, None)
+    return (weights @ values) / weights.sum(axis=1, keepdims=True)

@@ -8,21 +8,29 @@ import numpy as np
 import pandas as pd
 
 from ..core.artefacts import Recipe, file_identity
-from ..core.saved import load_bands, read_rows, save_bands, save_space
+from ..core.saved import load_bands, save_bands, save_space
+from ..core.store import open_store
+from ..core.types import Space
 from ..data.splits import fold_of_row
 from ..encoding.evaluate import RidgeSettings
-from ..encoding.layers import LayerChoice, count_layer_fits, fit_layers
+from ..encoding.layers import (
+    LayerChoice,
+    check_disjoint,
+    count_layer_fits,
+    fit_layers,
+)
 from ..study import Study
 from .alignment import Aligned
 from .meeting import meeting_table
-from .networks import network_identity, network_space
+from .networks import network_identity, network_space, used_spaces
 from .opening import Opened
-from .prepare import build_features, read_responses
+from .prepare import build_features
 from .regions import load_rois, roi_files
+from .responses import store_responses
 from .session import Session
 from .sources import feature_files, sound_notes
 
-VERSIONS = {"responses": 1, "features": 1, "encoding": 1}
+VERSIONS = {"responses": 3, "features": 2, "encoding": 2}
 
 
 def make_responses(session: Session, aligned: Aligned) -> str:
@@ -32,18 +40,15 @@ def make_responses(session: Session, aligned: Aligned) -> str:
         "responses",
         VERSIONS["responses"],
         {**settings_of_responses(study, aligned.lag_s), "subject": opened.subject},
-        hash_inputs(session, opened.recording.files, opened),
+        hash_inputs(session, opened.inputs, opened),
     )
 
     def work(folder: Path) -> list[str]:
         text = f"{opened.name}: reading and cleaning runs"
-        ready = read_responses(study, aligned, session.ticker(text, len(opened.runs)))
-        for name in ("Y_train", "Y_test", "Y_repeats", "valid"):
-            np.save(folder / f"{name}.npy", getattr(ready, name))
-        for name in ("train_rows", "test_rows", "repeat_rows"):
-            getattr(ready, name).to_csv(folder / f"{name}.csv", index=False)
-        save_space(folder, opened.recording.space)
-        return [*opened.notes, *aligned.notes, *ready.notes]
+        notes = store_responses(
+            study, aligned, folder, session.ticker(text, len(opened.runs))
+        )
+        return [*opened.notes, *aligned.notes, *notes]
 
     return session.make(f"responses/sub-{opened.subject}", recipe, work)
 
@@ -86,13 +91,10 @@ def make_features(session: Session, aligned: Aligned, responses: str) -> str:
 def settings_of_features(study: Study) -> dict[str, Any]:
     """Return the parts of a study that make its features."""
     settings = study.part("features", "encoding")
-    used = set(study.encoding.bands)
-    for name in study.encoding.bands:
-        used |= {getattr(study.features[name], "of", None) or name}
     encoding = settings["encoding"]
     names = ("bands", "delays", "incomplete_rows", "precision")
     return {
-        "features": {name: settings["features"][name] for name in sorted(used)},
+        "features": {name: settings["features"][name] for name in used_spaces(study)},
         **{name: encoding[name] for name in names},
     }
 
@@ -102,7 +104,7 @@ def inputs_of_features(session: Session, opened: Opened) -> dict[str, Any]:
     study = session.study
     networks = {
         f"network of {name}": identity
-        for name in study.encoding.bands
+        for name in used_spaces(study)
         if (identity := network_identity(study, name))
     }
     return {**hash_inputs(session, feature_files(study, opened), opened), **networks}
@@ -137,19 +139,25 @@ def spaces_by_roi(study: Study) -> list[str]:
     ]
 
 
+def check_layer_rois(study: Study, space: Space) -> None:
+    """Raise if ROIs that choose a layer share a voxel: before anything is fitted."""
+    names = spaces_by_roi(study)
+    if names:
+        check_disjoint(names[0], list(load_rois(study, space)[0].values()))
+
+
 def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
     study = session.study
-    source = session.out / f"responses/sub-{opened.subject}"
+    store = open_store(session.out / f"responses/sub-{opened.subject}")
     designs = session.out / f"features/sub-{opened.subject}"
-    valid = np.load(source / "valid.npy")
+    valid = store.valid
     dtype = np.dtype(study.encoding.precision)
     Y_train, Y_test = (
-        np.load(source / f"{name}.npy")[:, valid].astype(dtype)
-        for name in ("Y_train", "Y_test")
+        read(valid).astype(dtype, copy=False) for read in (store.train, store.test)
     )
     X_train, X_test = (np.load(designs / f"{n}.npy") for n in ("X_train", "X_test"))
     bands = load_bands(designs)
-    rows = read_rows(source / "train_rows.csv")
+    rows = store.train_rows()
     text = f"{opened.name}: fitting {len(study.encoding.bands)} bands"
     rois, _ = load_rois(study, opened.recording.space)
     masks = [mask[valid] for mask in rois.values()]
@@ -184,9 +192,9 @@ def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
         np.save(folder / f"{name}.npy", _whole(array, valid))
     np.save(folder / "valid.npy", valid)
     _save_choices(folder, choices, valid, opened.recording.space.ids)
-    read_rows(source / "test_rows.csv").to_csv(folder / "rows.csv", index=False)
+    store.test_rows().to_csv(folder / "rows.csv", index=False)
     save_bands(folder, bands)
-    (folder / "space.json").write_bytes((source / "space.json").read_bytes())
+    save_space(folder, store.space)
     return _grid_notes(opened.name, result.grid_ends, study.encoding.alphas)
 
 

@@ -45,8 +45,9 @@ def naming_the_key(name: str) -> Iterator[None]:
         yield
     except UncoveredError as error:
         raise InputError(
-            f"{error.found} Cover those times with clips, or set features.{name}.empty "
-            "in the study file to the value that they get."
+            f"{error.found} Cover those times with clips, and clips with windows "
+            f"(step_s), or set features.{name}.empty in the study file to the value "
+            "that they get."
         ) from error
 
 
