@@ -70,8 +70,8 @@ def factor_bytes(max_memory_gb: float | None) -> float:
 
     Examples
     --------
-    >>> factor_bytes(0.3), factor_bytes(None)
-    (100000000.0, 1000000000.0)
+    >>> factor_bytes(1.5), factor_bytes(None)
+    (500000000.0, 1000000000.0)
     """
     if max_memory_gb is None:
         return FACTOR_BYTES
