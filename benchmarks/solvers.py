@@ -1,17 +1,48 @@
 """Both solvers on the same planted data: ours, and himalaya's in its faster form."""
 
-import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from planted import Planted
+from planted import Case, Planted, plant
+
+__all__ = ["plant"]
 
 ALPHAS_20 = np.logspace(-1, 6, 20).astype(np.float32)
 ALPHAS_8 = np.logspace(-1, 6, 8).astype(np.float32)
 N_HIMALAYA = 100
-Row = dict[str, Any]
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What our side tries, and how much it may leave out."""
+
+    widths: tuple[int, ...]
+    candidates: int = 20
+    tolerance: float = 1e-2
+    margin: float = 0.003
+    chunk: int = 2000
+
+    def case(self, n_samples: int, n_voxels: int, **changes: Any) -> Case:
+        """Return what is planted."""
+        return Case(n_samples, n_voxels, widths=self.widths, **changes)
+
+    @property
+    def levers(self) -> Any:
+        """All levers."""
+        from brain2music.core.ridge.levers import Levers
+
+        return Levers(tolerance=self.tolerance, margin=self.margin)
+
+    @property
+    def exact(self) -> Any:
+        """No lever."""
+        from brain2music.core.ridge.levers import EXACT
+
+        return EXACT
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -23,45 +54,56 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def ours(
     data: Planted,
-    given: argparse.Namespace,
+    settings: Settings,
     levers: Any,
     *,
     alphas: np.ndarray = ALPHAS_8,
     candidates: np.ndarray | None = None,
     Y: np.ndarray | None = None,
-) -> Row:
+) -> Found:
     """Fit with the fold-Gram search; return seconds, choices and held-out R2."""
+    from brain2music.core.ridge import fold_gram
     from brain2music.core.ridge.candidates import structured_candidates
-    from brain2music.core.ridge.fold_gram import open_fold_gram
     from brain2music.core.ridge.search import Search
     from brain2music.core.stats import r2_score
 
     Y = data.Y if Y is None else Y
     if candidates is None:
-        candidates = structured_candidates(len(data.widths), given.candidates, 0)
+        candidates = structured_candidates(len(data.widths), settings.candidates, 0)
     search = Search(alphas.tolist(), candidates, levers=levers, factor_gb=4.0)
+    making = 0.0
+
+    def watched(*made_of: Any) -> Any:
+        nonlocal making
+        seconds, factor = timed(lambda: make_factor(*made_of))
+        making += seconds
+        return factor
+
+    make_factor, fold_gram.make_factor = fold_gram.make_factor, watched
     start = time.perf_counter()
-    engine = open_fold_gram(
+    engine = fold_gram.open_fold_gram(
         data.X, widths=data.widths, folds=data.folds, search=search, dtype="float32"
     )
     engine.sample(Y, levers.n_sampled, seed=0)
-    found, seconds, raced = [], 0.0, 0
-    for first in range(0, Y.shape[1], given.chunk):
-        part = slice(first, first + given.chunk)
+    found, raced = [], 0
+    for first in range(0, Y.shape[1], settings.chunk):
+        part = slice(first, first + settings.chunk)
         searched = engine.fit(Y[:, part])
         found.append(searched)
         raced += searched.found.n_raced
     seconds = time.perf_counter() - start
+    fold_gram.make_factor = make_factor
     scores = np.concatenate([-one.losses() for one in found], axis=1)
     r2 = []
     for number, one in enumerate(found):
         model = one.model()
-        part = slice(number * given.chunk, (number + 1) * given.chunk)
+        part = slice(number * settings.chunk, (number + 1) * settings.chunk)
         predicted = data.X_test @ model.weights + model.intercept
         r2.append(r2_score(data.Y_test[:, part], predicted))
         found[number] = None
     return {
         "seconds": seconds,
+        "making_s": making,
         "axes": sum(engine.design.widths),
         "tried": len(engine.plan.candidates),
         "raced": raced,
