@@ -48,6 +48,7 @@ def disk_inner(size: dict[str, Any], settings: Settings) -> None:
     from brain2music.core.ridge.stream import release
     from brain2music.core.types import Band
     from brain2music.encoding.evaluate import RidgeSettings, fit_models
+    from brain2music.encoding.streamed import Place
 
     data = plant(settings.case(size["n"], 500))
     path, n_voxels = Path(size["folder"]) / "Y.npy", size["voxels"]
@@ -78,7 +79,7 @@ def disk_inner(size: dict[str, Any], settings: Settings) -> None:
         bands=[Band(f"band {k}", w) for k, w in enumerate(data.widths)],
         folds=data.folds,
         settings=ridge,
-        make=make,
+        place=Place(make=make),
     )
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -90,7 +91,7 @@ def dask(n: int, n_voxels: int, settings: Settings) -> Iterator[Row]:
     from brain2music.core.cluster import Scheduler, open_client
     from brain2music.core.types import Band
     from brain2music.encoding.evaluate import RidgeSettings
-    from brain2music.encoding.streamed import Job, fit_subjects
+    from brain2music.encoding.streamed import Job, Place, fit_subjects
 
     data = plant(settings.case(n, n_voxels))
     ridge = RidgeSettings(
@@ -108,9 +109,9 @@ def dask(n: int, n_voxels: int, settings: Settings) -> Iterator[Row]:
         for n_workers in (1, 2):
             kept = Path(folder) / str(n_workers)
             with open_client(Scheduler(n_workers=n_workers)) as client:
-                work = {"client": client, "folder": kept}
+                place = Place(client, kept, keep=True)
                 seconds[n_workers], _ = timed(
-                    lambda w=work: fit_subjects(job, {"01": Y}, **w)
+                    lambda p=place: fit_subjects(job, {"01": Y}, place=p)
                 )
     sizes = f"n {n}, V {n_voxels}, chunks of {settings.chunk}"
     goal = {"goal": "1.7 x", "least": 1.7}

@@ -21,6 +21,7 @@ from .device import use_backend
 from .ridge.fold_gram import FoldGram
 from .ridge.store import Factors
 from .ridge.stream import Columns, chunks
+from .store import TrainingVoxels
 
 Unit = tuple[str, slice]
 Work = Callable[[FoldGram, NDArray], Any]
@@ -128,8 +129,8 @@ def map_chunks(
     engine : FoldGram
         With its plan made; workers get a copy.
     Ys : dict of str to array of shape (n_samples, n_voxels)
-        Each subject's responses. Mapped files are opened by the workers, under the
-        same path.
+        Each subject's responses. Mapped files and stores are opened by the workers,
+        under the same path.
     work : callable
         Called as work(engine, chunk of Y) by a worker: a function of a module.
     size : int
@@ -172,7 +173,7 @@ def _flow(
         unit = next(waiting, None)
         if unit is not None:
             source = sources[unit[0]]
-            data = source if isinstance(source, Mapped) else source[:, unit[1]]
+            data = source if isinstance(source, ON_DISK) else source[:, unit[1]]
             future = client.submit(
                 _do, *shared, data, unit[1], retries=N_RETRIES, pure=False
             )
@@ -207,6 +208,10 @@ class Mapped:
         return np.array(np.memmap(self.path, **layout)[:, part])
 
 
+# Responses that workers read by themselves.
+ON_DISK = (Mapped, TrainingVoxels)
+
+
 def _portable(Y: Columns) -> Any:
     """Return how workers get at responses: by the file's path, if there is one."""
     # A view keeps its file's offset though it starts elsewhere: only whole maps count.
@@ -228,7 +233,7 @@ def _count(made: list[int]) -> int:
 
 
 def _do(engine: FoldGram, work: Work, made: int, data: Any, part: slice) -> Any:  # noqa: ARG001 - waits for the factorisations
-    return work(engine, data.columns(part) if isinstance(data, Mapped) else data)
+    return work(engine, data.columns(part) if isinstance(data, ON_DISK) else data)
 
 
 def _local(scheduler: Scheduler) -> Any:

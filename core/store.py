@@ -129,6 +129,41 @@ class ResponseStore:
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+class TrainingVoxels:
+    """Valid voxels of the training runs, read when columns are asked for.
+
+    It has the shape and the type of an array and gives some of its columns, as a fit
+    that streams wants them; workers on other machines open the same files.
+
+    Parameters
+    ----------
+    store : ResponseStore
+    dtype : 'float32' or 'float64'
+    """
+
+    def __init__(self, store: ResponseStore, dtype: str) -> None:
+        runs = [run for run in store.runs if run.side == "train"]
+        self.paths = [(store.folder / run.file).resolve() for run in runs]
+        self.index = np.flatnonzero(store.valid)
+        self.edges = np.cumsum([0, *(run.n_rows for run in runs)])
+        self.shape = (int(self.edges[-1]), len(self.index))
+        self.dtype = np.dtype(dtype)
+
+    def columns(self, part: Columns) -> NDArray[np.floating]:
+        """Return some voxels, shape (n_train_rows, n_columns)."""
+        wanted = self.index[part]
+        out = np.empty((self.shape[0], len(wanted)), self.dtype, order="F")
+        for path, start, stop in zip(
+            self.paths, self.edges, self.edges[1:], strict=False
+        ):
+            run = np.load(path, mmap_mode="r", allow_pickle=False)
+            out[start:stop] = run[:, wanted]
+        return out
+
+    def __getitem__(self, key: tuple[slice, Columns]) -> NDArray[np.floating]:
+        return self.columns(key[1])[key[0]]
+
+
 def open_store(folder: Path) -> ResponseStore:
     """Open a store of responses; its arrays stay on disk.
 

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
-from ..core.ridge.banded import RidgeFit, fit_banded_ridge
-from ..core.ridge.stream import Columns, Make, check_voxels, make_in_memory
+from ..core.ridge.stream import Columns, check_voxels
 from ..core.stats import correlation, correlation_parts, r2_parts, r2_score
 from ..core.types import Band
 from .result import EncodingResult, Key, RidgeSettings
-from .streamed import Job, fit_subjects, slices_of
+from .streamed import HERE, Job, Place, fit_subjects
 
 __all__ = [
     "EncodingResult",
@@ -38,7 +37,7 @@ def fit_models(
     folds: ArrayLike,
     settings: RidgeSettings,
     advance: Callable[[int], object] | None = None,
-    make: Make = make_in_memory,
+    place: Place = HERE,
 ) -> EncodingResult:
     """Fit joint, alone and plain on the training runs, and predict the test runs.
 
@@ -49,7 +48,7 @@ def fit_models(
     X_train : array of shape (n_train, n_columns)
     Y_train : array of shape (n_train, n_voxels)
         Voxels that vary; mask the others out before. Any array that gives some of its
-        columns, such as a mapped file: 'fold-gram' reads it chunk by chunk.
+        columns, such as a mapped file: it is read chunk by chunk.
     X_test : array of shape (n_test, n_columns)
     bands : sequence of Band
         In the order of the columns.
@@ -59,9 +58,8 @@ def fit_models(
     advance : callable, optional
         Called as the work goes on with the number of voxels done; over all models
         they add up to n_voxels * `count_fits(n_bands)`.
-    make : callable, optional
-        Called as make(name, shape, dtype) for each array of the result, which chunks
-        are written into: one in memory, unless it opens a file.
+    place : Place
+        Whether chunks go to workers, and where factorisations and results lie.
 
     Returns
     -------
@@ -76,64 +74,9 @@ def fit_models(
     X_train, X_test = as_matrix(X_train, "X_train"), as_matrix(X_test, "X_test")
     Y: Any = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
     _check(X_train, Y, X_test, bands)
-    if settings.solver == "himalaya":
-        fits = _fit_each(X_train, np.asarray(Y), bands, folds, settings, advance)
-        return _predict_all(fits, X_test, bands)
     check_voxels(Y, settings.n_voxels_batch, "Y_train")
     job = Job(X_train, X_test, tuple(bands), np.asarray(folds), settings)
-    return fit_subjects(job, {"": Y}, advance=advance, make=make)[""]
-
-
-def _fit_each(
-    X: Floats,
-    Y: Floats,
-    bands: Sequence[Band],
-    folds: ArrayLike,
-    settings: RidgeSettings,
-    advance: Callable[[int], object] | None,
-) -> dict[str, RidgeFit]:
-    """Fit each model by a search of its own, as himalaya has to."""
-    check_voxels(as_matrix(Y, "Y_train"), settings.n_voxels_batch, "Y_train")
-
-    def fit(columns: slice, widths: Sequence[int]) -> RidgeFit:
-        return fit_banded_ridge(
-            X[:, columns],
-            Y,
-            widths=widths,
-            folds=folds,
-            search=settings.search(len(widths)),
-            advance=advance,
-        )
-
-    everything = slice(0, X.shape[1])
-    joint = fit(everything, [band.n_columns for band in bands])
-    # One band is one model: joint, alone and plain are the same fit.
-    one = len(bands) == 1
-    fits = {"joint": joint, "plain": joint if one else fit(everything, [X.shape[1]])}
-    for name, columns in slices_of(bands).items():
-        width = columns.stop - columns.start
-        fits[f"alone {name}"] = joint if one else fit(columns, [width])
-    return fits
-
-
-def _predict_all(
-    fits: Mapping[str, RidgeFit], X_test: Floats, bands: Sequence[Band]
-) -> EncodingResult:
-    joint, slices = fits["joint"], slices_of(bands)
-    parts = np.stack([X_test[:, s] @ joint.weights[s] for s in slices.values()])
-    alone = [_predict(X_test[:, s], fits[f"alone {n}"]) for n, s in slices.items()]
-    return EncodingResult(
-        weights=joint.weights,
-        intercept=joint.intercept,
-        predictions=parts.sum(axis=0) + joint.intercept,
-        parts=parts,
-        alone=np.stack(alone),
-        plain=_predict(X_test, fits["plain"]),
-        band_weights=joint.band_weights,
-        alphas=joint.alphas,
-        cv_scores=joint.cv_scores,
-        grid_ends={name: _ends(model) for name, model in fits.items()},
-    )
+    return fit_subjects(job, {"": Y}, place=place, advance=advance)[""]
 
 
 def score_models(
@@ -179,14 +122,6 @@ def score_models(
 def count_fits(n_bands: int) -> int:
     """Return how many ridge fits `fit_models` makes for `n_bands` bands."""
     return 1 if n_bands == 1 else n_bands + 2
-
-
-def _predict(X: Floats, fit: RidgeFit) -> Floats:
-    return X @ fit.weights + fit.intercept
-
-
-def _ends(fit: RidgeFit) -> tuple[float, float]:
-    return float(fit.at_low_end.mean()), float(fit.at_high_end.mean())
 
 
 def _check(X: Floats, Y: Columns, X_test: Floats, bands: Sequence[Band]) -> None:

@@ -8,15 +8,17 @@ models are then fitted as ever, to groups of voxels with the same layers.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
-from ..core.ridge.banded import fit_banded_ridge
+from ..core.ridge.stream import Chosen, Columns, Make, Spread, Target, check_voxels
 from ..core.types import Band
 from .evaluate import EncodingResult, RidgeSettings, count_fits, fit_models
+from .streamed import HERE, Job, Place, score_voxels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,9 +72,9 @@ def count_layer_fits(bands: Sequence[Band]) -> int:
     return trials + count_fits(len(spaces))
 
 
-def fit_layers(
+def fit_layers(  # noqa: PLR0913 - what fit_models takes, and the ROIs
     X_train: Floats,
-    Y_train: Floats,
+    Y_train: Columns,
     X_test: Floats,
     *,
     bands: Sequence[Band],
@@ -80,12 +82,13 @@ def fit_layers(
     settings: RidgeSettings,
     by_roi: Mapping[str, Sequence[NDArray[np.bool_]]] | None = None,
     advance: Callable[[int], object] | None = None,
+    place: Place = HERE,
 ) -> tuple[EncodingResult, tuple[Band, ...], list[LayerChoice]]:
     """Choose layers on the training folds, fit all models, and predict the test runs.
 
     Parameters
     ----------
-    X_train, Y_train, X_test, folds, settings, advance
+    X_train, Y_train, X_test, folds, settings, advance, place
         As in `fit_models`.
     bands : sequence of Band
         In the order of the columns. Bands of one name are the layers of one space,
@@ -108,30 +111,21 @@ def fit_layers(
     InputError
         If the layers of a space are not alike, or ROIs that choose share a voxel.
     """
-    spaces = spaces_of(bands)
+    spaces, folds = spaces_of(bands), np.asarray(folds)
+    shared: Any = {"folds": folds, "settings": settings, "advance": advance}
     if len(spaces) == len(bands):
         result = fit_models(
-            X_train,
-            Y_train,
-            X_test,
-            bands=bands,
-            folds=folds,
-            settings=settings,
-            advance=advance,
+            X_train, Y_train, X_test, bands=bands, place=place, **shared
         )
         return result, tuple(bands), []
     for name, places in spaces.items():
         _check_alike(name, [bands[k] for k in places], places)
+    check_voxels(Y_train, settings.n_voxels_batch, "Y_train")
 
-    def score(place: int) -> Floats:
-        return fit_banded_ridge(
-            X_train[:, columns_of(bands, [place])],
-            Y_train,
-            widths=[bands[place].n_columns],
-            folds=folds,
-            search=settings.search(1),
-            advance=advance,
-        ).cv_scores
+    def score(number: int) -> Floats:
+        band, X = bands[number], X_train[:, columns_of(bands, [number])]
+        job = Job(X, X[:0], (band,), folds, settings)
+        return score_voxels(job, Y_train, place=place, advance=advance)
 
     choices = [
         LayerChoice(
@@ -147,20 +141,38 @@ def fit_layers(
         replace(bands[places[0]], layer="chosen" if len(places) > 1 else "")
         for places in spaces.values()
     )
+    files: dict[str, Target] = {}
     parts: list[tuple[NDArray[np.intp], EncodingResult]] = []
     for voxels, wanted in _groups(spaces, choices, Y_train.shape[1]):
         columns = columns_of(bands, wanted)
         result = fit_models(
             X_train[:, columns],
-            Y_train[:, voxels],
+            Chosen(Y_train, voxels),
             X_test[:, columns],
             bands=one_each,
-            folds=folds,
-            settings=settings,
-            advance=advance,
+            # Nobody else has these voxels' layers: nothing is kept for later.
+            place=replace(
+                place,
+                keep=False,
+                make=_into(files, place.make, voxels, Y_train.shape[1]),
+            ),
+            **shared,
         )
         parts.append((voxels, result))
     return _joined(parts, Y_train.shape[1]), one_each, choices
+
+
+def _into(
+    files: dict[str, Target], make: Make, voxels: NDArray[np.intp], n_voxels: int
+) -> Make:
+    """Return a maker of parts of arrays for all voxels, made when first asked for."""
+
+    def make_part(name: str, shape: tuple[int, ...], dtype: np.dtype) -> Target:
+        if name not in files:
+            files[name] = make(name, (*shape[:-1], n_voxels), dtype)
+        return Spread(files[name], voxels)
+
+    return make_part
 
 
 def _choose(
@@ -209,29 +221,19 @@ def _groups(
 def _joined(
     parts: Sequence[tuple[NDArray[np.intp], EncodingResult]], n_voxels: int
 ) -> EncodingResult:
-    """Return one result for all voxels from those of groups of voxels."""
-    if len(parts) == 1:
-        return parts[0][1]
-    arrays: dict[str, Floats] = {}
-    for field in fields(EncodingResult):
-        first = getattr(parts[0][1], field.name)
-        if field.name in ("grid_ends", "counts") or first is None:
-            continue
-        whole = np.empty((*first.shape[:-1], n_voxels), first.dtype)
-        for voxels, result in parts:
-            whole[..., voxels] = getattr(result, field.name)
-        arrays[field.name] = whole
+    """Return one result for all voxels; those of the groups share their arrays."""
+    first = parts[0][1]
     ends = {
-        model: tuple(
-            sum(len(v) * r.grid_ends[model][side] for v, r in parts) / n_voxels
-            for side in (0, 1)
+        model: (
+            sum(len(v) * r.grid_ends[model][0] for v, r in parts) / n_voxels,
+            sum(len(v) * r.grid_ends[model][1] for v, r in parts) / n_voxels,
         )
-        for model in parts[0][1].grid_ends
+        for model in first.grid_ends
     }
     counts = Counter[str]()
     for _, result in parts:
         counts.update(result.counts)
-    return EncodingResult(**arrays, grid_ends=ends, counts=dict(counts))  # type: ignore[arg-type]
+    return replace(first, grid_ends=ends, counts=dict(counts))
 
 
 def _check_alike(name: str, layers: Sequence[Band], places: Sequence[int]) -> None:

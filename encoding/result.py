@@ -8,7 +8,7 @@ from ..core.device import Backend
 from ..core.ridge.banded import ALPHAS
 from ..core.ridge.candidates import structured_candidates
 from ..core.ridge.levers import EXACT, Levers
-from ..core.ridge.memory import factor_bytes
+from ..core.ridge.memory import MEMORY_GB, factor_bytes
 from ..core.ridge.search import Form, Search, Solver
 from ..core.types import Band
 
@@ -38,8 +38,11 @@ class RidgeSettings:
     backend : 'numpy', 'torch' or 'torch_cuda'
         The library of the arithmetic of 'fold-gram'.
     max_memory_gb : float, optional
-        How much memory a fit with 'fold-gram' may take beyond X, Y and its results:
-        sets the batches, where `n_voxels_batch` does not.
+        How much memory a fit may take beyond X, Y and its results: sets the batches,
+        where `n_voxels_batch` does not. 2 if None.
+    other_gb : float
+        What of `max_memory_gb` is taken already, by X and the interpreter, where the
+        bound is to hold them as well.
     stacking : bool
         Whether the bands' own models are also mixed; with 'fold-gram' alone.
     """
@@ -53,6 +56,7 @@ class RidgeSettings:
     levers: Levers = EXACT
     backend: Backend = "numpy"
     max_memory_gb: float | None = None
+    other_gb: float = 0.0
     stacking: bool = False
 
     def search(self, n_bands: int) -> Search:
@@ -65,8 +69,21 @@ class RidgeSettings:
             self.solver,
             self.levers,
             self.backend,
-            factor_bytes(self.max_memory_gb) / 1e9,
+            self.factor_bytes / 1e9,
         )
+
+    @property
+    def max_bytes(self) -> float:
+        """How much memory a fit may take beyond X, Y and its results."""
+        if self.max_memory_gb is None:
+            return MEMORY_GB * 1e9
+        return (self.max_memory_gb - self.other_gb) * 1e9
+
+    @property
+    def factor_bytes(self) -> float:
+        """How much of it factorisations may fill."""
+        bound = self.max_memory_gb
+        return factor_bytes(None if bound is None else max(bound - self.other_gb, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,8 @@ class EncodingResult:
     alphas : array of shape (n_voxels,)
     cv_scores : array of shape (n_voxels,)
         Share of variance explained on held-out training folds, for the best choice.
+    cv_scores_alone : array of shape (n_bands, n_voxels)
+        The same of each band's own model.
     grid_ends : dict of str to (float, float)
         For each fitted model ('joint', 'plain', 'alone BAND'), the share of voxels
         that chose the smallest and the largest penalty. Voxels without signal choose
@@ -111,6 +130,7 @@ class EncodingResult:
     band_weights: Floats
     alphas: Floats
     cv_scores: Floats
+    cv_scores_alone: Floats
     grid_ends: dict[str, tuple[float, float]]
     counts: dict[str, int] = field(default_factory=dict)
     stacked: Floats | None = None

@@ -1,9 +1,11 @@
 """All models of a subject from one set of factorisations, chunk of voxels by chunk."""
 
+import hashlib
+import json
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,22 +15,18 @@ from numpy.typing import NDArray
 
 from ..core.checks import Floats, InputError
 from ..core.cluster import map_chunks
+from ..core.ridge.banded import fit_banded_ridge
 from ..core.ridge.checks import check_data, check_search
 from ..core.ridge.chunk import Aside
+from ..core.ridge.cost import FitSize
 from ..core.ridge.fold_gram import FoldGram, open_fold_gram
-from ..core.ridge.memory import MEMORY_GB, FoldGramSize, batch_within, factor_bytes
+from ..core.ridge.memory import FoldGramSize, batch_within
 from ..core.ridge.searched import Model
-from ..core.ridge.stream import (
-    Columns,
-    Make,
-    SideBySide,
-    chunks,
-    make_in_memory,
-    read,
-    release,
-)
+from ..core.ridge.stream import Columns, Make, SideBySide, chunks, make_in_memory, read
 from ..core.types import Band
+from .by_himalaya import fit_chunk_by_himalaya, slices_of, voxels_for_himalaya
 from .result import EncodingResult, RidgeSettings
+from .targets import Chunk, Results, make_targets
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +68,18 @@ class Job:
             folder=folder,
         )
 
+    def identity(self, dtype: np.dtype) -> str:
+        """Return a hash of all that makes the factorisations."""
+        found = hashlib.sha256()
+        for array in (self.X_train, np.asarray(self.folds)):
+            found.update(repr((array.shape, array.dtype.str)).encode())
+            found.update(np.ascontiguousarray(array).data)
+        settings = self.settings
+        rest = [self.widths, settings.alphas, settings.form, settings.backend]
+        rest += [settings.levers.tolerance, dtype.name]
+        found.update(json.dumps(rest).encode())
+        return found.hexdigest()[:20]
+
     def asides(self) -> dict[str, Aside]:
         """Return the models beside joint, each of one candidate."""
         n = len(self.bands)
@@ -82,63 +92,64 @@ class Job:
         return {"plain": Aside(np.full(n, 1 / n), float(n))} | alone
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
-    """The results of one chunk of voxels.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where chunks are worked on, and where factorisations and results lie.
 
     Parameters
     ----------
-    arrays : dict of str to array of shape (..., n_voxels)
-    counts : dict of str to int
-    ends : dict of str to (int, int)
-        Voxels of each model at the lower and the upper end of the grid.
+    client : dask.distributed.Client, optional
+        As from `core.cluster.open_client`: chunks are spread over its workers. The
+        number of workers changes no digit.
+    folder : Path, optional
+        For factorisations that do not fit into memory, and, with workers, for all: it
+        must be seen by all of them. The system's temporary folder if None.
+    keep : bool
+        Whether all factorisations stay in the folder, so that a later call with the
+        same features and settings, such as of the next subject, finds them.
+    make : callable
+        Called as make(name, shape, dtype) for each array of the result, which chunks
+        are written into: one in memory, unless it opens a file. Names are
+        'SUBJECT/NAME' for several subjects.
     """
 
-    arrays: dict[str, Floats]
-    counts: dict[str, int]
-    ends: dict[str, tuple[int, int]]
+    client: Any = None
+    folder: Path | None = None
+    keep: bool = False
+    make: Make = make_in_memory
+
+    def __post_init__(self) -> None:
+        if self.folder is None and (self.client is not None or self.keep):
+            raise InputError(
+                "workers need a folder for the factorisations that they share. Pass "
+                "folder, on a disk that all of them see."
+            )
+
+    @contextmanager
+    def open(self, job: Job, dtype: np.dtype) -> Iterator[tuple[FoldGram, Path]]:
+        """Give the search that serves all chunks, and the folder that it writes to."""
+        with ExitStack() as stack:
+            if self.keep and self.folder is not None:
+                folder = self.folder / job.identity(dtype)
+            else:
+                scratch = tempfile.TemporaryDirectory(
+                    prefix="factors-", dir=self.folder
+                )
+                folder = Path(stack.enter_context(scratch))
+            engine = job.open(dtype.name, folder)
+            engine.factors.share = self.keep or self.client is not None
+            yield engine, folder
 
 
-@dataclass(slots=True, eq=False)
-class Results:
-    """The arrays that chunks are written into, and what is counted."""
-
-    arrays: dict[str, NDArray]
-    n_voxels: int
-    counts: Counter[str] = field(default_factory=Counter)
-    ends: dict[str, NDArray] = field(default_factory=dict)
-
-    def write(self, part: slice, chunk: Chunk) -> None:
-        """Write a chunk's columns, and let go of what a file keeps."""
-        for name, values in chunk.arrays.items():
-            self.arrays[name][..., part] = values
-            release(self.arrays[name])
-        self.counts.update(chunk.counts)
-        for name, pair in chunk.ends.items():
-            self.ends[name] = self.ends.get(name, 0) + np.array(pair)
-
-    def finish(self) -> EncodingResult:
-        """Return the result of all chunks."""
-        arrays = self.arrays
-        if "plain" not in arrays:  # one band is one model
-            arrays["plain"] = arrays["predictions"]
-            arrays["alone"] = arrays["predictions"][None]
-        ends = {name: pair / self.n_voxels for name, pair in self.ends.items()}
-        return EncodingResult(
-            **arrays,  # type: ignore[arg-type]
-            grid_ends={name: (float(a), float(b)) for name, (a, b) in ends.items()},
-            counts=dict(self.counts),
-        )
+HERE = Place()
 
 
 def fit_subjects(
     job: Job,
     Ys: Mapping[str, Columns],
     *,
-    client: Any = None,
-    folder: Path | None = None,
+    place: Place = HERE,
     advance: Callable[[int], object] | None = None,
-    make: Make = make_in_memory,
 ) -> dict[str, EncodingResult]:
     """Fit and predict all models of subjects who heard the same, chunk by chunk.
 
@@ -149,17 +160,9 @@ def fit_subjects(
     job : Job
     Ys : dict of str to array of shape (n_train, n_voxels)
         Each subject's responses: any array that gives some of its columns.
-    client : dask.distributed.Client, optional
-        As from `core.cluster.open_client`: the chunks are spread over its workers. The
-        number of workers changes no digit.
-    folder : Path, optional
-        Where factorisations are kept, and found again by a later call. Needed with a
-        client, whose workers must all see it. If None, those that do not fit into
-        memory lie in a temporary folder meanwhile.
+    place : Place
     advance : callable, optional
         Called with the number of voxels done, times the number of models.
-    make : callable, optional
-        As in `fit_models`; names are 'SUBJECT/NAME' for several subjects.
 
     Returns
     -------
@@ -168,117 +171,144 @@ def fit_subjects(
     Raises
     ------
     InputError
-        If the shapes do not fit together, or there is a client and no folder.
+        If the shapes do not fit together, or himalaya is to run on workers.
     """
-    dtype = np.result_type(job.X_train.dtype, *(Y.dtype for Y in Ys.values()))
-    for Y in Ys.values():
-        check_data(job.X_train.shape, Y.shape, job.folds, job.widths)
-    check_search(job.settings.search(len(job.bands)), len(job.bands), dtype)
-    if client is not None and folder is None:
-        raise InputError(
-            "workers need a folder for the factorisations that they share. Pass "
-            "folder, on a disk that all of them see."
-        )
-    with tempfile.TemporaryDirectory(prefix="brain2music-") as scratch:
-        engine = job.open(dtype.name, folder or Path(scratch))
-        engine.factors.share = folder is not None
-        return _fit_all(job, engine, Ys, (client, folder), (advance, make))
-
-
-def _fit_all(
-    job: Job,
-    engine: FoldGram,
-    Ys: Mapping[str, Columns],
-    where: tuple[Any, Path | None],
-    told: tuple[Callable[[int], object] | None, Make],
-) -> dict[str, EncodingResult]:
-    dtype, (advance, make) = np.dtype(engine.design.dtype), told
-    together = SideBySide(list(Ys.values()))
-    engine.sample(together, job.settings.levers.n_sampled, job.settings.seed)
+    dtype = _check(job, Ys, place)
+    sizes = (job.X_train.shape[1], len(job.bands), len(job.X_test))
     results = {}
     for name, Y in Ys.items():
         prefix = f"{name}/" if len(Ys) > 1 else ""
-        arrays = make_arrays(job, Y.shape[1], dtype, (prefix, make))
-        results[name] = Results(arrays, Y.shape[1])
-    size = batch_size(job, engine, together.shape[1], dtype)
-    for (name, part), chunk in _each_chunk(job, engine, Ys, size, where):
+        targets = make_targets(
+            sizes,
+            Y.shape[1],
+            dtype,
+            make=place.make,
+            prefix=prefix,
+            stacking=job.settings.stacking,
+        )
+        results[name] = Results(targets, Y.shape[1])
+    for (name, part), chunk in _each_chunk(job, Ys, dtype, place, fit_chunk):
         results[name].write(part, chunk)
         if advance is not None:
             advance((part.stop - part.start) * job.n_models)
     return {name: result.finish() for name, result in results.items()}
 
 
+def score_voxels(
+    job: Job,
+    Y: Columns,
+    *,
+    place: Place = HERE,
+    advance: Callable[[int], object] | None = None,
+) -> Floats:
+    """Return joint's share of variance explained on held-out folds, chunk by chunk.
+
+    No weights are made, and `X_test` has no part in it: pass none of its rows.
+
+    Returns
+    -------
+    cv_scores : array of shape (n_voxels,)
+    """
+    dtype = _check(job, {"": Y}, place)
+    scores = np.empty(Y.shape[1])
+    for (_, part), found in _each_chunk(job, {"": Y}, dtype, place, score_chunk):
+        scores[part] = found
+        if advance is not None:
+            advance(part.stop - part.start)
+    return scores
+
+
+def _check(job: Job, Ys: Mapping[str, Columns], place: Place) -> np.dtype:
+    """Return the precision of the fit, or say what does not fit together."""
+    dtype = np.result_type(job.X_train.dtype, *(Y.dtype for Y in Ys.values()))
+    for Y in Ys.values():
+        check_data(job.X_train.shape, Y.shape, job.folds, job.widths)
+    check_search(job.settings.search(len(job.bands)), len(job.bands), dtype)
+    if job.settings.solver == "himalaya" and place.client is not None:
+        raise InputError(
+            "solver 'himalaya' runs in one process. Use 'fold-gram' on several workers."
+        )
+    return dtype
+
+
 def _each_chunk(
     job: Job,
-    engine: FoldGram,
     Ys: Mapping[str, Columns],
-    size: int,
-    where: tuple[Any, Path | None],
-) -> Iterator[tuple[tuple[str, slice], Chunk]]:
-    client, folder = where
-    if client is not None and folder is not None:
-        work = partial(fit_chunk, job)
-        yield from map_chunks(client, engine, Ys, work, size=size, folder=folder)
+    dtype: np.dtype,
+    place: Place,
+    work: Callable[[Job, FoldGram | None, Floats], Any],
+) -> Iterator[tuple[tuple[str, slice], Any]]:
+    """Yield what `work` makes of each chunk of each subject's voxels."""
+    together = SideBySide(list(Ys.values()))
+    if job.settings.solver == "himalaya":
+        size = batch_size(job, None, together.shape[1], dtype)
+        for name, Y in Ys.items():
+            for part in chunks(Y.shape[1], size):
+                yield (name, part), work(job, None, read(Y, part))
         return
-    for name, Y in Ys.items():
-        for part in chunks(Y.shape[1], size):
-            yield (name, part), fit_chunk(job, engine, read(Y, part))
+    with place.open(job, dtype) as (engine, folder):
+        engine.sample(together, job.settings.levers.n_sampled, job.settings.seed)
+        size = batch_size(job, engine, together.shape[1], dtype)
+        if place.client is not None:
+            remote = partial(work, job)
+            yield from map_chunks(
+                place.client, engine, Ys, remote, size=size, folder=folder
+            )
+            return
+        for name, Y in Ys.items():
+            for part in chunks(Y.shape[1], size):
+                yield (name, part), work(job, engine, read(Y, part))
 
 
-def batch_size(job: Job, engine: FoldGram, n_voxels: int, dtype: np.dtype) -> int:
+def batch_size(
+    job: Job, engine: FoldGram | None, n_voxels: int, dtype: np.dtype
+) -> int:
     """Return how many voxels are worked on at once."""
-    settings = job.settings
+    settings, n_folds = job.settings, len(np.unique(job.folds))
     if settings.n_voxels_batch is not None:
         return settings.n_voxels_batch
+    if engine is None:
+        sizes = (settings.n_candidates, len(settings.alphas), n_folds)
+        fit = FitSize(len(job.X_train), job.widths, n_voxels, *sizes, dtype.itemsize)
+        return min(voxels_for_himalaya(fit, settings), n_voxels)
     size = FoldGramSize(
         n_samples=len(job.X_train),
         n_test=len(job.X_test),
         widths=tuple(job.widths),
         kept=tuple(engine.design.widths),
-        n_folds=len(engine.design.held),
+        n_folds=n_folds,
         n_alphas=len(settings.alphas),
         n_candidates=len(engine.plan.candidates),
         itemsize=dtype.itemsize,
         form=settings.form,
         races=settings.levers.margin is not None,
-        factor_bytes=factor_bytes(settings.max_memory_gb),
+        factor_bytes=settings.factor_bytes,
     )
-    max_gb = MEMORY_GB if settings.max_memory_gb is None else settings.max_memory_gb
-    return min(batch_within(size, max_gb * 1e9), n_voxels)
+    other = settings.other_gb * 1e9
+    return min(batch_within(size, settings.max_bytes + other, other), n_voxels)
 
 
-def make_arrays(
-    job: Job, n_voxels: int, dtype: np.dtype, named: tuple[str, Make]
-) -> dict[str, NDArray]:
-    """Return the arrays of a subject's result, empty."""
-    prefix, make = named
-    n_bands, n_test = len(job.bands), len(job.X_test)
-    shapes: dict[str, tuple[int, ...]] = {
-        "weights": (job.X_train.shape[1],),
-        "intercept": (),
-        "predictions": (n_test,),
-        "parts": (n_bands, n_test),
-        "band_weights": (n_bands,),
-        "alphas": (),
-        "cv_scores": (),
-    }
-    if n_bands > 1:
-        shapes |= {"alone": (n_bands, n_test), "plain": (n_test,)}
-    if job.settings.stacking:
-        shapes |= {"stacked": (n_test,), "shares": (n_bands,)}
-    double = ("alphas", "cv_scores")
-    return {
-        name: make(
-            prefix + name,
-            (*shape, n_voxels),
-            np.dtype(np.float64) if name in double else dtype,
-        )
-        for name, shape in shapes.items()
-    }
+def score_chunk(job: Job, engine: FoldGram | None, Y: Floats) -> Floats:
+    """Return joint's held-out scores of one chunk of voxels."""
+    if engine is not None:
+        return engine.fit(Y.astype(engine.design.dtype, copy=False)).cv_scores()
+    search = job.settings.search(len(job.bands))
+    return fit_banded_ridge(
+        job.X_train, Y, widths=job.widths, folds=job.folds, search=search
+    ).cv_scores
 
 
-def fit_chunk(job: Job, engine: FoldGram, Y: Floats) -> Chunk:
+def fit_chunk(job: Job, engine: FoldGram | None, Y: Floats) -> Chunk:
     """Return all models' predictions of one chunk of voxels, and joint's weights."""
+    if engine is None:
+        return fit_chunk_by_himalaya(
+            job.X_train,
+            Y,
+            job.X_test,
+            bands=job.bands,
+            folds=job.folds,
+            settings=job.settings,
+        )
     dtype = engine.design.dtype
     searched = engine.fit(Y.astype(dtype, copy=False), job.asides())
     slices = slices_of(job.bands)
@@ -295,19 +325,24 @@ def fit_chunk(job: Job, engine: FoldGram, Y: Floats) -> Chunk:
     }
     names = ["plain", *(f"alone {name}" for name in slices)]
     ends = {"joint": _ends(model)}
-    if len(slices) == 1:
-        return Chunk(
-            arrays, searched.counts, ends | dict.fromkeys(names, ends["joint"])
-        )
-    predicted = {}
+    if len(slices) == 1:  # one band is one model
+        arrays |= {"plain": arrays["predictions"], "alone": arrays["predictions"][None]}
+        arrays["cv_scores_alone"] = model.cv_scores[None]
+        ends |= dict.fromkeys(names, ends["joint"])
+        if job.settings.stacking:
+            arrays["shares"] = np.ones_like(arrays["band_weights"])
+            arrays["stacked"] = arrays["predictions"]
+        return Chunk(arrays, searched.counts, ends)
+    predicted, scores = {}, {}
     for name in names:
         model = searched.model(name)
-        ends[name] = _ends(model)
+        ends[name], scores[name] = _ends(model), model.cv_scores
         columns = slices.get(name.removeprefix("alone "), slice(None))
         predicted[name] = job.X_test[:, columns] @ model.weights[columns]
         predicted[name] += model.intercept
     arrays["plain"] = predicted.pop("plain")
     arrays["alone"] = np.stack(list(predicted.values()))
+    arrays["cv_scores_alone"] = np.stack([scores[name] for name in names[1:]])
     if job.settings.stacking:
         arrays["shares"], _ = searched.stack(names[1:])
         arrays["stacked"] = mix(arrays["shares"], arrays["alone"])
@@ -325,9 +360,3 @@ def mix(shares: Floats, alone: Floats) -> Floats:
 
 def _ends(model: Model) -> tuple[int, int]:
     return int(model.at_low.sum()), int(model.at_high.sum())
-
-
-def slices_of(bands: Sequence[Band]) -> dict[str, slice]:
-    """Return the columns of each band, by its name."""
-    edges = np.cumsum([0, *(band.n_columns for band in bands)])
-    return {b.name: slice(*edges[i : i + 2]) for i, b in enumerate(bands)}

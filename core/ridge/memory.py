@@ -135,8 +135,15 @@ def bytes_per_voxel(size: FoldGramSize) -> tuple[float, float]:
     return size.itemsize * at_least, size.itemsize * (at_least + max(turned, models))
 
 
-def batch_within(size: FoldGramSize, max_bytes: float) -> int:
+def batch_within(size: FoldGramSize, max_bytes: float, other_bytes: float = 0) -> int:
     """Return how many voxels may be worked on at once within so much memory.
+
+    Parameters
+    ----------
+    size : FoldGramSize
+    max_bytes : float
+    other_bytes : float
+        What else the bound has to hold, such as X and the interpreter.
 
     Raises
     ------
@@ -145,10 +152,10 @@ def batch_within(size: FoldGramSize, max_bytes: float) -> int:
     """
     held, making = held_bytes(size), making_bytes(size)
     first, most = bytes_per_voxel(size)
-    left = max_bytes - held
+    left = max_bytes - other_bytes - held
     n_voxels = int(min((left - making) / first, left / most))
     if n_voxels < 1:
-        least = peak_bytes(size, 100) / 1e9
+        least = (peak_bytes(size, 100) + other_bytes) / 1e9
         raise InputError(
             f"max_memory_gb = {max_bytes / 1e9:g} is not enough for {size.n_samples} "
             f"samples and {sum(size.kept)} columns: this fit needs {least:.2g} GB. "

@@ -158,6 +158,12 @@ class Searched:
             spread[name] = out
         return replace(model, **spread)
 
+    def cv_scores(self) -> Floats:
+        """Return joint's score of each voxel, NaN for a masked one; without weights."""
+        scores = np.full(len(self.opened.mean), np.nan)
+        scores[self.opened.kept] = 1 - self.found.best.loss / self.found.null
+        return scores
+
     def stack(self, names: Sequence[str]) -> tuple[Floats, Floats]:
         """Return the mixture of asides that predicts the held-out folds best.
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..checks import InputError
 
-Make = Callable[[str, tuple[int, ...], np.dtype], NDArray]
+# What a check reads at once, in bytes.
+CHECK_BYTES = 64e6
 
 
 class Columns(Protocol):
@@ -25,6 +26,55 @@ class Columns(Protocol):
 
     def __getitem__(self, key: Any) -> Any:
         """Return `array[:, start:stop]`."""
+
+
+class Target(Protocol):
+    """Where chunks of a result are written: an array, or voxels of a larger one."""
+
+    def __setitem__(self, key: Any, values: Any) -> None:
+        """Take `target[..., start:stop] = values`."""
+
+
+Make = Callable[[str, tuple[int, ...], np.dtype], Target]
+
+
+class Spread:
+    """Writes the columns of some voxels into an array of all; the others stay.
+
+    Parameters
+    ----------
+    array : array of shape (..., n_all_voxels)
+    where : array of int, shape (n_voxels,)
+        Place in `array` of each voxel.
+    """
+
+    def __init__(self, array: Any, where: NDArray[np.intp]) -> None:
+        self.array, self.where = array, where
+
+    def __setitem__(self, key: tuple[Any, slice], values: Any) -> None:
+        self.array[..., self.where[key[1]]] = values
+
+
+def array_of(target: Any) -> Any:
+    """Return the array that a target writes into: of all voxels, if it spreads them."""
+    return array_of(target.array) if isinstance(target, Spread) else target
+
+
+class Chosen:
+    """Some voxels of responses, in an order of their own; nothing is copied.
+
+    Parameters
+    ----------
+    Y : array of shape (n_samples, n_voxels)
+    voxels : array of int
+    """
+
+    def __init__(self, Y: Columns, voxels: NDArray[np.intp]) -> None:
+        self.Y, self.voxels = Y, voxels
+        self.shape, self.dtype = (Y.shape[0], len(voxels)), Y.dtype
+
+    def __getitem__(self, key: tuple[Any, slice]) -> Any:
+        return self.Y[key[0], self.voxels[key[1]]]
 
 
 class SideBySide:
@@ -97,12 +147,15 @@ def release(array: Any) -> None:
 def check_voxels(Y: Columns, size: int | None, name: str = "Y") -> None:
     """Raise unless all columns are finite and vary; read chunk by chunk.
 
+    Chunks hold `size` voxels, or 64 MB if it is None.
+
     Raises
     ------
     InputError
         With how many voxels are not.
     """
     n_voxels = Y.shape[1]
+    size = size or max(1, int(CHECK_BYTES / (Y.shape[0] * np.dtype(Y.dtype).itemsize)))
     n_bad = n_constant = n_zero = 0
     for part in chunks(n_voxels, size):
         chunk = read(Y, part)

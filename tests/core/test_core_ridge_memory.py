@@ -24,6 +24,7 @@ import numpy as np, scipy.linalg
 from brain2music.core.ridge.stream import release
 from brain2music.core.types import Band
 from brain2music.encoding.evaluate import RidgeSettings, fit_models
+from brain2music.encoding.streamed import Place
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -55,7 +56,7 @@ fit_models(
         form=size["form"],
         **size["bound"],
     ),
-    make=make,
+    place=Place(make=make),
 )
 print(json.dumps([before, peak()]))
 """

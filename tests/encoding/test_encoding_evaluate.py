@@ -19,7 +19,7 @@ from brain2music.encoding.evaluate import (
     fit_models,
     score_models,
 )
-from brain2music.encoding.streamed import Job, fit_subjects
+from brain2music.encoding.streamed import Job, Place, fit_subjects
 
 BANDS = (Band("mel", 2, (2, 3)), Band("clap", 3), Band("genre", 1, (2, 4)))
 SETTINGS = RidgeSettings(alphas=(0.1, 1.0, 10.0, 100.0, 1e3), n_candidates=9)
@@ -184,7 +184,7 @@ def test_voxels_stream_from_and_to_files_in_chunks(study, tmp_path, form, size):
         return np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", dtype, shape)
 
     whole = fit(study, settings=replace(settings, n_voxels_batch=None))
-    cut = fit((study[0], mapped, study[2]), settings=settings, make=make)
+    cut = fit((study[0], mapped, study[2]), settings=settings, place=Place(make=make))
     for name in (*ARRAYS, "band_weights", "cv_scores"):
         assert_allclose(getattr(cut, name), getattr(whole, name), atol=1e-9)
         assert isinstance(getattr(cut, name), np.memmap)
@@ -265,7 +265,7 @@ def test_subjects_who_heard_the_same_share_one_pass(study):
         made.append(name)
         return np.empty(shape, dtype)
 
-    both = fit_subjects(job, {"01": Y[:, :3], "02": Y[:, 3:]}, make=make)
+    both = fit_subjects(job, {"01": Y[:, :3], "02": Y[:, 3:]}, place=Place(make=make))
     assert {"01/weights", "02/alone"} <= set(made)
     for name in ARRAYS:
         parts = [getattr(both[subject], name) for subject in ("01", "02")]
@@ -281,8 +281,8 @@ def test_workers_fit_what_one_process_fits(study, tmp_path):
     job = Job(X, X_test, BANDS, FOLDS, settings)
     with open_client(Scheduler(n_workers=2)) as client:
         with pytest.raises(InputError, match="workers need a folder"):
-            fit_subjects(job, {"01": Y}, client=client)
-        found = fit_subjects(job, {"01": Y}, client=client, folder=tmp_path)["01"]
+            Place(client)
+        found = fit_subjects(job, {"01": Y}, place=Place(client, tmp_path))["01"]
     expected = fit(study, settings=settings)
     for name in (*ARRAYS, "stacked", "shares"):
         assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-10)
