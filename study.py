@@ -18,7 +18,6 @@ from .core.checks import nearest
 from .feature_spaces import (
     STRICT,
     AnyFeatures,
-    Delays,
     FeatureSpace,
     NotNegative,
     Positive,
@@ -34,6 +33,7 @@ from .study_dataset import (
     dataset_problems,
     roi_problems,
 )
+from .study_encoding import Encoding, Machine, solver_problems
 from .study_errors import explain, unknown_key
 
 __all__ = ["Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
@@ -81,25 +81,6 @@ class Stimuli:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Encoding:
-    """The model: which feature spaces, at which delays, searched how.
-
-    A training clip that is heard in two folds would be known from the one when it is
-    held out in the other: refused unless `clips_over_folds` allows it.
-    """
-
-    bands: tuple[str, ...]
-    delays: Delays = (2, 3, 4, 5)
-    alphas: tuple[Positive, ...] = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
-    n_candidates: Annotated[int, Field(ge=1)] = 20
-    folds: Literal["run", "session"] | Annotated[int, Field(ge=2)] = "run"
-    clips_over_folds: Literal["refuse", "allow"] = "refuse"
-    incomplete_rows: Literal["mean", "drop"] = "mean"
-    precision: Literal["float32", "float64"] = "float32"
-    seed: Seed = 0
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Analysis:
     """Intervals, nulls and, for simulated studies, what was planted."""
 
@@ -108,24 +89,6 @@ class Analysis:
     block_s: Positive = 30.0
     planted: str | None = None
     seed: Seed = 0
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class Machine:
-    """How it is computed: no part of a result's identity.
-
-    `threads` are those of the linear algebra; `voxels_per_batch` bounds the memory
-    of a fit (None: all at once, if they fit in 1 GB); `cache` is where drawing keeps
-    its surfaces, and extraction the states of networks (None: the user's cache
-    folder). `device` is where networks compute ('auto': a GPU if there is one), in
-    batches of up to `batch_gb`.
-    """
-
-    threads: Annotated[int, Field(ge=1)] = 1
-    voxels_per_batch: Annotated[int, Field(ge=1)] | None = None
-    cache: str | None = None
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    batch_gb: Positive = 2.0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -261,6 +224,7 @@ def _problems(study: Study) -> Iterator[str]:
             )
     if len(set(study.encoding.alphas)) < len(study.encoding.alphas):
         yield "encoding.alphas holds a value twice."
+    yield from solver_problems(study.encoding, study.machine)
     yield from dataset_problems(study.dataset, study.responses)
     yield from roi_problems(study.rois)
     yield from _reference_problems(study)

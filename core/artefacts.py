@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -118,6 +119,20 @@ def new_artefact(folder: Path, recipe: Recipe, notes: list[str]) -> Iterator[Pat
         raise
     write_json(partial / ABOUT, _about(recipe, notes, _hashes(partial)))
     _put_in_place(partial, folder)
+
+
+@contextmanager
+def scratch_folder(out: Path, name: str) -> Iterator[Path]:
+    """Give a folder in `out` that is deleted when the block ends.
+
+    What a killed process leaves of it is cleared by the next one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{name}-", dir=out))
+    (folder / MARKER).touch()
+    try:
+        yield folder
+    finally:
+        _remove(folder)
 
 
 def check_places(out: Path, names: Iterable[str]) -> None:

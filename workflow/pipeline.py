@@ -30,6 +30,7 @@ from ..report import write_report
 from ..study import Study, read_study
 from .alignment import align
 from .drawing import draw_figures
+from .fitting import open_places
 from .lags import choose_lag
 from .layer_tables import alignment_tables
 from .leakage import check_stimuli, make_stimuli, makes_stimuli
@@ -143,12 +144,17 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     }
     if last < STAGES.index("encoding"):
         return
-    models = {
-        one.subject: make_encoding(
-            session, one, responses[one.subject], features[one.subject]
-        )
-        for one in opened
-    }
+    with open_places(session) as open_place:
+        models = {
+            one.subject: make_encoding(
+                session,
+                one,
+                open_place,
+                responses=responses[one.subject],
+                features=features[one.subject],
+            )
+            for one in opened
+        }
     if last < STAGES.index("tables"):
         return
     stimuli = make_stimuli(session, opened)

@@ -1,6 +1,7 @@
 """The steps made per subject: responses, features, encoding; each is an artefact."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,13 @@ import numpy as np
 import pandas as pd
 
 from ..core.artefacts import Recipe, file_identity
-from ..core.saved import load_bands, save_bands, save_space
-from ..core.store import open_store
+from ..core.saved import save_bands
 from ..core.types import Space
-from ..data.splits import fold_of_row
-from ..encoding.evaluate import RidgeSettings
-from ..encoding.layers import (
-    LayerChoice,
-    check_disjoint,
-    count_layer_fits,
-    fit_layers,
-)
+from ..encoding.layers import check_disjoint
 from ..study import Study
+from ..study_encoding import LEVERS
 from .alignment import Aligned
+from .fitting import Places, fit_subject, shares_features
 from .meeting import meeting_table
 from .networks import network_identity, network_space, used_spaces
 from .opening import Opened
@@ -30,7 +25,7 @@ from .responses import store_responses
 from .session import Session
 from .sources import feature_files, sound_notes
 
-VERSIONS = {"responses": 3, "features": 2, "encoding": 2}
+VERSIONS = {"responses": 3, "features": 2, "encoding": 3}
 
 
 def make_responses(session: Session, aligned: Aligned) -> str:
@@ -111,23 +106,32 @@ def inputs_of_features(session: Session, opened: Opened) -> dict[str, Any]:
 
 
 def make_encoding(
-    session: Session, opened: Opened, responses: str, features: str
+    session: Session,
+    opened: Opened,
+    open_place: Places,
+    *,
+    responses: str,
+    features: str,
 ) -> str:
     """Make `models/SUBJECT`: weights, predictions, and what they were scored on."""
     study = session.study
     settings = study.part("encoding", "features", "rois")
-    names = ("alphas", "n_candidates", "folds", "precision", "seed")
     inputs = {"responses": responses, "features": features}
+    names = ("alphas", "n_candidates", "folds", "precision", "seed", "solver")
+    names = (*names, *LEVERS, "stacking")
     chosen = {name: settings["encoding"][name] for name in names}
-    if by_roi := spaces_by_roi(study):
+    by_roi = spaces_by_roi(study)
+    if by_roi:
         chosen |= {"layers per ROI": sorted(by_roi), "rois": settings["rois"]}
         inputs |= {n: file_identity(study.root / n) for n in roi_files(study)}
     recipe = Recipe("encoding", VERSIONS["encoding"], chosen, inputs)
-    return session.make(
-        f"models/sub-{opened.subject}",
-        recipe,
-        lambda folder: _fit_subject(session, opened, folder),
-    )
+
+    def work(folder: Path) -> list[str]:
+        keep = shares_features(session, opened.subject)
+        place = replace(open_place(), keep=keep)
+        return fit_subject(session, opened, folder, place=place, by_roi=by_roi)
+
+    return session.make(f"models/sub-{opened.subject}", recipe, work)
 
 
 def spaces_by_roi(study: Study) -> list[str]:
@@ -144,85 +148,6 @@ def check_layer_rois(study: Study, space: Space) -> None:
     names = spaces_by_roi(study)
     if names:
         check_disjoint(names[0], list(load_rois(study, space)[0].values()))
-
-
-def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
-    study = session.study
-    store = open_store(session.out / f"responses/sub-{opened.subject}")
-    designs = session.out / f"features/sub-{opened.subject}"
-    valid = store.valid
-    dtype = np.dtype(study.encoding.precision)
-    Y_train, Y_test = (
-        read(valid).astype(dtype, copy=False) for read in (store.train, store.test)
-    )
-    X_train, X_test = (np.load(designs / f"{n}.npy") for n in ("X_train", "X_test"))
-    bands = load_bands(designs)
-    rows = store.train_rows()
-    text = f"{opened.name}: fitting {len(study.encoding.bands)} bands"
-    rois, _ = load_rois(study, opened.recording.space)
-    masks = [mask[valid] for mask in rois.values()]
-    result, bands, choices = fit_layers(
-        X_train,
-        Y_train,
-        X_test,
-        bands=bands,
-        folds=fold_of_row(opened.split, list(rows["run_name"])),
-        settings=RidgeSettings(
-            alphas=study.encoding.alphas,
-            n_candidates=study.encoding.n_candidates,
-            seed=study.encoding.seed,
-            n_voxels_batch=study.machine.voxels_per_batch,
-        ),
-        by_roi=dict.fromkeys(spaces_by_roi(study), masks),
-        advance=session.ticker(text, count_layer_fits(bands) * int(valid.sum())),
-    )
-    arrays = {
-        "weights": result.weights,
-        "intercept": result.intercept,
-        "predictions": result.predictions,
-        "predictions_parts": result.parts,
-        "predictions_alone": result.alone,
-        "predictions_plain": result.plain,
-        "test_responses": Y_test,
-        "band_weights": result.band_weights,
-        "alphas": result.alphas,
-        "cv_scores": result.cv_scores,
-    }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", _whole(array, valid))
-    np.save(folder / "valid.npy", valid)
-    _save_choices(folder, choices, valid, opened.recording.space.ids)
-    store.test_rows().to_csv(folder / "rows.csv", index=False)
-    save_bands(folder, bands)
-    save_space(folder, store.space)
-    return _grid_notes(opened.name, result.grid_ends, study.encoding.alphas)
-
-
-def _save_choices(
-    folder: Path,
-    choices: Sequence[LayerChoice],
-    valid: np.ndarray,
-    voxels: Sequence[str],
-) -> None:
-    """Write which layer each voxel took, and the scores that chose it."""
-    names = np.asarray(voxels)[valid]
-    tables = [
-        pd.DataFrame(
-            {
-                "voxel": names,
-                "feature_space": choice.name,
-                "layer": layer,
-                "cv_r2": choice.cv_scores[k],
-                "chosen": choice.chosen == k,
-            }
-        )
-        for choice in choices
-        for k, layer in enumerate(choice.layers)
-    ]
-    if tables:
-        pd.concat(tables).to_csv(
-            folder / "layers.csv", index=False, float_format="%.9g"
-        )
 
 
 def hash_inputs(
@@ -244,31 +169,3 @@ def hash_inputs(
 
 def _table_identity(table: pd.DataFrame) -> str:
     return Recipe("table", 1, {"csv": table.to_csv(index=False)}).identity
-
-
-def _whole(array: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Spread columns of valid voxels over all voxels; the others are NaN."""
-    if valid.all():
-        return array
-    out = np.full((*array.shape[:-1], len(valid)), np.nan, array.dtype)
-    out[..., valid] = array
-    return out
-
-
-def _grid_notes(
-    name: str, ends: dict[str, tuple[float, float]], alphas: Sequence[float]
-) -> list[str]:
-    notes = []
-    for model, (_, high) in ends.items():
-        low = ends[model][0]
-        if low > 0.05:
-            notes.append(
-                f"{name}, {model}: {low:.0%} of voxels chose the smallest penalty "
-                f"({min(alphas):g}). Add smaller ones to encoding.alphas."
-            )
-        if high > 0.95:
-            notes.append(
-                f"{name}, {model}: {high:.0%} of voxels chose the largest penalty "
-                f"({max(alphas):g}), as voxels without signal do."
-            )
-    return notes
