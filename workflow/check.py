@@ -1,6 +1,5 @@
 """Says what a study will compute, and what it will cost, without fitting anything."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..core.checks import InputError, MissingFileError
+from ..core.cluster import job_script
 from ..core.notes import summarise
-from ..core.ridge.cost import Cost, estimate_cost
-from ..core.threads import limit_threads
 from ..core.types import Run, Split, label_of
 from ..data.files import find_runs, path_of
 from ..data.splits import make_split
@@ -19,17 +17,15 @@ from ..feature_spaces import ControlFeatures
 from ..features.networks import width_of
 from ..study import Study
 from .alignment import Aligned, align, joint_windowing
+from .costs import describe_cost
+from .fitting import scheduler_of
 from .networks import layers_of, network_of, network_space
 from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
 from .pipeline import check_subject
-from .prepare import rows_to_score
 from .regions import load_rois
 from .responses import store_responses
 from .source_names import source_of
 from .sources import space_runs
-
-GIB = 2**30
-PYTHON_BYTES = 0.25 * GIB  # the interpreter with what it imports
 
 
 @dataclass
@@ -209,21 +205,29 @@ def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None
         f"models: joint over {encoding.n_candidates} candidates x "
         f"{len(encoding.alphas)} alphas, plain, and each of {len(widths)} bands alone"
     )
-    costs = [_cost(study, subject, widths) for subject in opened]
-    flops = sum(cost.flops for cost in costs)
-    # Choosing a layer takes a plain fit of each, which is not more than half of what
-    # is counted for a band that is all there is.
-    flops += sum(_cost(study, one, [w]).flops / 2 for w in layers for one in opened)
-    seconds = flops / _speed(study.machine.threads)
-    peak = max(
-        cost.bytes_peak + _bytes_held(study, subject, [*widths, *layers])
-        for cost, subject in zip(costs, opened, strict=True)
-    )
-    found.lines.append(
-        f"expected, to a factor of three: {_duration(seconds)} of fitting with "
-        f"{study.machine.threads} thread(s); about {(peak + PYTHON_BYTES) / GIB:.1f} "
-        "GiB of memory"
-    )
+    try:
+        found.lines += describe_cost(study, opened, widths, layers)
+    except InputError as error:
+        found.problems.append(str(error))
+    found.lines += _describe_workers(study, found)
+
+
+def _describe_workers(study: Study, found: Check) -> list[str]:
+    machine = study.machine
+    if machine.scheduler == "none":
+        return []
+    lines = [
+        f"voxels are spread over {machine.workers} worker(s) of one thread each: "
+        f"{machine.scheduler}"
+    ]
+    if machine.scheduler == "slurm":
+        try:
+            script = job_script(scheduler_of(study))
+        except InputError as error:
+            found.problems.append(str(error))
+            return lines
+        lines += ["the job script of each worker:", *script.rstrip().splitlines()]
+    return lines
 
 
 def _size_of(study: Study, aligned: Aligned, name: str) -> tuple[int, int, list[str]]:
@@ -251,45 +255,3 @@ def _describe_windows(study: Study, aligned: Aligned) -> list[str]:
         f"at a lag of {aligned.lag_s:g} s"
         + (f", the longest of {len(lags_s)} to choose from" if lags_s[1:] else "")
     ]
-
-
-def _bytes_held(study: Study, opened: Opened, widths: Sequence[int]) -> int:
-    """Return the memory of X, Y and the predictions while a subject is fitted."""
-    n_rows, n_voxels = len(opened.rows), opened.recording.space.n_voxels
-    itemsize = np.dtype(study.encoding.precision).itemsize
-    n_test = len(rows_to_score(study, align(study, opened)))
-    predictions = (2 * len(widths) + 2) * n_test * n_voxels
-    return itemsize * (n_rows * (2 * n_voxels + sum(widths)) + predictions)
-
-
-def _cost(study: Study, opened: Opened, widths: Sequence[int]) -> Cost:
-    rows = align(study, opened).rows
-    return estimate_cost(
-        n_train=int((rows["side"] == "train").sum()),
-        n_test=int((rows["side"] == "test").sum()),
-        widths=widths,
-        n_voxels=opened.recording.space.n_voxels,
-        n_candidates=study.encoding.n_candidates,
-        n_alphas=len(study.encoding.alphas),
-        n_folds=len(opened.split.folds),
-        itemsize=np.dtype(study.encoding.precision).itemsize,
-    )
-
-
-def _speed(n_threads: int) -> float:
-    """Return measured float32 operations per second of a matrix product here."""
-    A = np.ones((800, 800), dtype=np.float32)
-    with limit_threads(n_threads):
-        A @ A
-        start = time.perf_counter()
-        for _ in range(5):
-            A @ A
-        seconds = time.perf_counter() - start
-    return 5 * 2 * 800**3 / seconds
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {max(seconds, 1):.0f} s"
-    minutes = seconds / 60
-    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"

@@ -1,17 +1,20 @@
 """The lag of the responses behind the sound, chosen on training runs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..core.artefacts import Recipe
-from ..core.ridge.banded import fit_banded_ridge
+from ..core.ridge.levers import EXACT
+from ..core.types import Band
 from ..data.splits import fold_of_row
-from ..encoding.evaluate import RidgeSettings
 from ..encoding.layers import columns_of, spaces_of
+from ..encoding.streamed import Job, score_voxels
 from .alignment import Aligned, align, at_common_windows
+from .fitting import bytes_beside, ridge_settings
 from .opening import Opened
 from .prepare import build_features
 from .responses import training_responses
@@ -23,7 +26,7 @@ from .subject_steps import (
     settings_of_responses,
 )
 
-VERSION = 1
+VERSION = 2
 
 
 def choose_lag(session: Session, opened: Opened) -> Aligned:
@@ -44,7 +47,9 @@ def choose_lag(session: Session, opened: Opened) -> Aligned:
         "responses": settings_of_responses(study, 0.0),
         "lags": sorted(lags_s),
         "features": settings_of_features(study),
-        "encoding": {n: encoding[n] for n in ("alphas", "folds", "precision")},
+        "encoding": {
+            n: encoding[n] for n in ("alphas", "folds", "precision", "solver")
+        },
     }
     inputs = {
         **hash_inputs(session, opened.inputs, opened),
@@ -82,22 +87,20 @@ def _score_lags(
     # chosen later, at the lag that is chosen here.
     middle = [places[len(places) // 2] for places in spaces_of(bands).values()]
     X = X[:, columns_of(bands, middle)]
-    settings = RidgeSettings(
-        alphas=study.encoding.alphas, n_voxels_batch=study.machine.voxels_per_batch
+    # Exact, whatever the models may leave out: there is one band and few penalties.
+    settings = replace(
+        ridge_settings(study, bytes_beside(*X.shape, study, layers=False)),
+        levers=EXACT,
     )
+    band = Band("all of them", X.shape[1])
     advance = session.ticker(f"{opened.name}: choosing the lag", len(lags_s))
     records = []
     for lag_s in sorted(lags_s):
         aligned = at_common_windows(align(study, opened, lag_s), longest)
-        Y, names = training_responses(study, aligned, place)
-        fit = fit_banded_ridge(
-            X,
-            Y.astype(X.dtype, copy=False),
-            widths=[X.shape[1]],
-            folds=fold_of_row(opened.split, names),
-            search=settings.search(1),
-        )
-        score = float(np.mean(fit.cv_scores))
+        with training_responses(study, aligned, place) as (Y, names):
+            folds = fold_of_row(opened.split, names)
+            job = Job(X, X[:0], (band,), np.asarray(folds), settings)
+            score = float(np.mean(score_voxels(job, Y)))
         records.append((opened.subject, lag_s, len(names), score))
         advance(1)
     table = pd.DataFrame(

@@ -3,6 +3,7 @@
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ..core.checks import InputError
 from ..core.store import (
     Side,
     StoredRun,
+    TrainingVoxels,
     Turner,
     column_writer,
     open_store,
@@ -93,17 +95,19 @@ def store_responses(
     return notes
 
 
+@contextmanager
 def training_responses(
     study: Study, aligned: Aligned, folder: Path
-) -> tuple[Floats, list[str]]:
-    """Return the valid voxels of the training runs, and the run of each row.
+) -> Iterator[tuple[TrainingVoxels, list[str]]]:
+    """Give the valid voxels of the training runs, and the run of each row.
 
-    They go through a store in `folder`, which is gone afterwards.
+    They are read from a store in `folder`, which is gone afterwards.
     """
     with tempfile.TemporaryDirectory(dir=folder) as place:
         store_responses(study, aligned, Path(place))
         store = open_store(Path(place))
-        return store.train(store.valid), list(store.train_rows()["run_name"])
+        names = list(store.train_rows()["run_name"])
+        yield TrainingVoxels(store, study.encoding.precision), names
 
 
 def row_tables(study: Study, aligned: Aligned) -> dict[str, pd.DataFrame]:

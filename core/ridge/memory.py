@@ -94,16 +94,24 @@ def held_bytes(size: FoldGramSize) -> float:
     n, p, i, K = size.n_samples, sum(size.kept), size.itemsize, size.n_folds
     turned = sum(w * k for w, k in zip(size.widths, size.kept, strict=True) if k < w)
     held = float(n * p * i + turned * i)
-    factor: float
     if size.is_primal:
         pairs = combinations_with_replacement(size.kept, 2)
         held += 8 * K * sum(one * other for one, other in pairs)
-        factor = K * (p * p + min(size.n_held, p) * p) + p * p
     else:
         held += 8 * len(size.kept) * n * n
+    return held + min(size.factor_bytes, all_factor_bytes(size))
+
+
+def all_factor_bytes(size: FoldGramSize) -> float:
+    """Return what the factorisations of all candidates take, in memory or in files."""
+    n, p, K = size.n_samples, sum(size.kept), size.n_folds
+    factor: float
+    if size.is_primal:
+        factor = K * (p * p + min(size.n_held, p) * p) + p * p
+    else:
         # Candidates of some bands have fewer columns to be refitted.
         factor = n * n + size.n_alphas * n * size.n_held + n * p / 2
-    return held + min(size.factor_bytes, size.n_candidates * factor * i)
+    return size.n_candidates * factor * size.itemsize
 
 
 def making_bytes(size: FoldGramSize) -> float:

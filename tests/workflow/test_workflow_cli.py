@@ -41,7 +41,7 @@ def test_run_check_and_report_work_together(command, study_file, tmp_path):
     assert "3 training runs (task-Training_run-1 ... task-Training_run-10)" in said
     assert "6 clips (6 heard 2 times)" in said
     assert "music (made up): 3 features at 2 delays" in said
-    assert "GiB of memory" in said
+    assert "memory while it fits" in said
     code, said = command("run", study_file, "--out", out, "--quiet", "--subject", "01")
     assert code == 0
     assert "models/sub-01" in said

@@ -1,0 +1,198 @@
+"""What fitting a study will take: memory, time and room on disk."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..core.ridge.cost import FitSize, estimate_fit
+from ..core.ridge.memory import (
+    FoldGramSize,
+    all_factor_bytes,
+    batch_within,
+    fold_gram_flops,
+    kept_axes,
+    peak_bytes,
+)
+from ..core.threads import limit_threads
+from ..encoding.by_himalaya import voxels_for_himalaya
+from ..encoding.evaluate import RidgeSettings, count_fits
+from ..study import Study
+from .alignment import align
+from .fitting import PYTHON_BYTES, bytes_beside, ridge_settings
+from .opening import Opened
+from .prepare import rows_to_score
+
+GB = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class FitCost:
+    """What fitting one subject takes.
+
+    Parameters
+    ----------
+    flops : float
+        Operations of a float32 product that takes as long.
+    fit_bytes : float
+        Most memory of the process while it fits.
+    table_bytes : float
+        Most memory of the process while it scores the test runs.
+    disk_bytes : float
+        Weights, predictions and scores.
+    factor_bytes : float
+        Factorisations that wait in files meanwhile.
+    """
+
+    flops: float
+    fit_bytes: float
+    table_bytes: float
+    disk_bytes: float
+    factor_bytes: float
+
+
+def describe_cost(
+    study: Study, opened: Sequence[Opened], widths: Sequence[int], layers: Sequence[int]
+) -> list[str]:
+    """Return lines on the time, memory and disk that fitting takes.
+
+    Parameters
+    ----------
+    study : Study
+    opened : sequence of Opened
+    widths : sequence of int
+        Columns of each feature space, of one layer.
+    layers : sequence of int
+        Columns of each layer of the spaces that have several to choose from.
+
+    Raises
+    ------
+    InputError
+        If `machine.max_memory_gb` does not hold a fit.
+    """
+    costs = [cost_of(study, one, widths, layers) for one in opened]
+    seconds = sum(cost.flops for cost in costs) / _speed(study.machine.threads)
+    fit, tables, disk, factors = (
+        max(getattr(cost, name) for cost in costs) / GB
+        for name in ("fit_bytes", "table_bytes", "disk_bytes", "factor_bytes")
+    )
+    workers = study.machine.workers
+    lines = [
+        f"expected, to a factor of three: {_duration(seconds / workers)} of fitting "
+        f"with {study.machine.threads} thread(s)"
+        + (f" and {workers} workers" if workers > 1 else ""),
+        f"memory while it fits: {fit:.2f} GB{_bound(study)}; while test runs are "
+        f"scored: about {tables:.1f} GB",
+        f"on disk: {disk:.1f} GB of models a subject",
+    ]
+    if factors >= 0.05:
+        lines.append(f"on disk meanwhile: up to {factors:.1f} GB of factorisations")
+    return lines
+
+
+def _bound(study: Study) -> str:
+    machine, text = study.machine, ""
+    if machine.max_memory_gb is not None:
+        text = f" of machine.max_memory_gb = {machine.max_memory_gb:g}"
+    if study.encoding.compression_tolerance:
+        text += ", and less after compression"
+    return text
+
+
+def cost_of(
+    study: Study, opened: Opened, widths: Sequence[int], layers: Sequence[int]
+) -> FitCost:
+    """Return what fitting one subject will take; sizes as in `describe_cost`."""
+    aligned = align(study, opened)
+    n_train = int((aligned.rows["side"] == "train").sum())
+    n_test, n_folds = len(rows_to_score(study, aligned)), len(opened.split.folds)
+    V, itemsize = (
+        opened.recording.space.n_voxels,
+        np.dtype(study.encoding.precision).itemsize,
+    )
+    # Of a space with layers, X holds all of them.
+    n_columns = sum(widths) + sum(layers) - sum(set(layers))
+    beside = bytes_beside(n_train + n_test, n_columns, study, layers=bool(layers))
+    settings = ridge_settings(study, beside)
+    tried = (settings.n_candidates, len(settings.alphas), n_folds)
+    size = FitSize(n_train, widths, V, *tried, itemsize)
+    if settings.solver == "himalaya":
+        flops, fit_bytes, factors = _by_himalaya(settings, size)
+    else:
+        flops, fit_bytes, factors = _by_fold_gram(settings, size, n_test)
+        # Choosing a layer takes a plain fit of each, which is not more than half of
+        # what is counted for a band that is all there is.
+        for width in layers:
+            one = fold_gram_size(settings, replace(size, widths=(width,)), n_test)
+            flops += fold_gram_flops(one, V) / 2
+    B = len(widths)
+    predictions = (2 * B + 2 + 2 * settings.stacking) * n_test
+    per_voxel = (sum(widths) + predictions + n_test) * itemsize
+    scored = (3 * B + 6) * n_test * itemsize
+    return FitCost(
+        flops=flops,
+        fit_bytes=beside + fit_bytes,
+        table_bytes=PYTHON_BYTES + scored * V,
+        disk_bytes=float(per_voxel * V),
+        factor_bytes=factors,
+    )
+
+
+def fold_gram_size(settings: RidgeSettings, size: FitSize, n_test: int) -> FoldGramSize:
+    """Return the sizes that the memory of a fit depends on, nothing compressed."""
+    n_candidates = size.n_candidates + settings.levers.n_refined
+    return FoldGramSize(
+        n_samples=size.n_samples,
+        n_test=n_test,
+        widths=tuple(size.widths),
+        kept=kept_axes(size.widths, size.n_samples),
+        n_folds=size.n_folds,
+        n_alphas=size.n_alphas,
+        n_candidates=1 if len(size.widths) == 1 else n_candidates,
+        itemsize=size.itemsize,
+        races=settings.levers.margin is not None,
+        factor_bytes=settings.factor_bytes,
+    )
+
+
+def _by_fold_gram(
+    settings: RidgeSettings, size: FitSize, n_test: int
+) -> tuple[float, float, float]:
+    """Return operations, memory and files of factorisations."""
+    full, batch = fold_gram_size(settings, size, n_test), settings.n_voxels_batch
+    if batch is None:
+        other = settings.other_gb * GB
+        batch = batch_within(full, settings.max_bytes + other, other)
+    peak = peak_bytes(full, min(batch, size.n_voxels))
+    factors = all_factor_bytes(full)
+    files = factors if factors > full.factor_bytes else 0.0
+    return fold_gram_flops(full, size.n_voxels), peak, files
+
+
+def _by_himalaya(settings: RidgeSettings, size: FitSize) -> tuple[float, float, float]:
+    """Return operations and memory of all models, each a search of its own."""
+    batch = settings.n_voxels_batch or voxels_for_himalaya(size, settings)
+    batch = min(batch, size.n_voxels)
+    held = replace(size, n_voxels=batch, n_voxels_batch=batch)
+    more = count_fits(len(size.widths)) / size.n_candidates
+    return estimate_fit(size).flops * (1 + more), estimate_fit(held).bytes_peak, 0.0
+
+
+def _speed(n_threads: int) -> float:
+    """Return measured float32 operations per second of a matrix product here."""
+    A = np.ones((800, 800), dtype=np.float32)
+    with limit_threads(n_threads):
+        A @ A
+        start = time.perf_counter()
+        for _ in range(5):
+            A @ A
+        seconds = time.perf_counter() - start
+    return 5 * 2 * 800**3 / seconds
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(seconds, 1):.0f} s"
+    minutes = seconds / 60
+    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
