@@ -10,6 +10,7 @@ from brain2music.core.checks import InputError, MissingFileError
 from brain2music.core.rows import average_rows
 from brain2music.core.store import (
     StoredRun,
+    TrainingVoxels,
     Turner,
     column_writer,
     open_store,
@@ -122,3 +123,14 @@ def test_rows_come_back_as_columns(tmp_path, runs, on_disk, monkeypatch):
         assert np.flatnonzero(~turner.finite).tolist() == [4, 6]
         assert np.flatnonzero(turner.nan).tolist() == [4]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_voxels_are_the_valid_columns_of_the_training_runs(store, dtype):
+    Y = TrainingVoxels(store, dtype)
+    whole = store.train(store.valid)
+    assert Y.shape == whole.shape
+    assert Y.dtype == dtype
+    assert_array_equal(Y[:, 2:5], whole[:, 2:5])
+    assert_array_equal(Y[3:7, np.array([4, 0])], whole[3:7][:, [4, 0]])
+    assert Y.columns(slice(1, 3)).dtype == dtype

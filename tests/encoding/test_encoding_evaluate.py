@@ -19,7 +19,7 @@ from brain2music.encoding.evaluate import (
     fit_models,
     score_models,
 )
-from brain2music.encoding.streamed import Job, Place, fit_subjects
+from brain2music.encoding.streamed import Job, Place, fit_subjects, score_voxels
 
 BANDS = (Band("mel", 2, (2, 3)), Band("clap", 3), Band("genre", 1, (2, 4)))
 SETTINGS = RidgeSettings(alphas=(0.1, 1.0, 10.0, 100.0, 1e3), n_candidates=9)
@@ -165,7 +165,7 @@ ARRAYS = ("weights", "intercept", "predictions", "parts", "alone", "plain", "alp
 def test_one_pass_gives_what_himalaya_gives_model_by_model(study):
     ours = fit(study)
     theirs = fit(study, settings=replace(SETTINGS, solver="himalaya"))
-    for name in (*ARRAYS, "band_weights", "cv_scores"):
+    for name in (*ARRAYS, "band_weights", "cv_scores", "cv_scores_alone"):
         first, second = getattr(ours, name), getattr(theirs, name)
         assert_allclose(first, second, atol=1e-8, err_msg=name)
     assert ours.grid_ends == theirs.grid_ends
@@ -287,3 +287,70 @@ def test_workers_fit_what_one_process_fits(study, tmp_path):
     for name in (*ARRAYS, "stacked", "shares"):
         assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-10)
     assert found.counts == expected.counts
+
+
+def test_a_bands_own_score_is_that_of_a_fit_of_its_own(study):
+    X, Y, X_test, _ = study
+    result = fit(study)
+    for number, columns in enumerate((slice(0, 4), slice(4, 7), slice(7, 9))):
+        band = (Band("own", columns.stop - columns.start),)
+        own = fit((X[:, columns], Y, X_test[:, columns]), band)
+        assert_allclose(result.cv_scores_alone[number], own.cv_scores, atol=1e-12)
+        assert_allclose(own.cv_scores_alone, own.cv_scores[None])
+        job = Job(X[:, columns], X[:0, columns], band, FOLDS, SETTINGS)
+        assert_allclose(score_voxels(job, Y), own.cv_scores, atol=1e-12)
+
+
+@pytest.mark.parametrize("bound", [{"n_voxels_batch": 3}, {"max_memory_gb": 6e-5}])
+def test_himalaya_fits_chunks_as_it_fits_all(study, bound):
+    settings = replace(SETTINGS, solver="himalaya")
+    whole, seen = fit(study, settings=settings), []
+    cut = fit(study, settings=replace(settings, **bound), advance=seen.append)
+    assert len(seen) > 1
+    for name in (*ARRAYS, "cv_scores", "cv_scores_alone"):
+        assert_allclose(getattr(cut, name), getattr(whole, name), atol=1e-10)
+    assert cut.grid_ends == whole.grid_ends
+    job = Job(study[0], study[0][:0], BANDS, FOLDS, replace(settings, **bound))
+    assert_allclose(score_voxels(job, study[1]), whole.cv_scores, atol=1e-10)
+
+
+def test_himalaya_stays_in_one_process(study, tmp_path):
+    settings = replace(SETTINGS, solver="himalaya")
+    with pytest.raises(InputError, match="'himalaya' runs in one process"):
+        fit(study, settings=settings, place=Place("a client", tmp_path))
+
+
+def test_kept_factorisations_are_found_again_and_never_taken_for_others(
+    study, tmp_path, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(
+        "brain2music.core.ridge.fold_gram.make_factor",
+        lambda *given: made.append(given) or make_factor(*given),
+    )
+    place = Place(None, tmp_path, keep=True)
+    first, n_first = fit(study, place=place), len(made)
+    assert n_first > 0
+    again = fit(study, place=place)
+    assert len(made) == n_first
+    assert_array_equal(again.weights, first.weights)
+    for changed in ({"alphas": (0.5, 7.0)}, {"levers": Levers(), "form": "kernel"}):
+        found = fit(study, settings=replace(SETTINGS, **changed), place=place)
+        alone = fit(study, settings=replace(SETTINGS, **changed))
+        assert_allclose(found.weights, alone.weights, atol=1e-12)
+    moved = (study[0] * np.arange(1, 10), *study[1:3])
+    assert_allclose(fit(moved, place=place).weights, fit(moved).weights, atol=1e-12)
+    with pytest.raises(InputError, match="need a folder"):
+        Place(keep=True)
+
+
+def test_what_else_is_held_comes_off_the_bound(study):
+    def n_chunks(**bound):
+        seen = []
+        fit(study, settings=replace(SETTINGS, **bound), advance=seen.append)
+        return len(seen)
+
+    assert n_chunks(max_memory_gb=1e-4) == n_chunks(max_memory_gb=1.1e-3, other_gb=1e-3)
+    assert n_chunks(max_memory_gb=1.1e-3) < n_chunks(max_memory_gb=1e-4)
+    with pytest.raises(InputError, match=r"max_memory_gb = 0.2 .* needs 0.2 GB"):
+        n_chunks(max_memory_gb=0.2, other_gb=0.2)

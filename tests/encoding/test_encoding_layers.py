@@ -1,10 +1,13 @@
 """Tests of the choice of a network's layer for each voxel."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
+from brain2music.core.ridge.stream import Spread
 from brain2music.core.types import Band
 from brain2music.encoding.evaluate import RidgeSettings, fit_models
 from brain2music.encoding.layers import (
@@ -13,6 +16,7 @@ from brain2music.encoding.layers import (
     fit_layers,
     spaces_of,
 )
+from brain2music.encoding.streamed import Place
 
 SETTINGS = RidgeSettings(alphas=(1.0, 10.0, 100.0), n_candidates=4)
 N_TRAIN, N_TEST, WIDTHS = 240, 60, (4, 4, 4, 3)
@@ -129,3 +133,34 @@ def test_says_what_layers_and_rois_must_be(data):
     both = [np.ones(9, bool), np.ones(9, bool)]
     with pytest.raises(InputError, match="9 voxels lie in two ROIs"):
         fitted(data, by_roi={"net": both})
+
+
+@pytest.mark.parametrize("solver", ["fold-gram", "himalaya"])
+def test_groups_of_voxels_are_written_into_one_file_in_chunks(data, tmp_path, solver):
+    X, Y, X_test, _, folds = data
+    np.save(tmp_path / "Y.npy", Y)
+
+    def make(name, shape, dtype):
+        whole = np.lib.format.open_memmap(
+            tmp_path / f"{name}.npy", "w+", dtype, (*shape[:-1], 12)
+        )
+        whole[...] = np.nan
+        return Spread(whole, np.arange(1, 10))
+
+    settings = replace(SETTINGS, n_voxels_batch=2, solver=solver)
+    cut, _, (choice,) = fit_layers(
+        X,
+        np.load(tmp_path / "Y.npy", mmap_mode="r"),
+        X_test,
+        bands=BANDS,
+        folds=folds,
+        settings=settings,
+        place=Place(make=make),
+    )
+    assert_array_equal(choice.chosen, PLANTED)
+    whole, _, _ = fitted(data)
+    for name in ("weights", "predictions", "alone", "cv_scores", "cv_scores_alone"):
+        saved = np.load(tmp_path / f"{name}.npy")
+        assert_allclose(saved[..., 1:10], getattr(whole, name), atol=1e-8)
+        assert np.isnan(saved[..., [0, 10, 11]]).all()
+    assert cut.grid_ends == whole.grid_ends
