@@ -86,6 +86,11 @@ def rois_from_labels(
     InputError
         If the subject lacks every label of an ROI, or a label is no text.
     """
+    if groups is None and space.kind != "labels":
+        raise InputError(
+            f"rois.each_label is for tables of labels; these responses are "
+            f"{space.kind} ({space.name}), whose columns are places. Use an atlas."
+        )
     if groups is None:
         own = np.eye(space.n_voxels, dtype=bool)
         return dict(zip(space.ids, own, strict=True)), []

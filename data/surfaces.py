@@ -113,11 +113,15 @@ class GiftiRecording:
 
     def read(self, run: Run) -> NDArray[np.float32]:
         """Return a run's responses, shape (n_samples, n_vertices), as they stand."""
-        both = [
-            time_series(read_gifti(path, self._who(run)), path)
-            for path in self._paths[run]
-        ]
-        return np.concatenate(both, axis=1)[:, self.space.index]
+        index, start = np.asarray(self.space.index), 0
+        out = np.empty((self._n_samples[run], self.space.n_voxels), np.float32)
+        for path, part in zip(self._paths[run], self.space.parts, strict=True):
+            stop = start + part.shape[0]
+            here = (index >= start) & (index < stop)
+            series = time_series(read_gifti(path, self._who(run)), path)
+            out[:, here] = series[:, index[here] - start]
+            start = stop
+        return out
 
     def blocks(self, run: Run) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield the run's responses, in one block: GIFTI cannot be read in parts."""
@@ -130,9 +134,9 @@ class GiftiRecording:
             who = f"{self._who(run)}, {side} hemisphere"
             image = read_gifti(path, who)
             check_side(image, side, f"{who} ({path.name})")
-            series = time_series(image, path)
-            lengths.append(len(series))
-            sizes.append(series.shape[1])
+            n_samples, n_vertices = _series_shape(image)
+            lengths.append(n_samples)
+            sizes.append(n_vertices)
             trs.append(agreed_tr(_header_tr(image, who), path, who))
         if lengths[0] != lengths[1]:
             raise InputError(
@@ -320,7 +324,18 @@ def time_series(image: nib.GiftiImage, path: Path) -> NDArray[np.float32]:
             f"{path}: its arrays have different shapes; a time series has one value "
             "per vertex and volume."
         )
-    return np.stack(arrays).astype(np.float32)
+    rows = np.empty((len(arrays), len(arrays[0])), np.float32)
+    for k, array in enumerate(arrays):
+        rows[k] = array
+    return rows
+
+
+def _series_shape(image: nib.GiftiImage) -> tuple[int, int]:
+    """Return samples and vertices, without a copy of the values."""
+    first = image.darrays[0].data
+    if len(image.darrays) == 1 and first.ndim == 2:
+        return first.shape[1], first.shape[0]
+    return len(image.darrays), len(first)
 
 
 def _header_tr(image: nib.GiftiImage, who: str) -> float | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..core.checks import InputError, MissingFileError
 from ..core.types import Space
 from ..data.label_rois import on_columns
+from ..data.rois import without_empty
 from ..data.surfaces import faces_identity
 from ..figures.cortex import has_pycortex, open_cortex
 
@@ -80,13 +81,19 @@ def rois_from_overlays(folder: Path, space: Space) -> tuple[Rois, list[str]]:
                 for part, half in zip(space.parts, halves, strict=True)
             ]
         )
-    return {name: mask for name, mask in rois.items() if mask.any()}, notes
+    sizes = {name: len(found) for name, found in drawn.items()}
+    kept, said = without_empty(rois, sizes, "overlays.svg")
+    return kept, [*notes, *said]
 
 
 def with_cuts(
     mask: NDArray[np.bool_], on_map: NDArray[np.bool_], faces: NDArray[np.integer]
 ) -> tuple[NDArray[np.bool_], int]:
-    """Return a mask with those neighbours that the flatmap lacks, and how many.
+    """Return a mask with those neighbours that lie in the flatmap's cuts, and how many.
+
+    A cut is narrow: each of its vertices is next to the flatmap. The medial wall, which
+    the flatmap lacks too, has vertices that are not; they and those beside them are
+    not taken in.
 
     Parameters
     ----------
@@ -96,10 +103,14 @@ def with_cuts(
     faces : array of int, shape (n_faces, 3)
         Of the whole surface.
     """
-    touched = faces[mask[faces].any(axis=1)]
-    added = np.zeros(len(mask), bool)
-    added[touched] = True
-    added &= ~on_map & ~mask
+
+    def with_neighbours(some: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        reached = some.copy()
+        reached[faces[some[faces].any(axis=1)]] = True
+        return reached
+
+    wall = with_neighbours(~with_neighbours(on_map))
+    added = with_neighbours(mask) & ~on_map & ~mask & ~wall
     return mask | added, int(added.sum())
 
 

@@ -189,10 +189,11 @@ def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[
 def check_subject(study: Study, opened: Opened) -> None:
     """Raise if an opened subject's features or tables could not be made."""
     aligned = align(study, opened)
-    check_analysis(study, opened.recording.space, rows_to_score(study, aligned))
+    rows = rows_to_score(study, aligned)
+    check_analysis(study, opened.recording.space, rows, opened.subject)
     check_features(study, aligned)
     check_stimuli(study, opened)
-    check_layer_rois(study, opened.recording.space)
+    check_layer_rois(study, opened.recording.space, opened.subject)
 
 
 def _make_tables(
@@ -203,7 +204,11 @@ def _make_tables(
 ) -> str:
     study, out = session.study, session.out
     settings = study.part("analysis", "rois")
-    files = [name for name in (*roi_files(study), study.analysis.planted) if name]
+    files = [
+        name
+        for name in (*roi_files(study, list(models)), study.analysis.planted)
+        if name
+    ]
     inputs = models | {name: file_identity(study.root / name) for name in files}
     inputs |= {"stimuli": stimuli} if stimuli else {}
     recipe = Recipe("tables", VERSIONS["tables"], settings, inputs)

@@ -70,7 +70,9 @@ def read_planted(study: Study) -> pd.DataFrame | None:
     return planted
 
 
-def check_analysis(study: Study, space: Space, test_rows: pd.DataFrame) -> None:
+def check_analysis(
+    study: Study, space: Space, test_rows: pd.DataFrame, subject: str
+) -> None:
     """Raise if the tables could not be made: before the slow part.
 
     Parameters
@@ -80,8 +82,9 @@ def check_analysis(study: Study, space: Space, test_rows: pd.DataFrame) -> None:
         Of one subject.
     test_rows : DataFrame
         That subject's rows as they will be scored.
+    subject : str
     """
-    rois, _ = load_rois(study, space)
+    rois, _ = load_rois(study, space, subject)
     planted = read_planted(study)
     if planted is not None and not set(planted["roi"]) & set(rois):
         raise InputError(
@@ -121,7 +124,7 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
         model.array("intercept")[valid],
         model.rows,
     )
-    rois, notes = load_rois(study, model.space)
+    rois, notes = load_rois(study, model.space, subject)
     inside = {name: mask[valid] for name, mask in rois.items()}
     sources = {band.name: band.source for band in model.bands}
     scores, table, resampled, said = _roi_tables(study, scored, inside, subject)

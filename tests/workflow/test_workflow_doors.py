@@ -68,7 +68,7 @@ def test_a_wrong_table_of_what_was_planted_is_refused(
 
 def test_files_outside_the_data_set_are_refused(study_file, refuses):
     study = edit(study_file, "[analysis]", '[rois]\nmasks = "../m.npz"\n\n[analysis]')
-    refuses(study, "../m.npz lies outside")
+    refuses(study, "leaves the data set's folder")
 
 
 def test_folders_of_the_user_are_refused_before_the_work(study_file, tmp_path):

@@ -135,12 +135,21 @@ def test_regions_of_label_files_are_checked_against_the_mesh(scans, tmp_path):
 
 
 def test_vertices_at_the_cuts_are_taken_in_with_their_neighbours():
-    faces = np.array([[0, 1, 2], [1, 2, 3], [3, 4, 5], [2, 3, 5]])
-    on_map = np.array([True, True, True, False, False, False])
-    mask = np.array([False, True, False, False, False, False])
+    faces = np.array([[0, 1, 2], [1, 2, 3], [2, 3, 4]])
+    on_map = np.array([True, True, True, False, True])
+    mask = np.array([False, True, False, False, False])
     grown, n_added = with_cuts(mask, on_map, faces)
-    assert grown.tolist() == [False, True, False, True, False, False]
+    assert grown.tolist() == [False, True, False, True, False]
     assert n_added == 1
+
+
+def test_the_medial_wall_is_not_taken_for_a_cut():
+    faces = np.array([[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]])
+    on_map = np.array([True, True, True, False, False, False])  # 5 lies inside the wall
+    mask = np.array([False, True, True, False, False, False])
+    grown, n_added = with_cuts(mask, on_map, faces)
+    assert n_added == 0
+    assert grown.tolist() == mask.tolist()
 
 
 def test_overlays_need_their_drawing_and_their_mesh(tmp_path):
