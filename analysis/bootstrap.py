@@ -194,7 +194,7 @@ def _resample(
     members = members[:, used].astype(np.float64)
     if not len(used):
         return out
-    sums = _BlockSums.make(Y[:, used], part[:, used], whole[:, used], blocks)
+    sums = BlockSums.make(Y[:, used], part[:, used], whole[:, used], blocks)
     n_members = members.sum(axis=1)
     some = n_members > 0
     n_rows = max(1, CHUNK // len(used))
@@ -212,7 +212,7 @@ def _resample(
     return out
 
 
-class _BlockSums:
+class BlockSums:
     """Sums over each block of Y, part, whole and their products, per voxel."""
 
     def __init__(self, sizes: Floats, sums: dict[str, Floats]) -> None:
@@ -222,7 +222,8 @@ class _BlockSums:
     @classmethod
     def make(
         cls, Y: Floats, part: Floats, whole: Floats, blocks: NDArray
-    ) -> "_BlockSums":
+    ) -> "BlockSums":
+        """Sum over each block; `part` is a part of `whole`, or all of it."""
         Y, part, whole = (_centred(array) for array in (Y, part, whole))
         order = np.argsort(blocks, kind="stable")
         sizes = np.bincount(blocks)
