@@ -122,7 +122,9 @@ def planted_drift_ceiling(
     rng = np.random.default_rng(seed)
     runs = []
     for _ in range(n_runs):
-        Y = np.sqrt(drift.share) * draw_drift(drift, n_cycle, tr_s, n_voxels, rng)
+        Y = np.sqrt(drift.share) * draw_drift(
+            drift, rng, tr_s=tr_s, n_samples=n_cycle, n_voxels=n_voxels
+        )
         Y += np.sqrt(1 - drift.share) * rng.standard_normal(Y.shape)
         Y -= Y.mean(axis=0)
         runs.append(Y.reshape(n_repeats, n_samples, n_voxels))
@@ -138,7 +140,12 @@ def planted_drift_ceiling(
 
 
 def draw_drift(
-    drift: Drift, n_samples: int, tr_s: float, n_voxels: int, rng: np.random.Generator
+    drift: Drift,
+    rng: np.random.Generator,
+    *,
+    tr_s: float,
+    n_samples: int,
+    n_voxels: int,
 ) -> Floats:
     """Draw drift of variance 1 on average: a stretch of a series eight times as long.
 

@@ -22,7 +22,9 @@ def as_runs(rng, drift, signal=0.0, n_voxels=400):
     """Return (Y, runs, repeats) of the design, centred in each run."""
     runs, repeats = [], []
     for _ in range(6):
-        Y = np.sqrt(drift.share) * draw_drift(drift, 400, 1.5, n_voxels, rng)
+        Y = np.sqrt(drift.share) * draw_drift(
+            drift, rng, tr_s=1.5, n_samples=400, n_voxels=n_voxels
+        )
         Y += np.sqrt(1 - drift.share) * rng.standard_normal((400, n_voxels))
         Y = np.sqrt(1 - signal) * Y
         Y += np.sqrt(signal) * np.tile(rng.standard_normal((100, n_voxels)), (4, 1))
@@ -38,7 +40,7 @@ def as_runs(rng, drift, signal=0.0, n_voxels=400):
 
 def test_the_spectrum_is_that_which_was_asked_for(rng):
     drift = Drift(1.0, slowest_s=240, fastest_s=30, exponent=1.5)
-    series = draw_drift(drift, 4000, 1.5, 200, rng)
+    series = draw_drift(drift, rng, tr_s=1.5, n_samples=4000, n_voxels=200)
     assert_allclose(series.var(), 1, atol=0.05)
     hz, power = welch(series, fs=1 / 1.5, nperseg=1000, axis=0)
     mean = power.mean(axis=1)
