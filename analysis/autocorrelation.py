@@ -3,52 +3,72 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
 from ..core.rows import each_run
 from ..core.stats import varies
 
-SMALL = 0.05  # an autocorrelation product that is taken for none
-LOST = 0.1
+SMALL = 0.02  # a product of autocorrelations that is taken for none
+LOST = 0.03
 N_VOXELS_BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """What responses and predictions have in common with themselves later on.
+    """How much pairs of samples add to the variance of a chance correlation.
 
     Parameters
     ----------
-    product : array of shape (1 + max_lag,)
-        Autocorrelation of the response times that of the prediction, by lag in
-        samples (TRs), mean over voxels; 1 at lag 0.
-    last : int
-        The last lag before the product falls below 0.05.
+    pairs : array of shape (1 + last, n_samples)
+        Row k: what each sample of the prediction, with the sample k later, adds. Mean
+        over voxels; 0 where the later one lies in another run.
     settles : bool
-        False if it does not within half of the shortest run.
+        False if pairs half of the shortest run apart still add more than a fiftieth of
+        what a sample by itself does.
     """
 
-    product: Floats
-    last: int
+    pairs: Floats
     settles: bool
 
-    def lost(self, n_samples: int) -> float:
-        """Return the share of the null's variance that blocks of this length lose.
+    @property
+    def product(self) -> Floats:
+        """Autocorrelation of the response times that of the prediction, by lag."""
+        sums = self.pairs.sum(axis=1)
+        return sums / sums[0]
 
-        The variance of a chance correlation is proportional to the sum over lags of
-        the product of autocorrelations. Blocks of L samples break a share k / L of the
-        pairs at lag k.
+    def lost(self, blocks: ArrayLike) -> float:
+        """Return the share of the variance that a null of moved blocks lacks.
+
+        Blocks keep the pairs inside them, and break those across their borders. A
+        prediction that spills over from clip to clip loses most if blocks are clips.
+
+        Parameters
+        ----------
+        blocks : array of int, shape (n_samples,)
         """
-        lags = np.arange(1, self.last + 1)
-        kept = self.product[1 : self.last + 1]
-        broken = 2 * (np.minimum(lags / n_samples, 1) * kept).sum()
-        return float(broken / (1 + 2 * kept.sum()))
+        blocks = np.asarray(blocks)
+        if blocks.shape != self.pairs.shape[1:]:
+            raise InputError(
+                f"blocks has shape {blocks.shape} for {self.pairs.shape[1]} samples; "
+                "number the block of each."
+            )
+        twice = np.full(len(self.pairs), 2.0)
+        twice[0] = 1.0
+        broken = np.zeros(len(self.pairs))
+        for lag in range(1, len(self.pairs)):
+            apart = blocks[lag:] != blocks[:-lag]
+            broken[lag] = self.pairs[lag, :-lag][apart].sum()
+        return float((twice @ broken) / (twice @ self.pairs.sum(axis=1)))
 
 
 def memory_of(Y: ArrayLike, Y_hat: ArrayLike, runs: ArrayLike) -> Memory:
-    """Measure the autocorrelations that a chance correlation of the two depends on.
+    """Measure what the variance of a chance correlation depends on.
+
+    With p a prediction around its mean and g the autocorrelation of a response that it
+    has nothing to do with, the variance of their correlation is the sum over pairs of
+    samples of p[t] p[u] g(t - u), over that of their squares.
 
     Parameters
     ----------
@@ -60,6 +80,7 @@ def memory_of(Y: ArrayLike, Y_hat: ArrayLike, runs: ArrayLike) -> Memory:
     Returns
     -------
     memory : Memory
+        Up to the last lag before pairs add less than a fiftieth of what samples do.
 
     Raises
     ------
@@ -71,8 +92,8 @@ def memory_of(Y: ArrayLike, Y_hat: ArrayLike, runs: ArrayLike) -> Memory:
     Bartlett, M. S. (1935). Some aspects of the time-correlation problem in regard to
     tests of significance. Journal of the Royal Statistical Society 98.
     """
-    Y, Y_hat = as_matrix(Y, "Y"), as_matrix(Y_hat, "Y_hat")
-    check_same_samples(Y=Y, Y_hat=Y_hat, runs=np.asarray(runs))
+    Y, Y_hat, runs = as_matrix(Y, "Y"), as_matrix(Y_hat, "Y_hat"), np.asarray(runs)
+    check_same_samples(Y=Y, Y_hat=Y_hat, runs=runs)
     scored = np.flatnonzero(varies(Y) & varies(Y_hat)) if Y.shape == Y_hat.shape else []
     shortest = min(s.stop - s.start for s in each_run(runs)) if len(Y) else 0
     if shortest < 4 or not len(scored):
@@ -83,61 +104,92 @@ def memory_of(Y: ArrayLike, Y_hat: ArrayLike, runs: ArrayLike) -> Memory:
             "and a voxel that varies."
         )
     max_lag = shortest // 2
-    total = np.zeros(max_lag + 1)
+    pairs = np.zeros((max_lag + 1, len(Y)))
     for start in range(0, len(scored), N_VOXELS_BATCH):
         batch = scored[start : start + N_VOXELS_BATCH]
-        both = (autocorrelation(a[:, batch], runs, max_lag) for a in (Y, Y_hat))
-        total += np.prod(list(both), axis=0).sum(axis=1)
-    product = total / len(scored)
-    small = np.flatnonzero(product < SMALL)
+        known = autocorrelation(Y[:, batch], runs, max_lag)
+        pairs += _pair_sums(Y_hat[:, batch], known, runs) / len(scored)
+    small = np.flatnonzero(pairs.sum(axis=1) < SMALL * pairs[0].sum())
     last = int(small[0]) - 1 if len(small) else max_lag
-    return Memory(product, last, len(small) > 0)
+    return Memory(pairs[: last + 1], len(small) > 0)
 
 
-def block_length(memory: Memory, *, lost: float = LOST) -> int:
+def block_length(memory: Memory, runs: ArrayLike, *, lost: float = LOST) -> int | None:
     """Return the shortest block that loses no more than this of the null's variance.
 
     Parameters
     ----------
     memory : Memory
+    runs : array, shape (n_samples,)
+        Each run is cut from its start; see `cut_runs`.
     lost : float
-        Share of the variance: 0.1 makes the null 5 % too narrow, so that a p of 0.05
-        is one of 0.06.
+        Share of the variance: 0.03 makes the null 1.5 % too narrow, so that a p of
+        0.05 is one of 0.053.
 
     Returns
     -------
-    n_samples : int
-        Length of a block in samples (TRs).
-
-    Examples
-    --------
-    >>> block_length(Memory(0.5 ** np.arange(20), last=10, settles=True))
-    14
+    n_samples : int or None
+        Length of a block in samples (TRs). None if no block up to half of the shortest
+        run is long enough.
     """
     if not 0 < lost < 1:
         raise InputError(f"lost must lie between 0 and 1, got {lost}. Try {LOST}.")
-    n_samples = 1
-    while memory.lost(n_samples) > lost:
-        n_samples += 1
-    return n_samples
+    shortest = min(s.stop - s.start for s in each_run(runs))
+    for n_samples in range(1, shortest // 2 + 1):
+        if memory.lost(cut_runs(runs, n_samples)) <= lost:
+            return n_samples
+    return None
 
 
-def memory_notes(memory: Memory, n_samples: int, *, lost: float = LOST) -> list[str]:
-    """Return what is to be known of blocks of `n_samples`: what they lose, if much."""
+def cut_runs(runs: ArrayLike, n_samples: int) -> NDArray[np.integer]:
+    """Return blocks of `n_samples`, cut from the start of each run.
+
+    What is left at a run's end makes a block of its own.
+
+    Examples
+    --------
+    >>> cut_runs([3, 3, 3, 3, 3, 1, 1], 2)
+    array([0, 0, 1, 1, 2, 3, 3])
+    """
+    runs = np.asarray(runs)
+    starts = np.zeros(len(runs), dtype=bool)
+    for rows in each_run(runs):
+        starts[rows.start : rows.stop : n_samples] = True
+    return np.cumsum(starts) - 1
+
+
+def memory_notes(
+    memory: Memory, blocks: ArrayLike, runs: ArrayLike, *, lost: float = LOST
+) -> list[str]:
+    """Return what is to be known of blocks that are too short, if they are."""
     notes = []
     if not memory.settles:
         notes.append(
             "responses and predictions still resemble themselves after half of the "
             "shortest run: filter slow drifts, or no block is long enough."
         )
-    share = memory.lost(n_samples)
+    share = memory.lost(blocks)
     if share > lost:
+        length = block_length(memory, runs, lost=lost)
+        wanted = f"blocks of {length} samples, or " if length else ""
         notes.append(
-            f"blocks of {n_samples} samples lose {share:.0%} of the null's variance; "
-            f"the autocorrelation asks for {block_length(memory, lost=lost)} samples, "
-            "or a circular shift. p errs downwards."
+            f"the blocks break pairs of samples that make {share:.0%} of the variance "
+            f"of chance correlations, so p errs downwards; use {wanted}a circular "
+            "shift."
         )
     return notes
+
+
+def _pair_sums(P: Floats, known: Floats, runs: NDArray) -> Floats:
+    """Return the sum over voxels of p[t] p[t + k] g(k), with p of norm 1."""
+    P = P - P.mean(axis=0, dtype=np.float64)
+    P /= np.linalg.norm(P, axis=0)
+    pairs = np.zeros((len(known), len(P)))
+    for lag, g in enumerate(known):
+        n = len(P) - lag
+        same = runs[lag:] == runs[:n]
+        pairs[lag, :n] = np.where(same, np.einsum("tv,tv,v->t", P[lag:], P[:n], g), 0)
+    return pairs
 
 
 def autocorrelation(Y: Floats, runs: ArrayLike, max_lag: int) -> Floats:

@@ -127,7 +127,9 @@ def shift_runs(runs: ArrayLike, *, n_permutations: int, seed: int) -> Moves:
     """Return random turns of each run: its end comes round to its start.
 
     Each run turns by itself, by any number of samples from 0 to its length less 1, all
-    as likely. The autocorrelation stays whole, but for the seam.
+    as likely. The autocorrelation stays whole, but for the seam, so this is the null to
+    take unless runs are few. What all clips share, at their onset for instance, does
+    not stay in the null; blocks that are clips keep it.
 
     Parameters
     ----------
