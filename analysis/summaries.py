@@ -1,12 +1,13 @@
 """Three ways to sum a ROI up, resampled together: mean, median, and best tenth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix
+from ..core.selection import Selection, masks_to_score, select_best
 from ..core.stats import varies
 from .bootstrap import CHUNK, BlockSums, Key, block_counts
 
@@ -167,3 +168,47 @@ def _check(
             "predictions hold parts but not ('joint', 'all'), of which they are parts. "
             "Pass the joint prediction too."
         )
+
+
+def best_tenths(
+    rois: Mapping[str, ArrayLike],
+    cv_scores: ArrayLike,
+    *,
+    train_runs: Iterable[object],
+    test_runs: Iterable[object],
+    share: float = 0.1,
+) -> NDArray[np.bool_]:
+    """Return the best tenth of each ROI's voxels, chosen by training scores.
+
+    Parameters
+    ----------
+    rois : dict of name to array of bool, shape (n_voxels,)
+    cv_scores : array of shape (n_voxels,)
+        Cross-validated scores on training runs, as a saved model holds them.
+    train_runs, test_runs : iterable of Run or str
+        Runs that `cv_scores` come from, and those that will be scored.
+    share : float
+        Rounded up to whole voxels.
+
+    Returns
+    -------
+    best : array of bool, shape (n_rois, n_voxels)
+        In the order of `rois`, as `bootstrap_summaries` wants it.
+
+    Raises
+    ------
+    InputError
+        If a run is on both sides.
+    """
+    train_runs = list(train_runs)
+    best = [
+        select_best(
+            cv_scores,
+            train_runs,
+            name=name,
+            share=share,
+            inside=Selection(name, np.asarray(mask), "ROI"),
+        )
+        for name, mask in rois.items()
+    ]
+    return np.stack(list(masks_to_score(best, test_runs).values()))

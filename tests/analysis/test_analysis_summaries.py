@@ -5,7 +5,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.analysis.bootstrap import block_counts
-from brain2music.analysis.summaries import SUMMARIES, bootstrap_summaries
+from brain2music.analysis.summaries import (
+    SUMMARIES,
+    best_tenths,
+    bootstrap_summaries,
+)
 from brain2music.core.checks import InputError
 from brain2music.core.stats import correlation, correlation_parts
 
@@ -121,3 +125,17 @@ def test_predictions_that_do_not_fit_are_named(study):
     del predictions["joint", "all"]
     with pytest.raises(InputError, match="parts but not"):
         resample(study)
+
+
+def test_the_best_tenth_is_chosen_on_training_and_refused_on_test(rng):
+    cv = rng.standard_normal(40)
+    cv[3] = np.nan
+    rois = {"A1": np.arange(40) < 25, "V1": np.arange(40) >= 15}
+    runs = {"train_runs": ["run-1", "run-2"], "test_runs": ["run-7"]}
+    best = best_tenths(rois, cv, **runs)
+    assert_array_equal(best.sum(axis=1), [3, 3])
+    for mask, chosen in zip(rois.values(), best, strict=True):
+        assert not (chosen & ~mask).any()
+        assert cv[chosen].min() > np.nanmax(cv[mask & ~chosen])
+    with pytest.raises(InputError, match=r"'A1' .* made from responses of run-2"):
+        best_tenths(rois, cv, **runs | {"test_runs": ["run-2"]})
