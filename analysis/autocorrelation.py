@@ -94,7 +94,8 @@ def memory_of(Y: ArrayLike, Y_hat: ArrayLike, runs: ArrayLike) -> Memory:
     """
     Y, Y_hat, runs = as_matrix(Y, "Y"), as_matrix(Y_hat, "Y_hat"), np.asarray(runs)
     check_same_samples(Y=Y, Y_hat=Y_hat, runs=runs)
-    scored = np.flatnonzero(varies(Y) & varies(Y_hat)) if Y.shape == Y_hat.shape else []
+    alike = Y.shape == Y_hat.shape
+    scored = np.flatnonzero(varies(Y) & varies(Y_hat)) if alike else np.empty(0, int)
     shortest = min(s.stop - s.start for s in each_run(runs)) if len(Y) else 0
     if shortest < 4 or not len(scored):
         raise InputError(

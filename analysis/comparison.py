@@ -38,10 +38,11 @@ def summary_table(
     tables = []
     for ((model, space), summary), values in summaries.items():
         low, high = percentile_interval(values.resampled, level)
-        columns = {"subject": subject, "roi": list(rois), "model": model}
-        columns |= {"feature_space": space, "summary": summary}
-        columns |= {"n_voxels": values.n_voxels, "r": values.observed}
-        tables.append(pd.DataFrame(columns | {"r_low": low, "r_high": high}))
+        table = pd.DataFrame({"subject": subject, "roi": list(rois), "model": model})
+        numbers = {"n_voxels": values.n_voxels, "r": values.observed}
+        numbers |= {"r_low": low, "r_high": high}
+        named = table.assign(feature_space=space, summary=summary)
+        tables.append(named.assign(**numbers))
     return _in_order(pd.concat(tables, ignore_index=True), rois)
 
 

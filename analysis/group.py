@@ -160,9 +160,8 @@ def prevalence(
     ends = beta.ppf(start + np.array([tail, 1 - tail]) * (1 - start), a, b)
     # The posterior's peak; where it would lie below alpha, it lies on that border.
     peak = max(k / n, alpha)
-    shares = (np.array([peak, *ends]) - alpha) / (1 - alpha)
-    p_none = float(binom.sf(k - 1, n, alpha))
-    return Prevalence(n, k, *map(float, shares), p_none)
+    share, low, high = (float(h - alpha) / (1 - alpha) for h in (peak, *ends))
+    return Prevalence(n, k, share, low, high, float(binom.sf(k - 1, n, alpha)))
 
 
 def random_effects(

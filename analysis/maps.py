@@ -104,9 +104,10 @@ def density_table(
             f"{high} in {n_bins} bins; expected the same voxels twice, and low below "
             "high."
         )
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    counts, edges, _ = np.histogram2d(x, y, bins=n_bins, range=[[low, high]] * 2)
+    pairs = np.stack([x, y])[:, np.isfinite(x) & np.isfinite(y)]
+    counts, edges, _ = np.histogram2d(
+        pairs[0], pairs[1], bins=n_bins, range=[[low, high], [low, high]]
+    )
     i, j = np.nonzero(counts)
     table = pd.DataFrame(
         {
@@ -118,9 +119,9 @@ def density_table(
         }
     )
     table.attrs = {
-        "n_voxels": len(x),
-        "n_outside": len(x) - int(counts.sum()),
-        "n_y_above": int((y > x).sum()),
+        "n_voxels": pairs.shape[1],
+        "n_outside": pairs.shape[1] - int(counts.sum()),
+        "n_y_above": int((pairs[1] > pairs[0]).sum()),
     }
     return table
 

@@ -135,7 +135,7 @@ def partition_table(
         regions that are not below 0), score_bias (what the model of these feature
         spaces scores less than those regions say), voxels_below_0 (share).
     """
-    known = np.isfinite(partition.regions).all(axis=0)
+    known = np.asarray(np.isfinite(partition.regions).all(axis=0))
     rows = []
     for roi, mask in zip(rois, members_of(rois, len(known)), strict=True):
         inside = mask & known
@@ -196,7 +196,7 @@ def views_table(
     values = np.stack(
         [[np.asarray(views[v][n], np.float64) for n in names] for v in wanted]
     )
-    known = np.isfinite(values).all(axis=(0, 1))
+    known = np.asarray(np.isfinite(values).all(axis=(0, 1)))
     tables = []
     for roi, mask in zip(rois, members_of(rois, len(known)), strict=True):
         inside = mask & known

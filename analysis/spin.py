@@ -88,19 +88,19 @@ def spin_test(
     (2020). BrainSpace. Communications Biology 3.
     """
     check_choice(method, "method", get_args(Method))
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    turned, still = np.asarray(a, np.float64), np.asarray(b, np.float64)
     points, is_left = np.asarray(points, np.float64), np.asarray(is_left)
-    _check(a, b, points, is_left, n_spins)
+    _check(turned, still, points, is_left, n_spins)
     if method == "spearman":
-        a, b = (rankdata(x, nan_policy="omit") for x in (a, b))
-    r, n_vertices = _correlate(a, b)
+        turned, still = (rankdata(x, nan_policy="omit") for x in (turned, still))
+    r, n_vertices = _correlate(turned, still)
     if n_vertices < FEWEST:
         raise InputError(
             f"the two maps are both known at {n_vertices} vertices; a correlation "
             f"needs at least {FEWEST}."
         )
     spins = each_spin(points, is_left, n_spins=n_spins, seed=seed)
-    null = np.array([_correlate(a[rows], b)[0] for rows in spins])
+    null = np.array([_correlate(turned[rows], still)[0] for rows in spins])
     known = null[np.isfinite(null)]
     above = (np.abs(known) >= abs(r) - TIE).sum()
     return SpinTest(r, float((1 + above) / (1 + len(known))), null, n_vertices)

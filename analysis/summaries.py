@@ -40,9 +40,8 @@ class Resampled:
 
     def take(self, rois: ArrayLike) -> "Resampled":
         """Return only some of the ROIs, by their places."""
-        return Resampled(
-            self.observed[rois], self.resampled[:, rois], self.n_voxels[rois]
-        )
+        at = np.asarray(rois)
+        return Resampled(self.observed[at], self.resampled[:, at], self.n_voxels[at])
 
 
 Summaries = Mapping[tuple[Key, str], Resampled]
