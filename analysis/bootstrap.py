@@ -224,17 +224,18 @@ class BlockSums:
         cls, Y: Floats, part: Floats, whole: Floats, blocks: NDArray
     ) -> "BlockSums":
         """Sum over each block; `part` is a part of `whole`, or all of it."""
-        Y, part, whole = (_centred(array) for array in (Y, part, whole))
         order = np.argsort(blocks, kind="stable")
         sizes = np.bincount(blocks)
         starts = np.r_[0, np.cumsum(sizes)[:-1]]
-
-        def total(array: Floats) -> Floats:
-            return np.add.reduceat(array[order], starts, axis=0)
-
-        products = {"y": Y, "b": part, "p": whole, "yb": Y * part}
-        products |= {"yy": Y**2, "pp": whole**2}
-        return cls(sizes.astype(float), {k: total(a) for k, a in products.items()})
+        sums = {name: np.empty((len(sizes), Y.shape[1])) for name in SUMS}
+        n_voxels = max(1, CHUNK // max(1, len(Y)))
+        for start in range(0, Y.shape[1], n_voxels):
+            batch = slice(start, start + n_voxels)
+            y, b, p = (_centred(array[order, batch]) for array in (Y, part, whole))
+            products = {"y": y, "b": b, "p": p, "yb": y * b, "yy": y**2, "pp": p**2}
+            for name, product in products.items():
+                sums[name][:, batch] = np.add.reduceat(product, starts, axis=0)
+        return cls(sizes.astype(float), sums)
 
     def correlate(self, counts: Floats) -> Floats:
         """Return the correlation in each resample, (n_resamples, n_voxels)."""
