@@ -56,7 +56,12 @@ def test_the_slope_is_that_of_a_straight_line(rng):
     assert (row["feature_space"], row["summary"]) == ("mel", "mean")
 
 
-def test_two_levels_are_needed(rng):
+def test_two_levels_make_a_slope_and_one_does_not(rng):
+    names = ["lateral prefrontal (simulated)", "auditory core (simulated)"]
+    table = hierarchy_slopes(
+        {KEY: values([0.1, 0.4], rng)}, names, FRONTAL, subject="1"
+    )
+    assert_allclose(table["slope_r_per_level"], -0.3)
     table = hierarchy_slopes({KEY: values([0.1] * 6, rng)}, ROIS, FRONTAL, subject="01")
     assert table.empty
 

@@ -76,7 +76,9 @@ def test_voxels_do_not_mix(rng, monkeypatch):
 
 def test_parts_add_up_to_the_stack_and_its_score(rng):
     Y, P = held_out(rng)
-    parts = stack(stack_weights(Y, P), P)
+    weights = stack_weights(Y, P)
+    parts = stack(weights, P)
+    assert_allclose(parts[2, :, 4], weights[2, 4] * P[2, :, 4])
     shares, r2 = stacked_r2(Y, parts)
     assert_allclose(r2, r2_score(Y, parts.sum(axis=0)))
     offset = r2 - shares.sum(axis=0)
