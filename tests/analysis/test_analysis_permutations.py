@@ -121,6 +121,20 @@ def test_tail_and_pooled_p_hold_where_a_count_ends(rng):
     assert n_small >= 1
 
 
+def test_pooled_counts_the_nulls_of_all_voxels_to_a_bin(rng):
+    Y, P = autocorrelated(rng, 70, 9), autocorrelated(rng, 70, 9)
+    Y[:, 0] += P[:, 0]
+    moves = both(2000)[1]
+    test = permutation_test(Y, P, moves, method="pooled", n_voxels_batch=4)
+    null = np.stack([correlation(Y, P[rows]) for rows in moved_rows(moves)])
+    mean, sd = null.mean(axis=0), null.std(axis=0, ddof=1)
+    z, z_null = (test.r - mean) / sd, ((null - mean) / sd).ravel()
+    for p, one in zip(test.p, z, strict=True):
+        exact, wider = ((1 + (z_null >= x).sum()) / 18_001 for x in (one, one - 0.0021))
+        assert exact - 1e-12 <= p <= wider + 1e-12
+    assert test.smallest_p == 1 / 18_001
+
+
 def test_a_planted_response_is_found_by_each_method(rng):
     P = autocorrelated(rng, 600, 50)
     Y = autocorrelated(rng, 600, 50)

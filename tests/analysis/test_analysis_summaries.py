@@ -125,6 +125,8 @@ def test_predictions_that_do_not_fit_are_named(study):
     del predictions["joint", "all"]
     with pytest.raises(InputError, match="parts but not"):
         resample(study)
+    alone = {("alone", "a"): predictions["alone", "a"]}
+    assert len(resample((Y, alone))) == 3
 
 
 def test_the_best_tenth_is_chosen_on_training_and_refused_on_test(rng):

@@ -54,6 +54,7 @@ def test_each_column_is_what_its_function_says(rng, method):
 
 def test_rois_are_tested_by_their_mean_and_count_what_was_found(rng):
     Y, P, moves, tested = ask(rng)
+    assert list(tested.rois.columns[:4]) == ["subject", "roi", "model", "feature_space"]
     table, voxels = tested.rois.set_index("roi"), tested.voxels
     test = permutation_test(Y, P, moves, members=np.stack(list(ROIS.values())))
     a1, v1, none = (table.loc[name] for name in ROIS)
