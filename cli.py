@@ -20,8 +20,12 @@ from rich.progress import (
 from . import __version__
 from .core.checks import InputError
 from .demo import make_demo
+from .export import export_captions, export_clips
+from .features.catalogue import every_space
 from .features.checkpoints import convert_weights
-from .features.models import catalogue
+from .features.elsewhere import Elsewhere
+from .features.models import model_named
+from .features.windows import Windows
 from .study import load_study
 from .workflow.check import check_study
 from .workflow.pipeline import redraw
@@ -133,12 +137,78 @@ def report(
 
 @features_app.command("list")
 def list_features() -> None:
-    """List the pretrained networks that are known by name, and whose they are."""
-    table = catalogue()
-    for row in table.to_dict("records"):
-        typer.echo(f"{row.pop('name')} ({row.pop('source')})")
-        cells = [f"{key}: {value}" for key, value in row.items()]
-        typer.echo("\n".join(f"  {cell}" for cell in cells if not cell.endswith(": ")))
+    """List every feature space that a study can name, and whose it is."""
+    for row in every_space().to_dict("records"):
+        name, source = row.pop("name"), row.pop("source")
+        typer.echo(f"{name} ({source})" if source else name)
+        cells = [
+            f"  {key}: {_shown(value)}" for key, value in row.items() if value != ""
+        ]
+        typer.echo("\n".join(cells))
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@features_app.command("export")
+def export(  # noqa: PLR0913 - each is an option of the command line
+    table: Annotated[
+        Path, typer.Argument(help="Clips (clip, path, start_s, end_s), or captions.")
+    ],
+    out: Annotated[Path, typer.Argument(help="The feature file to write (.npz).")],
+    model: Annotated[str, typer.Option(help="Such as muq-mulan.")],
+    python: Annotated[Path, typer.Option(help="The Python that has its package.")],
+    captions: Annotated[
+        bool, typer.Option("--captions", help="The table holds captions.")
+    ] = False,
+    id_column: Annotated[str, typer.Option(help="Of captions.")] = "clip",
+    text_column: Annotated[str, typer.Option(help="Of captions.")] = "caption",
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Folder or id, if not the catalogue's.")
+    ] = None,
+    layer: Annotated[
+        list[int] | None, typer.Option(help="Of muq (may be repeated).")
+    ] = None,
+    window: Annotated[float | None, typer.Option(help="Length, in seconds.")] = None,
+    step: Annotated[float | None, typer.Option(help="Step, in seconds.")] = None,
+    causal: Annotated[
+        bool, typer.Option("--causal", help="Windows look back only.")
+    ] = False,
+    fade: Annotated[float, typer.Option(help="Fades in and out, in seconds.")] = 0.0,
+    rms: Annotated[
+        float | None, typer.Option(help="Level of each clip, 1 is full scale.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Write features of a network that runs in another Python, such as MuQ-MuLan."""
+    opened = Elsewhere(
+        model, python=python, checkpoint=checkpoint, layers=layer, device=device
+    )
+    with opened as network, Bars(quiet) as bars:
+        if captions:
+            written_to = export_captions(
+                table,
+                out,
+                network=network,
+                id_column=id_column,
+                text_column=text_column,
+            )
+            typer.echo(written_to)
+            return
+        known = model_named(model).windows
+        windows = Windows(window or known.window_s, step or known.step_s, causal)
+        written, notes = export_clips(
+            table,
+            out,
+            network=network,
+            windows=windows,
+            fade_s=fade,
+            rms=rms,
+            progress=bars,
+        )
+    typer.echo("\n".join([*notes, *map(str, written)]))
 
 
 @weights_app.command("convert")

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .core.artefacts import (
     Recipe,
@@ -13,13 +15,16 @@ from .core.artefacts import (
     new_artefact,
 )
 from .data.simulate import simulate_study
+from .data.simulated_features import read_design
 from .data.synthesise import write_corpus, write_tracks
+from .features.tiny import write_tiny_clap, write_tiny_w2v_bert
 from .study import load_study
+from .workflow.clip_frames import frames_of_clips
 from .workflow.pipeline import run
 from .workflow.result import Result
-from .workflow.session import Progress
+from .workflow.session import Progress, Session
 
-VERSION = 1
+VERSION = 2
 TITLE = "Demo: a simulated study on a real design"
 STUDY = """\
 # A simulated study: the design is that of ds003720, the brains are nobody's. Paths
@@ -45,32 +50,15 @@ lead_in_s = 15                        # the first clip repeats another one: not 
 detrend = "linear"
 zscore = "run"
 repeats = "average"                   # each test clip is heard four times
-
-[features.mulan-music]
-kind = "array"
-source = "simulated"
-path = "features/mulan-music.npz"
-per = "clip"
-
-[features.mulan-text]
-kind = "array"
-source = "simulated"
-path = "features/mulan-text.npz"
-per = "clip"
-
-[features.w2v-bert]
-kind = "array"
-source = "simulated"
-path = "features/w2v-bert.npz"
-per = "clip"
-
+{spaces}
 [features.genre]
 kind = "category"
 source = "of the simulated clips"
 column = "genre"
-{sound}
+
 [rois]
 masks = "rois.npz"
+mesh = "fsaverage5"
 
 [encoding]
 bands = {bands}
@@ -82,25 +70,48 @@ folds = 6                             # of two training runs each
 planted = "truth.csv"
 """
 BANDS = ("mulan-music", "mulan-text", "w2v-bert", "genre")
+ARRAY = """
+[features.{name}]
+kind = "array"
+source = "simulated"
+path = "features/{name}.npz"
+per = "clip"
+"""
 SOUND = """
-[features.log-mel]
-kind = "log-mel"
-source = "librosa, synthetic sound"
-path = "sound/{genre}/{genre}.{track:0>5}.flac"
+# Networks of the real classes, but small and of random weights: they stand for weights
+# that cannot be shipped, and know nothing of music.
+[features.mulan-music]
+kind = "network"
+model = "clap"
+weights = "networks/tiny-random-clap"
+path = "sound/{genre}/{genre}.{track:0>5}"
 start = "start"
 end = "end"
-fade_s = 2
+fade_s = 2                            # as it was heard: faded, then levelled
 rms = 0.1321
-n_mels = 16
+window_s = 10
+step_s = 5                            # 1.5 in the paper
 
-[features.loudness]
-kind = "loudness"
-source = "librosa, synthetic sound"
-path = "sound/{genre}/{genre}.{track:0>5}.flac"
+[features.mulan-text]
+kind = "captions"
+model = "clap"
+weights = "networks/tiny-random-clap"
+captions = "sound/captions.csv"
+
+[features.w2v-bert]
+kind = "network"
+model = "w2v-bert"
+weights = "networks/tiny-random-w2v-bert"
+path = "sound/{genre}/{genre}.{track:0>5}"
 start = "start"
 end = "end"
 fade_s = 2
 rms = 0.1321
+window_s = 5
+step_s = 2.5                          # 1.5 in the paper
+
+[machine]
+cache = "cache"
 """
 
 
@@ -120,8 +131,10 @@ def make_demo(
     seed : int
         Of the simulation. The planted truth is the same for every seed.
     full : bool
-        With sound of its own: one synthetic track for each clip, feature spaces from
-        that sound, captions, and a corpus of 500 more clips. Needs librosa.
+        With sound of its own: one synthetic track for each clip, captions, and a corpus
+        of 500 more clips. Small networks of random weights turn sound and captions
+        into feature spaces, and the responses are planted on these. Needs torch and
+        transformers.
     progress : callable
         As for `run`.
     """
@@ -137,26 +150,50 @@ def make_demo(
 
 
 def _write_study(folder: Path, seed: int, full: bool, progress: Progress) -> None:
-    bands: tuple[str, ...] = BANDS
-    sound, latent = "", None
-    if full:
-        bands, sound = (*BANDS, "log-mel", "loudness"), SOUND
-        progress("synthesising the sound of 540 tracks", 0, 2)
-        tracks = write_tracks(folder / "sound", seed=seed)
-        progress("synthesising the sound of 540 tracks", 1, 2)
-        write_corpus(folder / "corpus", seed=seed)
-        progress("synthesising the sound of 540 tracks", 2, 2)
-        latent = track_numbers(tracks)
-    progress("simulating responses", 0, 1)
-    simulate_study(folder, seed=seed, track_latent=latent)
-    progress("simulating responses", 1, 1)
+    drawn = "".join(ARRAY.format(name=name) for name in BANDS[:-1])
     title = TITLE + (", with synthetic sound" if full else "")
-    text = STUDY.format(title=title, bands=json.dumps(list(bands)), sound=sound)
+    text = STUDY.format(
+        title=title, bands=json.dumps(list(BANDS)), spaces=SOUND if full else drawn
+    )
     (folder / "study.toml").write_text(text, encoding="utf-8")
+    spaces = _spaces_of_sound(folder, seed, progress) if full else None
+    progress("simulating responses", 0, 1)
+    simulate_study(folder, seed=seed, spaces=spaces)
+    progress("simulating responses", 1, 1)
 
 
-def track_numbers(tracks: pd.DataFrame) -> dict[str, list[float]]:
-    """Return what sets the tracks apart in sound, by clip."""
-    numbers = ["tempo_bpm", "root_midi", "rolloff", "decay_s", "level_db"]
-    values = tracks[numbers].to_numpy(dtype=float).tolist()
-    return dict(zip(tracks["clip"], values, strict=True))
+def _spaces_of_sound(
+    folder: Path, seed: int, progress: Progress
+) -> dict[str, NDArray[np.float64]]:
+    """Write sound, captions and networks; return what the networks make of them.
+
+    Each space is turned onto its principal axes over all clips, and each axis scaled to
+    unit variance: so the planted signal is not all in what is largest, such as level.
+    """
+    progress("synthesising the sound of 540 tracks", 0, 2)
+    write_tracks(folder / "sound", seed=seed)
+    progress("synthesising the sound of 540 tracks", 1, 2)
+    write_corpus(folder / "corpus", seed=seed)
+    progress("synthesising the sound of 540 tracks", 2, 2)
+    captions = list(pd.read_csv(folder / "sound/captions.csv")["DescEN"])
+    write_tiny_clap(folder / "networks/tiny-random-clap", captions, seed=seed)
+    write_tiny_w2v_bert(folder / "networks/tiny-random-w2v-bert", seed=seed)
+    session = Session(load_study(folder / "study.toml"), folder, progress)
+    frames = frames_of_clips(session.study, read_design(), session.ticker)
+    return {name: whitened(values) for name, values in frames.items()}
+
+
+def whitened(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return features turned onto their principal axes, each of unit variance.
+
+    Axes that hold less than a millionth of the variance of the first are left out.
+
+    Parameters
+    ----------
+    values : array of shape (n_clips, n_frames, n_features)
+    """
+    rows = values.reshape(-1, values.shape[2]).astype(np.float64)
+    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    U, s, _ = np.linalg.svd(rows, full_matrices=False)
+    kept = U[:, s > 1e-3 * s[0]] * np.sqrt(len(rows))
+    return kept.reshape(*values.shape[:2], -1)

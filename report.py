@@ -15,6 +15,7 @@ from pandas.api.types import is_numeric_dtype
 from .analysis.rois import leading_rois
 from .core.artefacts import artefacts_below, package_versions, read_about
 from .core.notes import summarise
+from .core.types import label_of
 
 MAX_ROWS = 600
 CAPTIONS = {
@@ -58,12 +59,16 @@ class Section:
     tables: list[Table] = field(default_factory=list)
 
 
+STIMULI = ("subset_scores", "shared_clips")
 SECTIONS = (
     ("truth", "Planted and recovered", ("planted_recovered",), ("truth",)),
     ("rois", "Feature spaces per ROI", ("roi_comparison", "parts"), ("roi_scores",)),
     ("differences", "Paired differences", ("differences",), ("roi_differences",)),
     ("maps", "Maps", ("flatmap",), ()),
     ("voxels", "Voxels under two models", ("density",), ("ceilings",)),
+    ("layers", "Layers", (), ("layers",)),
+    ("stimuli", "Clips that training and test share", (), STIMULI),
+    ("alignment", "Sound and volumes", (), ("lags", "alignment")),
 )
 TEXTS = {
     "rois": (
@@ -75,6 +80,20 @@ TEXTS = {
         "Mean r of a minus mean r of b, each feature space by itself, with the 95 % "
         "interval of the difference from the same resamples for both. Intervals are "
         "not corrected for the number of ROIs and pairs."
+    ),
+    "layers": (
+        "Each voxel, or ROI, takes the layer whose plain ridge does best on held-out "
+        "training folds (cv_r2_mean); the choice is then scored once on the test runs."
+    ),
+    "stimuli": (
+        "Test clips that share a track, an artist or their sound with a training clip, "
+        "and the scores on the test clips that do not. A duplicate-safe clip shares no "
+        "track and no sound; an artist-safe one no known artist besides, and its own "
+        "artist is known."
+    ),
+    "alignment": (
+        "Which seconds of sound meet which volumes, counted from the onset of a clip "
+        "that starts with a volume. Lags were compared on training runs alone."
     ),
     "truth": (
         "Recovered is the feature space with the largest mean part of the joint r, or "
@@ -97,7 +116,7 @@ def write_report(
         title=study["title"],
         simulated=study["dataset"]["simulated"],
         subjects=list(subjects),
-        bands=_band_labels(study),
+        bands=_band_labels(out, study),
         notes=summarise(notes),
         sections=_sections(out),
         made=_made(out, study),
@@ -116,11 +135,13 @@ def _template() -> Any:
     return environment.get_template("report.html")
 
 
-def _band_labels(study: dict[str, Any]) -> list[str]:
+def _band_labels(out: Path, study: dict[str, Any]) -> list[str]:
+    """Return each band as legends name it, with the source that its table tells."""
+    scores = pd.read_csv(out / "tables/roi_scores.csv", keep_default_na=False)
+    sources = dict(zip(scores["feature_space"], scores["source"], strict=True))
     labels = []
     for name in study["encoding"]["bands"]:
-        source = study["features"][name]["source"]
-        labels.append(f"{name} ({source})" if source else name)
+        labels.append(label_of(name, sources.get(name, "")))
     return labels
 
 

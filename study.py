@@ -6,178 +6,94 @@
 
 import dataclasses
 import tomllib
-import typing
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from .core.checks import InputError, nearest
-from .features.annotations import Column
+from .core.checks import nearest
+from .feature_spaces import (
+    STRICT,
+    AnyFeatures,
+    Delays,
+    FeatureSpace,
+    NotNegative,
+    Positive,
+    Seed,
+    StudyError,
+    problems_of,
+)
+from .study_dataset import (
+    Dataset,
+    Responses,
+    Rois,
+    RunRule,
+    dataset_problems,
+    roi_problems,
+)
+from .study_errors import explain, unknown_key
 
-STRICT = ConfigDict(extra="forbid")
-Labels = str | tuple[str, ...]
-Delays = tuple[Annotated[int, Field(ge=0)], ...]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0)]
-
-
-class StudyError(InputError):
-    """The study file says something that cannot be."""
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class RunRule:
-    """Which runs: those whose labels are as said; what is not said may be anything."""
-
-    session: Labels | None = None
-    task: Labels | None = None
-    run: Labels | None = None
-
-    def as_mapping(self) -> dict[str, Any]:
-        """Return what is said, by the name of the label."""
-        said = {"session": self.session, "task": self.task, "run": self.run}
-        return {name: labels for name, labels in said.items() if labels is not None}
+__all__ = ["Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Dataset:
-    """Where the recordings are. Paths are patterns below `root`.
+class Alignment:
+    """Which sound meets which volumes: one row per TR, or one per window of a clip.
 
-    In a pattern, {subject}, {session}, {task} and {run} stand for labels, and a part
-    in square brackets may be absent. A run that a subject lacks and another has, and
-    a clip that is heard in training and in test, are refused unless allowed.
+    'tr': the features of each volume, at `encoding.delays`. 'windows', as in
+    Brain2Music: windows of `window_s` step through each clip by `step_s` (None: one
+    TR), and meet the mean of the scans inside them, `lag_s` later. Several lags: the
+    one that predicts best inside training is taken, subject by subject. `window_s`
+    None is the space's own window where there is one band, and 10 s for all of several.
+    `scans` says which are inside: by their middle, any overlap, whole, or a number.
     """
 
-    root: str
-    subjects: tuple[str, ...]
-    responses: str
-    tr_s: Positive
-    train: RunRule
-    test: RunRule
-    events: str | None = None
-    clip: str | None = None
-    mask: str | None = None
-    runs: str | None = None
-    key: str | None = None
-    mesh: str | None = None
-    vertices: str | None = None
-    unequal_runs: Literal["refuse", "allow"] = "refuse"
-    shared_clips: Literal["refuse", "allow"] = "refuse"
-    simulated: bool = False
+    rows: Literal["tr", "windows"] = "tr"
+    lag_s: NotNegative | tuple[NotNegative, ...] = 0.0
+    window_s: Positive | None = None
+    step_s: Positive | None = None
+    scans: Literal["middle", "overlap", "inside"] | Annotated[int, Field(ge=1)] = (
+        "middle"
+    )
+
+    @property
+    def lags_s(self) -> tuple[float, ...]:
+        """The lags that are tried, in s; a single one is taken as it is."""
+        return self.lag_s if isinstance(self.lag_s, tuple) else (self.lag_s,)
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Responses:
-    """How each run is cleaned, and what becomes of repeats of a test clip."""
+class Stimuli:
+    """What is known of the tracks, to find what training and test have in common.
 
-    lead_in_s: NotNegative = 0.0
-    drop_end_s: NotNegative = 0.0
-    detrend: Literal["none", "linear", "cosine", "median"] = "none"
-    period_s: Positive = 240.0
-    zscore: Literal["run", "none"] = "run"
-    repeats: Literal["average", "keep"] = "average"
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class FeatureSpace:
-    """What every feature space has: where it comes from, and its delays."""
-
-    source: str = ""
-    delays: Delays | None = None
-    standardise: Literal["zscore", "centre", "none"] = "zscore"
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class EventFeatures(FeatureSpace):
-    """Columns of an event or annotation table, brought to the TR."""
-
-    kind: Literal["events"]
-    path: str
-    columns: tuple[Column, ...]
-    beyond: Literal["refuse", "cut"] = "refuse"
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class CategoryFeatures(FeatureSpace):
-    """One column of the stimulus events, such as the genre, as one-hot features.
-
-    An event that names no clip, or has no category (n/a), is none of the levels.
+    `table` is a .csv with a column that names the clip (`column`) and any of `track`,
+    `artist` and `title`. `audio` also looks for the same sound and for near
+    duplicates, where a feature space reads sound files. Nothing is removed: pairs are
+    listed, and test scores are shown once more on artist-safe and duplicate-safe clips.
     """
 
-    kind: Literal["category"]
-    column: str
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class SoundFeatures(FeatureSpace):
-    """Log-mel spectrum or loudness, from the sound file of each clip.
-
-    `path` is a pattern over the columns of the events; `start` and `end` name the
-    columns that hold the excerpt's borders in the file, in s. `empty` is the value
-    of samples without a clip, in the feature's own unit (dB); None refuses them.
-    """
-
-    kind: Literal["log-mel", "loudness"]
-    path: str
-    start: str | None = None
-    end: str | None = None
-    fade_s: NotNegative = 0.0
-    rms: Positive | None = None
-    hop_s: Positive = 0.02
-    n_mels: Annotated[int, Field(ge=1)] = 32
-    fmin_hz: NotNegative = 50.0
-    fmax_hz: Positive = 10_000.0
-    empty: Annotated[float, Field(allow_inf_nan=False)] | None = None
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class ArrayFeatures(FeatureSpace):
-    """Features computed elsewhere: per clip, or at a fixed rate over each run.
-
-    Per clip, `empty` is the value of samples without a clip, in the feature's own
-    unit; None refuses them. Over a run, `beyond` says what becomes of later frames.
-    """
-
-    kind: Literal["array"]
-    path: str
-    per: Literal["clip", "run"]
-    rate_hz: Positive | None = None
-    beyond: Literal["refuse", "cut"] = "refuse"
-    empty: Annotated[float, Field(allow_inf_nan=False)] | None = None
-
-    def __post_init__(self) -> None:
-        if self.per == "clip" and self.beyond == "cut":
-            raise StudyError(
-                f"`beyond` of the array {self.path!r} is for per = 'run': clips end "
-                "where their events do. Leave it out."
-            )
-        if self.per == "run" and self.empty is not None:
-            raise StudyError(
-                f"`empty` of the array {self.path!r} is for per = 'clip': a series "
-                "lasts as long as its run. Leave it out."
-            )
-
-
-AnyFeatures = Annotated[
-    EventFeatures | CategoryFeatures | SoundFeatures | ArrayFeatures,
-    Field(discriminator="kind"),
-]
+    table: str | None = None
+    column: str = "clip"
+    audio: bool = True
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Encoding:
-    """The model: which feature spaces, at which delays, searched how."""
+    """The model: which feature spaces, at which delays, searched how.
+
+    A training clip that is heard in two folds would be known from the one when it is
+    held out in the other: refused unless `clips_over_folds` allows it.
+    """
 
     bands: tuple[str, ...]
     delays: Delays = (2, 3, 4, 5)
     alphas: tuple[Positive, ...] = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
     n_candidates: Annotated[int, Field(ge=1)] = 20
     folds: Literal["run", "session"] | Annotated[int, Field(ge=2)] = "run"
+    clips_over_folds: Literal["refuse", "allow"] = "refuse"
     incomplete_rows: Literal["mean", "drop"] = "mean"
     precision: Literal["float32", "float64"] = "float32"
     seed: Seed = 0
@@ -195,28 +111,21 @@ class Analysis:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Rois:
-    """Regions: masks, an atlas, every label by itself, or named groups of labels."""
-
-    masks: str | None = None
-    atlas: str | None = None
-    names: str | None = None
-    each_label: bool = False
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Machine:
     """How it is computed: no part of a result's identity.
 
     `threads` are those of the linear algebra; `voxels_per_batch` bounds the memory
     of a fit (None: all at once, if they fit in 1 GB); `cache` is where drawing keeps
-    its surfaces (None: the user's cache folder).
+    its surfaces, and extraction the states of networks (None: the user's cache
+    folder). `device` is where networks compute ('auto': a GPU if there is one), in
+    batches of up to `batch_gb`.
     """
 
     threads: Annotated[int, Field(ge=1)] = 1
     voxels_per_batch: Annotated[int, Field(ge=1)] | None = None
     cache: str | None = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    batch_gb: Positive = 2.0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -228,6 +137,8 @@ class Study:
     features: dict[str, AnyFeatures]
     encoding: Encoding
     responses: Responses = field(default_factory=Responses)
+    alignment: Alignment = field(default_factory=Alignment)
+    stimuli: Stimuli = field(default_factory=Stimuli)
     analysis: Analysis = field(default_factory=Analysis)
     rois: Rois = field(default_factory=Rois)
     machine: Machine = field(default_factory=Machine, compare=False)
@@ -242,9 +153,32 @@ class Study:
         """The data set's folder."""
         return (self.folder / self.dataset.root).resolve()
 
+    def space(self, name: str) -> FeatureSpace:
+        """Return a feature space; a control has the columns of the space it is like.
+
+        That is its delays and principal components, unless it has its own, and how
+        its columns are standardised.
+        """
+        space = self.features[name]
+        of = getattr(space, "of", None)
+        if of is None:
+            return space
+        like = self.features[of]
+        return dataclasses.replace(
+            space,
+            delays=like.delays if space.delays is None else space.delays,
+            n_components=space.n_components or like.n_components,
+            standardise=like.standardise,
+        )
+
     def delays_of(self, band: str) -> tuple[int, ...]:
-        """Return a band's delays: its own, or else those of `encoding`."""
-        own = self.features[band].delays
+        """Return a band's delays: its own, or else those of `encoding`.
+
+        Windows have a lag and no delays: (0,).
+        """
+        if self.alignment.rows == "windows":
+            return (0,)
+        own = self.space(band).delays
         return self.encoding.delays if own is None else own
 
     def all_delays(self) -> tuple[int, ...]:
@@ -277,7 +211,7 @@ def load_study(path: str | Path) -> Study:
     >>> load_study("nowhere.toml")
     Traceback (most recent call last):
     ...
-    brain2music.study.StudyError: nowhere.toml: there is no such study file.
+    brain2music.feature_spaces.StudyError: nowhere.toml: there is no such study file.
     """
     path = Path(path)
     try:
@@ -295,88 +229,18 @@ def load_study(path: str | Path) -> Study:
 def read_study(raw: dict[str, Any], *, folder: Path) -> Study:
     """Make a `Study` from the tables of a study file, whose paths start at `folder`."""
     if "folder" in raw:
-        raise StudyError(_unknown_key((), "folder"))
+        raise StudyError(unknown_key(Study, (), "folder"))
     try:
         return TypeAdapter(Study).validate_python({**raw, "folder": folder})
     except ValidationError as error:
-        raise StudyError("\n".join(_explain(error))) from error
-
-
-# What pydantic puts into the place of an error for each way a value may be read.
-UNION_PARTS = ("str", "tuple[str, ...]", "constrained-int", "literal['run','session']")
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    seen = set()
-    for fault in error.errors():
-        *where, key = fault["loc"] or ("",)
-        where = [part for part in where if part not in UNION_PARTS]
-        if key in UNION_PARTS and where:
-            *where, key = where
-        if (*where, key) in seen:
-            continue
-        seen.add((*where, key))
-        wrapped = fault.get("ctx", {}).get("error")
-        if isinstance(wrapped, InputError):
-            yield str(wrapped)
-        elif fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            yield _unknown_key(tuple(where), str(key))
-        elif fault["type"] == "missing":
-            yield f"{_dotted((*where, key))!r} is missing; it has no default."
-        elif fault["type"] == "union_tag_invalid":
-            kind = str(fault["input"].get("kind"))
-            yield (
-                f"'{_dotted((*where, key))}.kind' is {kind!r}. Known: "
-                f"{', '.join(FEATURE_KINDS)}.{nearest(kind, FEATURE_KINDS)}"
-            )
-        else:
-            quotes = " Put labels in quotes." if "string" in fault["msg"] else ""
-            yield (
-                f"{_dotted((*where, key))!r}: {fault['msg']}, got "
-                f"{fault['input']!r}.{quotes}"
-            )
-
-
-def _unknown_key(where: tuple, key: str) -> str:
-    known = _known_keys(where)
-    return (
-        f"unknown key {_dotted((*where, key))!r}. Known there: {', '.join(known)}."
-        f"{nearest(key, known)}"
-    )
-
-
-def _dotted(where: tuple) -> str:
-    """Name a place in the file; pydantic adds a feature space's kind, which goes."""
-    if len(where) > 2 and where[0] == "features":
-        where = (*where[:2], *where[3:])
-    return ".".join(str(part) for part in where)
-
-
-def _known_keys(where: tuple) -> list[str]:
-    """Return the keys that the table at `where` may have."""
-    place: Any = Study
-    for part in where:
-        if part in FEATURE_KINDS:
-            place = FEATURE_KINDS[part]
-        elif part == "columns" or isinstance(part, int):
-            place = Column
-        elif dataclasses.is_dataclass(place):
-            place = typing.get_type_hints(place).get(part, place)
-    if not dataclasses.is_dataclass(place):
-        return []
-    return [f.name for f in dataclasses.fields(place) if f.name != "folder"]
-
-
-FEATURE_KINDS = {
-    kind: cls
-    for cls in (EventFeatures, CategoryFeatures, SoundFeatures, ArrayFeatures)
-    for kind in typing.get_args(typing.get_type_hints(cls)["kind"])
-}
+        raise StudyError("\n".join(explain(Study, error))) from error
 
 
 def _problems(study: Study) -> Iterator[str]:
     """Yield what cannot be although each value by itself could."""
     bands = study.encoding.bands
+    for name in {"all", "offset"} & set(study.features):
+        yield f"[features.{name}]: {name!r} means something else in tables; rename it."
     for name in bands:
         if name not in study.features:
             yield (
@@ -397,25 +261,78 @@ def _problems(study: Study) -> Iterator[str]:
             )
     if len(set(study.encoding.alphas)) < len(study.encoding.alphas):
         yield "encoding.alphas holds a value twice."
+    yield from dataset_problems(study.dataset, study.responses)
+    yield from roi_problems(study.rois)
+    yield from _reference_problems(study)
     yield from _event_problems(study)
+
+
+def _reference_problems(study: Study) -> Iterator[str]:
+    """Refuse a shift to the volumes' reference time that not every feature follows."""
+    if study.responses.reference_time == "middle":
+        return
+    for name in study.encoding.bands:
+        space = study.features.get(name)
+        if getattr(space, "kind", "") == "events" or getattr(space, "per", "") == "run":
+            yield (
+                f"responses.reference_time = 'sidecar' moves the clips, and "
+                f"features.{name} is read for the whole run and would stay. Move it by "
+                "hand, or leave reference_time out."
+            )
 
 
 def _event_problems(study: Study) -> Iterator[str]:
     dataset = study.dataset
     if dataset.clip and not dataset.events:
         yield "dataset.clip names clips from the events, but dataset.events is missing."
-    for name, space in study.features.items():
-        needs_clips = isinstance(space, ArrayFeatures) and space.per == "clip"
-        if needs_clips and not dataset.clip:
-            yield (
-                f"features.{name} has one row per clip, so dataset.clip must say how "
-                'the columns of the events name a clip, such as "{genre}.{track}".'
-            )
-        if isinstance(space, (CategoryFeatures, SoundFeatures)) and not dataset.events:
-            yield f"features.{name} is read off the events: dataset.events is missing."
-        if (
-            isinstance(space, ArrayFeatures)
-            and space.per == "run"
-            and not space.rate_hz
-        ):
-            yield f"features.{name} runs through each run: give its rate_hz."
+    yield from problems_of(
+        study.features, events=bool(dataset.events), clips=bool(dataset.clip)
+    )
+    yield from _alignment_problems(study)
+
+
+def _alignment_problems(study: Study) -> Iterator[str]:
+    alignment = study.alignment
+    if alignment.rows == "windows":
+        yield from _window_problems(study)
+        for name, space in study.features.items():
+            yield from _problems_in_windows(name, space)
+    elif alignment != Alignment():
+        yield (
+            "alignment.lag_s, window_s, step_s and scans are for rows = 'windows'. "
+            "With one row per TR the lags are encoding.delays: leave them out."
+        )
+
+
+def _window_problems(study: Study) -> Iterator[str]:
+    lags_s = study.alignment.lags_s
+    if not study.dataset.clip:
+        yield (
+            "alignment.rows = 'windows' steps through clips, so dataset.clip must say "
+            "how the columns of the events name them."
+        )
+    if not lags_s or len(set(lags_s)) < len(lags_s):
+        yield "alignment.lag_s must be one lag in s, or several, each only once."
+    if study.encoding.delays != Encoding(bands=()).delays:
+        yield (
+            "encoding.delays is not used with alignment.rows = 'windows', whose rows "
+            "have a lag in place of delays. Leave it out."
+        )
+    if study.encoding.incomplete_rows == "drop":
+        yield (
+            "encoding.incomplete_rows = 'drop' is for rows of delays; windows have a "
+            "lag and no delays. Leave it out."
+        )
+
+
+def _problems_in_windows(name: str, space: FeatureSpace) -> Iterator[str]:
+    if getattr(space, "causal", False):
+        yield (
+            f"features.{name}.causal is for one row per TR: windows of a clip hear "
+            "nothing beyond their own end. Leave it out."
+        )
+    if space.delays is not None:
+        yield (
+            f"features.{name}.delays cannot be used with alignment.rows = 'windows', "
+            "whose rows have one lag. Leave it out."
+        )

@@ -2,13 +2,14 @@
 
 Run from anywhere, with the package and its extras `models` installed:
 
-    python benchmarks/features.py [--clips 2] [--threads 1]
+    python benchmarks/features.py [--clips 2] [--threads 1] [--rounds 5] [--only NAME]
 
 It makes networks of random weights, of the published width and of fewer layers where
 that saves minutes, and prints one table: seconds of the bare forward pass on windows
 that are cut, resampled and batched already; the same with the feature extractor in
 front; our whole path at the same batch; the second run from the cache; and peak memory
-for few and for many clips.
+for few and for many clips. Seconds are the best of all rounds; what ours costs over the
+others is the median over rounds, in each of which they take turns.
 """
 
 import argparse
@@ -35,6 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=MAKERS, help="one network alone")
     parser.add_argument("--memory", nargs=2, metavar=("FOLDER", "CLIPS"))
     given = parser.parse_args()
     if given.memory:
@@ -43,7 +46,11 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(given.threads)
     with tempfile.TemporaryDirectory() as scratch:
-        rows = [measure(name, Path(scratch), given) for name in MAKERS]
+        rows = [
+            measure(name, Path(scratch), given)
+            for name in MAKERS
+            if given.only in (None, name)
+        ]
     with pd.option_context("display.width", 200, "display.max_columns", None):
         sys.stdout.write(pd.DataFrame(rows).to_string(index=False) + "\n")
 
@@ -102,7 +109,9 @@ def measure(name: str, scratch: Path, given: argparse.Namespace) -> dict[str, ob
             **options,
         )
 
-    bare_s, fed_s, ours_s = interleaved(bare, with_extractor, ours)
+    times = interleaved(bare, with_extractor, ours, rounds=given.rounds)
+    bare_s, fed_s, ours_s = times.min(axis=0)
+    over_bare, over_fed = (np.median(times[:, 2] / times[:, k]) - 1 for k in (0, 1))
     cached()
     cached_s = min(timed(cached) for _ in range(3))
     few, many = (peak_of(folder, n, given) for n in (given.clips, 4 * given.clips))
@@ -112,8 +121,8 @@ def measure(name: str, scratch: Path, given: argparse.Namespace) -> dict[str, ob
         "bare_s": round(bare_s, 2),
         "fed_s": round(fed_s, 2),
         "ours_s": round(ours_s, 2),
-        "over_bare": f"{ours_s / bare_s - 1:+.1%}",
-        "over_fed": f"{ours_s / fed_s - 1:+.1%}",
+        "over_bare": f"{over_bare:+.1%}",
+        "over_fed": f"{over_fed:+.1%}",
         "cached_s": round(cached_s, 4),
         "faster": f"{ours_s / cached_s:.0f} x",
         "peak_mb": few,
@@ -128,12 +137,11 @@ def sounds(n_clips: int) -> Iterator[np.ndarray]:
         yield (0.1 * rng.standard_normal(round(CLIP_S * RATE_HZ))).astype(np.float32)
 
 
-def interleaved(*calls: Callable[[], None], rounds: int = 3) -> list[float]:
-    """Return the best time of each call; taking turns spreads what else goes on."""
+def interleaved(*calls: Callable[[], None], rounds: int) -> np.ndarray:
+    """Return seconds, (rounds, calls): what else goes on meets all calls of a round."""
     for call in calls:
         call()
-    times = [[timed(call) for call in calls] for _ in range(rounds)]
-    return [float(t) for t in np.min(times, axis=0)]
+    return np.array([[timed(call) for call in calls] for _ in range(rounds)])
 
 
 def timed(call: Callable[[], None]) -> float:

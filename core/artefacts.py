@@ -74,7 +74,15 @@ class Recipe:
 
 
 def file_identity(path: Path) -> str:
-    """Return the hash of a file's content, which is its identity as an input."""
+    """Return the hash of a file's content, which is its identity as an input.
+
+    That of a folder, such as a .zarr store, is of its files and their names.
+    """
+    if path.is_dir():
+        parts = sorted(part for part in path.rglob("*") if part.is_file())
+        names = [part.relative_to(path).as_posix() for part in parts]
+        pairs = zip(names, map(file_identity, parts), strict=True)
+        return hashlib.sha256(json.dumps(list(pairs)).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -155,6 +163,13 @@ def read_about(folder: Path) -> dict[str, Any] | None:
         return None
     known = isinstance(about, dict) and {"identity", "files", "stage"} <= about.keys()
     return about if known else None
+
+
+def discard(folder: Path) -> None:
+    """Delete an artefact that this study does not make; nothing that is not ours."""
+    if read_about(folder) is not None:
+        _check_place(folder)
+        _remove(folder)
 
 
 def artefacts_below(out: Path) -> list[Path]:

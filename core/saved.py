@@ -1,6 +1,7 @@
 """Reads and writes what a model folder holds beside its arrays: space, bands, rows."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from .artefacts import write_json
 from .checks import MissingFileError
-from .types import Band, Space
+from .types import Band, Part, Space
 
 LABELS = ("session", "task", "run", "run_name", "clip", "side")
 
@@ -58,6 +59,15 @@ def save_space(folder: Path, space: Space) -> None:
         "index": None if space.index is None else space.index.tolist(),
         "shape": list(space.shape),
         "affine": None if space.affine is None else space.affine.tolist(),
+        "parts": [
+            {
+                "name": part.name,
+                "shape": list(part.shape),
+                "index": None if _is_whole(part) else part.index.tolist(),
+                "topology": part.topology,
+            }
+            for part in space.parts
+        ],
     }
     write_json(folder / "space.json", content)
 
@@ -73,7 +83,19 @@ def load_space(folder: Path) -> Space:
         None if index is None else np.asarray(index, dtype=np.int64),
         tuple(content["shape"]),
         None if affine is None else np.asarray(affine),
+        tuple(_part(part) for part in content.get("parts", [])),
     )
+
+
+def _is_whole(part: Part) -> bool:
+    """Whether a part has every place of its grid, in order."""
+    return np.array_equal(part.index, np.arange(math.prod(part.shape)))
+
+
+def _part(saved: dict) -> Part:
+    shape, index = tuple(saved["shape"]), saved["index"]
+    places = np.arange(math.prod(shape)) if index is None else np.asarray(index)
+    return Part(saved["name"], shape, places.astype(np.int64), saved["topology"])
 
 
 def save_bands(folder: Path, bands: Sequence[Band]) -> None:
@@ -91,7 +113,7 @@ def load_bands(folder: Path) -> tuple[Band, ...]:
     """Read what `save_bands` wrote."""
     content = json.loads((folder / "bands.json").read_text(encoding="utf-8"))
     return tuple(
-        Band(b["name"], b["n_features"], tuple(b["delays"]), b["source"])
+        Band(b["name"], b["n_features"], tuple(b["delays"]), b["source"], b["layer"])
         for b in content["bands"]
     )
 

@@ -40,13 +40,16 @@ class Band:
     """Adjacent columns of a design matrix that hold one feature space, with delays.
 
     The columns are ordered delay by delay: all features at the first delay, then all
-    features at the second, and so on.
+    features at the second, and so on. Bands of one name are one feature space at
+    several layers of its network, of which each voxel takes one; `layer` is '' where
+    there is no choice.
     """
 
     name: str
     n_features: int
     delays: tuple[int, ...] = (0,)
     source: str = ""
+    layer: str = ""
 
     def __post_init__(self) -> None:
         if self.n_features < 1 or not self.delays:
@@ -63,8 +66,53 @@ class Band:
 
     @property
     def label(self) -> str:
-        """The name with its source, as legends and tables show it."""
-        return f"{self.name} ({self.source})" if self.source else self.name
+        """The name with its source, as legends show it: no stand-in is silent."""
+        return label_of(self.name, self.source)
+
+
+def label_of(name: str, source: str) -> str:
+    """Return a feature space's name as its authors write it, with its source.
+
+    Examples
+    --------
+    >>> label_of("mulan-music", "CLAP, laion/larger_clap_music_and_speech")
+    'MuLan-music (CLAP, laion/larger_clap_music_and_speech)'
+    """
+    written = WRITTEN.get(name, name)
+    return f"{written} ({source})" if source else written
+
+
+# How the spaces of the paper are written; keys of study files are in small letters.
+WRITTEN = {
+    "mulan-music": "MuLan-music",
+    "mulan-text": "MuLan-text",
+    "w2v-bert": "w2v-BERT",
+    "soundstream": "SoundStream",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A hemisphere, or another structure, of a space that is made of several.
+
+    Parameters
+    ----------
+    name : str
+        'left' or 'right' for the hemispheres of a surface; for grayordinates the name
+        of the CIFTI structure, such as 'CIFTI_STRUCTURE_CORTEX_LEFT'.
+    shape : tuple of int
+        The grid of its own: (n_vertices,), or the three dimensions of a volume.
+    index : array of int, shape (n_places,)
+        Which places of that grid (flattened in C order) the space has, in the order in
+        which the space has them.
+    topology : str
+        Identity of the faces of its mesh; '' if they are not known.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    index: NDArray[np.integer]
+    topology: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +121,9 @@ class Space:
 
     Parameters
     ----------
-    kind : 'labels', 'surface' or 'volume'
-        Labels have names and no position; vertices lie on a mesh, voxels on a grid.
+    kind : 'labels', 'surface', 'volume' or 'grayordinates'
+        Labels have names and no position; vertices lie on a mesh, voxels on a grid;
+        grayordinates are vertices and voxels side by side, as in CIFTI files.
     name : str
         Name of the parcellation, the mesh (such as 'fsaverage5') or the volume.
     ids : tuple of str
@@ -82,18 +131,23 @@ class Space:
     index : array of int, shape (n_voxels,), or None
         Position of each column in the flattened grid of `shape`. None for labels.
     shape : tuple of int
-        (n_vertices,) left hemisphere first, or the three dimensions of the volume,
-        flattened in C order. Empty for labels.
+        (n_vertices,) left hemisphere first, the three dimensions of the volume,
+        flattened in C order, or (n_grayordinates,). Empty for labels.
     affine : array of shape (4, 4), or None
-        From voxel indices to mm. None but for volumes.
+        From voxel indices to mm. None but for volumes, and for grayordinates with
+        voxels.
+    parts : tuple of Part
+        Hemispheres or structures, side by side in `shape`. Empty if they are not
+        known: which hemisphere a vertex is of is then not known either.
     """
 
-    kind: Literal["labels", "surface", "volume"]
+    kind: Literal["labels", "surface", "volume", "grayordinates"]
     name: str
     ids: tuple[str, ...]
     index: NDArray[np.integer] | None = None
     shape: tuple[int, ...] = ()
     affine: NDArray[np.floating] | None = None
+    parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) != len(self.ids):
@@ -106,6 +160,12 @@ class Space:
             raise InputError(
                 f"space {self.name!r} has {len(self.ids)} columns but positions for "
                 f"{len(self.index)}. Give one position per column of the responses."
+            )
+        n_places = sum(len(part.index) for part in self.parts)
+        if self.parts and (n_places,) != self.shape:
+            raise InputError(
+                f"space {self.name!r} has shape {self.shape}, but its parts hold "
+                f"{n_places} places. The parts must lie side by side in it."
             )
 
     @property

@@ -67,6 +67,24 @@ def find_runs(root: Path, pattern: str, subject: str) -> dict[Run, Path]:
     return {run: found[run] for run in sorted(found, key=lambda run: run.order)}
 
 
+def file_inside(root: Path, name: str) -> Path:
+    """Return a file that the study names, which must lie inside the data set's folder.
+
+    Raises
+    ------
+    InputError
+        If it lies outside.
+    MissingFileError
+        If it is not there.
+    """
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise InputError(f"{name} lies outside the data set's folder {root}.")
+    if not path.is_file():
+        raise MissingFileError(f"no file {path}, which the study file names.")
+    return path
+
+
 def find_subjects(root: Path, pattern: str) -> tuple[str, ...]:
     """Return the labels of the subjects that have a file that fits `pattern`.
 

@@ -5,6 +5,7 @@ so that the tables of several guards can be stacked. `why` is one of:
 
 - 'track', 'artist', 'title', 'artist and title': the same text in the user's table.
 - 'artist unknown': the table has no artist for the test clip; `train_clip` is ''.
+- 'same clip': the clip itself, where a study allows it on both sides.
 - 'same audio': one sound, whatever its level.
 - 'near duplicate': closer than clips of this collection are to each other.
 """
@@ -18,7 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.checks import InputError
 
 COLUMNS = ("test_clip", "train_clip", "why")
-DUPLICATES = ("track", "artist and title", "same audio", "near duplicate")
+DUPLICATES = (
+    *("same clip", "track", "artist and title"),
+    *("same audio", "near duplicate"),
+)
 ARTISTS = (*DUPLICATES, "artist", "artist unknown")
 
 

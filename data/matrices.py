@@ -20,10 +20,14 @@ from numpy.typing import NDArray
 from ..core.checks import InputError, MissingFileError
 from ..core.rows import each_run
 from ..core.types import Run, Space
-from .sidecars import agreed_tr
+from .sidecars import Timing, agreed_tr, read_timing
+from .surfaces import mesh_space
 from .text_tables import read_cells
 
 MESHES = {"fsaverage5": 20484, "fsaverage6": 81924, "fsaverage": 327684, "S1": 304380}
+HEMISPHERES = {"S1": (152893, 151487)} | {
+    name: (n // 2, n // 2) for name, n in MESHES.items() if name != "S1"
+}
 HDF5 = (".h5", ".hdf5")
 ENDINGS = (".npy", *HDF5, ".mat")
 
@@ -67,6 +71,8 @@ class MatrixRecording:
     ) -> None:
         self.subject = subject
         self.runs = tuple(files)
+        self.notes: list[str] = []
+        self.outside: NDArray[np.bool_] | None = None
         self.files = (
             *dict.fromkeys(files.values()),
             *([vertices] if vertices is not None else []),
@@ -89,6 +95,14 @@ class MatrixRecording:
     def tr_s(self, run: Run) -> float | None:
         """Return the TR in seconds from the sidecar, None if there is none."""
         return agreed_tr(None, self._path[run], self._who(run))
+
+    def timing(self, run: Run) -> Timing:
+        """Return what the run's sidecar says of its times."""
+        return read_timing(self._path[run])
+
+    def blocks(self, run: Run) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the run's responses, in one block."""
+        yield 0, self.read(run)
 
     def read(self, run: Run) -> NDArray[np.float32]:
         """Return a run's responses, shape (n_samples, n_voxels), as they stand."""
@@ -303,7 +317,9 @@ def _columns_space(
             f"{n_vertices} vertices. Give the vertex number of each column (vertices)."
         )
     ids = tuple(map(str, index.tolist()))
-    return Space("surface", name, ids, index=index, shape=(n_vertices,))
+    sizes = HEMISPHERES.get(name)
+    parts = mesh_space(name, sizes).parts if sizes else ()
+    return Space("surface", name, ids, index=index, shape=(n_vertices,), parts=parts)
 
 
 def _mesh_size(mesh: str) -> tuple[str, int]:

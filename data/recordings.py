@@ -1,15 +1,28 @@
 """Opens a subject's recording, whatever files it is kept in."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
+from ..core.checks import InputError, MissingFileError
 from ..core.types import Run, Space
+from .derivatives import (
+    Scan,
+    find_cortex,
+    find_scans,
+    find_surfaces,
+    grey_matter,
+    parse_space,
+)
 from .files import find_runs, path_of, placeholders
+from .grayordinates import CiftiRecording
 from .matrices import ENDINGS, MatrixRecording, read_run_rows
+from .sidecars import Timing
+from .surfaces import GiftiRecording
 from .tables import TableRecording
 from .volumes import NiftiRecording
 
@@ -27,12 +40,17 @@ __all__ = [
 
 
 class Recording(Protocol):
-    """One subject's responses, run by run, as they were recorded."""
+    """One subject's responses, run by run, as they were recorded.
+
+    `outside` says which columns are known not to be cortex, None if nothing is known.
+    """
 
     subject: str
     runs: tuple[Run, ...]
     space: Space
     files: tuple[Path, ...]
+    notes: list[str]
+    outside: NDArray[np.bool_] | None
 
     def n_samples(self, run: Run) -> int:
         """Return the number of samples (TRs) of a run."""
@@ -40,8 +58,23 @@ class Recording(Protocol):
     def tr_s(self, run: Run) -> float | None:
         """Return the TR in seconds, None if the files do not say."""
 
+    def timing(self, run: Run) -> Timing:
+        """Return what the run's sidecar says: TR, and the volumes' reference time."""
+
     def read(self, run: Run) -> NDArray[np.float32]:
         """Return a run's responses, shape (n_samples, n_voxels), not cleaned."""
+
+    def blocks(self, run: Run) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the rows of `read` some at a time, each block with its first row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A recording, and the table of confounds of each run that has one."""
+
+    recording: Recording
+    confounds: Mapping[Run, Path]
+    images: Mapping[Run, tuple[Path, ...]]
 
 
 def open_recording(
@@ -93,8 +126,8 @@ def open_recording(
     given = {"mask": mask, "runs": runs, "key": key, "mesh": mesh, "vertices": vertices}
     if responses.endswith(CIFTI):
         raise InputError(
-            f"responses {responses!r}: CIFTI is not read. Write its data as a matrix "
-            "(.npy), with vertices."
+            f"responses {responses!r}: CIFTI is found by its space. Give "
+            "dataset.derivatives, and dataset.space = 'fsLR'."
         )
     if responses.endswith(IMAGES):
         _check_options(responses, given, takes=("mask",))
@@ -115,6 +148,116 @@ def open_recording(
         f"responses {responses!r} has an unknown ending. Known: "
         f"{', '.join((*TABLES, *IMAGES, *ENDINGS))}."
     )
+
+
+def open_derivatives(
+    root: Path,
+    subject: str,
+    *,
+    derivatives: str,
+    space: str,
+    mask: str = "brain",
+    fwhm_mm: float | None = None,
+) -> Opening:
+    """Open what fMRIPrep wrote for a subject in one space.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the data set.
+    subject : str
+        Label, without 'sub-'.
+    derivatives : str
+        fMRIPrep's output folder, relative to `root`.
+    space : str
+        One line, see `data.derivatives`.
+    mask : str
+        For volumes: 'brain' (what is inside the brain mask of every run),
+        'grey-matter' (what is also at least half grey matter), or the pattern of a
+        mask of one's own. For surfaces: 'cortex' leaves out the medial wall, where it
+        is known. Else all vertices are columns.
+    fwhm_mm : float, optional
+        For volumes: full width at half maximum of a Gaussian that smooths each of
+        them in space, in mm. None does not smooth.
+
+    Returns
+    -------
+    opening : Opening
+
+    Raises
+    ------
+    InputError
+        If the line does not pick one file per run, a mask is given for a space that
+        takes none, or the files do not fit together.
+    MissingFileError
+        If there are none.
+    """
+    scans = find_scans(root, derivatives, subject, space)
+    wanted = parse_space(space)
+    confounds = {run: scan.confounds for run, scan in scans.items() if scan.confounds}
+    images = {run: scan.paths for run, scan in scans.items()}
+    known = ("brain", "cortex") if wanted.ending == "func.gii" else ("brain",)
+    if wanted.ending != "nii.gz" and mask not in known:
+        raise InputError(
+            f"dataset.mask is {mask!r}, but the space {space!r} is no volume: all its "
+            "vertices are read. Leave the mask out, and use ROIs; for surfaces it may "
+            "be 'cortex'."
+        )
+    if wanted.ending != "nii.gz" and fwhm_mm is not None:
+        raise InputError(
+            f"responses.fwhm_mm smooths volumes, and the space {space!r} is none. "
+            "Smooth along the surface before, or leave it out."
+        )
+    recording: Recording
+    if wanted.ending == "func.gii":
+        pairs = {run: (paths[0], paths[1]) for run, paths in images.items()}
+        folder = root / derivatives
+        recording = GiftiRecording(
+            subject,
+            pairs,
+            name=wanted.space,
+            surfaces=find_surfaces(folder, subject, wanted.space),
+            cortex=find_cortex(folder, subject, wanted.space),
+            inside="cortex" if mask == "cortex" else "mesh",
+        )
+    elif wanted.ending == "dtseries.nii":
+        one = {run: paths[0] for run, paths in images.items()}
+        recording = CiftiRecording(subject, one, name=wanted.space)
+    else:
+        names = _masks(root, subject, scans, derivatives, (space, mask))
+        recording = NiftiRecording(
+            subject,
+            {run: paths[0] for run, paths in images.items()},
+            names[0],
+            grey_matter=names[1],
+            name=wanted.space,
+            fwhm_mm=fwhm_mm,
+        )
+    return Opening(recording, confounds, images)
+
+
+def _masks(
+    root: Path,
+    subject: str,
+    scans: Mapping[Run, Scan],
+    derivatives: str,
+    choices: tuple[str, str],
+) -> tuple[list[Path], Path | None]:
+    """Return the masks that voxels must be inside of, and the map of grey matter."""
+    space, mask = choices
+    if mask not in ("brain", "grey-matter"):
+        return [path_of(root, mask, subject)], None
+    masks = [scan.mask for scan in scans.values() if scan.mask is not None]
+    if len(masks) < len(scans):
+        lacking = [str(run) for run, scan in scans.items() if scan.mask is None]
+        raise MissingFileError(
+            f"sub-{subject}: no brain mask beside {', '.join(lacking)} in the space "
+            f"{space!r}. Fetch it (desc-brain_mask.nii.gz), or name a mask as "
+            "dataset.mask."
+        )
+    if mask == "grey-matter":
+        return masks, grey_matter(root, derivatives, subject, space)
+    return masks, None
 
 
 def _open_matrices(

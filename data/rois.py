@@ -1,6 +1,7 @@
 """Regions of interest: which columns of Y each of them holds."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,27 +16,34 @@ from .volumes import check_grid, read_volume
 Rois = dict[str, NDArray[np.bool_]]
 
 
-def rois_from_masks(path: Path, space: Space) -> tuple[Rois, list[str]]:
+def rois_from_masks(
+    path: Path, space: Space, *, mesh: str | None = None
+) -> tuple[Rois, list[str]]:
     """Return ROIs from a .npz file of boolean masks, cut to the columns of `space`.
 
     Parameters
     ----------
     path : Path
         One mask per ROI, by name: over the whole grid of the space (all vertices of
-        the mesh, or the volume) or over its columns.
+        the mesh, or the volume) or over its columns. An `affine` of shape (4, 4), or
+        the name of a `mesh`, may stand beside them: they must be those of the space.
     space : Space
+    mesh : str, optional
+        Name of the mesh of the masks, if the file does not say.
 
     Returns
     -------
     rois : dict of str to array of bool, shape (n_voxels,)
         In the file's order. ROIs without a column here are left out.
     notes : list of str
-        Which ROIs lost places that the recording has not, and which were left out.
+        Which ROIs lost places that the recording has not, and which were left out;
+        whether anything but the number of places ties the masks to the recording.
 
     Raises
     ------
     InputError
-        If a mask is not boolean, or has another length than grid and columns.
+        If a mask is not boolean, or has another length than grid and columns, or the
+        masks are of another mesh or affine.
     MissingFileError
         If there is no such file.
     """
@@ -48,9 +56,11 @@ def rois_from_masks(path: Path, space: Space) -> tuple[Rois, list[str]]:
         raise InputError(
             f"{path} cannot be read as a .npz file of boolean masks: {error}."
         ) from error
+    said = _check_place(masks, space, mesh, path)
     cut = {name: _cut(mask, space, f"{path}: {name}") for name, mask in masks.items()}
     sizes = {name: int(mask.sum()) for name, mask in masks.items()}
-    return _without_empty(cut, sizes, path.name)
+    rois, notes = without_empty(cut, sizes, path.name)
+    return rois, [*said, *notes]
 
 
 def rois_from_labels(
@@ -136,6 +146,7 @@ def rois_from_atlas(
             f"({space.name}). Use masks over the columns instead."
         )
     image, values = read_volume(path, "atlas")
+    _check_template(path, space)
     check_grid(image.shape, image.affine, space, f"atlas {path.name}")
     if not (values == np.round(values)).all():
         raise InputError(
@@ -143,20 +154,59 @@ def rois_from_atlas(
             "Resample it by nearest neighbour."
         )
     names = _atlas_names(names_path)
-    _check_wrapped(names, image.get_data_dtype(), path)
+    check_wrapped(names, image.get_data_dtype(), path)
     unnamed = sorted(set(np.unique(values).astype(int).tolist()) - set(names) - {0})
     names.pop(0, None)
     cut = {
         name: values.ravel()[space.index] == number for number, name in names.items()
     }
     sizes = {name: int((values == number).sum()) for number, name in names.items()}
-    rois, notes = _without_empty(cut, sizes, path.name)
+    rois, notes = without_empty(cut, sizes, path.name)
     if unnamed:
         notes.append(
             f"{path.name}: {len(unnamed)} numbers have no name in {names_path.name} "
             f"and make no ROI: {_some(list(map(str, unnamed)))}."
         )
     return rois, notes
+
+
+def _check_template(path: Path, space: Space) -> None:
+    """Refuse an atlas whose name says another space than the responses are in."""
+    said = re.search(r"(?:^|_)(?:space|tpl)-([A-Za-z0-9]+)", path.name)
+    if said and space.name.isalnum() and said[1] != space.name:
+        raise InputError(
+            f"atlas {path.name} is of the space {said[1]}, the responses of "
+            f"{space.name}. A grid may be the same and the brain on it another: take "
+            f"the atlas for {space.name}."
+        )
+
+
+def _check_place(
+    masks: dict[str, NDArray], space: Space, mesh: str | None, path: Path
+) -> list[str]:
+    """Take affine and mesh out of `masks`; refuse those that are not the space's."""
+    affine = masks.pop("affine", None)
+    own = masks.pop("mesh", None)
+    mesh = mesh if own is None else str(own)
+    if mesh is not None and mesh.partition(":")[0] != space.name:
+        raise InputError(
+            f"{path} holds masks of the mesh {mesh!r}, but the responses are of "
+            f"{space.name!r} ({space.kind}). Bring the masks there first."
+        )
+    if affine is not None:
+        if space.kind != "volume" or np.shape(affine) != (4, 4):
+            raise InputError(
+                f"{path} holds an affine of shape {np.shape(affine)}, the responses "
+                f"are {space.kind}. Take it out, or use masks of a volume."
+            )
+        check_grid(space.shape, affine, space, path.name)
+    if space.kind == "labels" or mesh is not None or affine is not None:
+        return []
+    what = "affine" if space.kind == "volume" else "mesh"
+    return [
+        f"{path.name}: only the number of places ties these masks to the recording. "
+        f"Save their {what} beside them as {what!r}, so that it can be checked."
+    ]
 
 
 def _cut(mask: NDArray, space: Space, what: str) -> NDArray[np.bool_]:
@@ -176,7 +226,7 @@ def _cut(mask: NDArray, space: Space, what: str) -> NDArray[np.bool_]:
     )
 
 
-def _without_empty(
+def without_empty(
     cut: Rois, sizes: Mapping[str, int], source: str
 ) -> tuple[Rois, list[str]]:
     """Return the ROIs that hold a column, and notes on what the cut took."""
@@ -240,7 +290,7 @@ def _atlas_names(path: Path) -> dict[int, str]:
     return dict(zip(numbers, labels, strict=True))
 
 
-def _check_wrapped(names: Mapping[int, str], dtype: np.dtype, path: Path) -> None:
+def check_wrapped(names: Mapping[int, str], dtype: np.dtype, path: Path) -> None:
     """Refuse names for numbers that the image's type cannot hold."""
     if dtype.kind not in "iu":
         return

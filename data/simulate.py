@@ -24,8 +24,10 @@ from .simulated_cortex import (
 )
 from .simulated_features import (
     DESIGN,
+    FRAMES,
     N_LEAD_IN,
     N_SAMPLES,
+    SHARES,
     TR_S,
     autoregressive,
     convolved_regressors,
@@ -63,7 +65,7 @@ def simulate_study(
     seed: int,
     n_subjects: int = 2,
     n_vertices: int = 1200,
-    track_latent: Mapping[str, Sequence[float]] | None = None,
+    spaces: Mapping[str, NDArray[np.floating]] | None = None,
 ) -> None:
     """Write a simulated study into `folder`; the same seed gives the same bytes.
 
@@ -78,16 +80,18 @@ def simulate_study(
     n_vertices : int
         Vertices of each subject: all those of the ROIs, and a random sample of the
         other vertices of the mesh. 1,200 keeps the demo within minutes.
-    track_latent : mapping of clip to numbers, optional
-        What sets the tracks apart, such as tempo and timbre of the sound that goes
-        with the study. Standardised inside each genre. Drawn at random if None.
+    spaces : mapping of feature space to array, optional
+        What the responses are planted on, of shape (n_clips, 10 or 1 frames of a clip,
+        n_features), clips sorted by name: the spaces of `SHARES`, such as from the
+        sound that goes with the study. Drawn at random and written as features if
+        None; genre is always one-hot.
 
     Raises
     ------
     InputError
         If there is no subject, the seed is negative, `n_vertices` are fewer than the
-        ROIs hold or more than the mesh, or `track_latent` lacks a clip. Nothing is
-        written then.
+        ROIs hold or more than the mesh, or `spaces` are not those of the truth.
+        Nothing is written then.
     """
     folder = Path(folder)
     if seed < 0 or not 1 <= n_subjects <= 99:
@@ -101,12 +105,11 @@ def simulate_study(
     rng = np.random.default_rng(shared)
     design = read_design()
     clips = design_clips(design)
-    latent = draw_latent([genre_of(clip) for clip in clips], rng)
-    if track_latent is not None:
-        latent["track"] = _given_track(track_latent, clips)
-    spaces = draw_spaces(latent, rng)
-    regressors = convolved_regressors(design, clips, spaces)
-    _write_shared(folder, design, clips, spaces, masks)
+    drawn = draw_spaces(draw_latent([genre_of(clip) for clip in clips], rng), rng)
+    if spaces is not None:
+        _check_given(spaces, len(clips))
+    regressors = convolved_regressors(design, clips, spaces or drawn)
+    _write_shared(folder, design, clips, drawn if spaces is None else {}, masks)
     about = README.format(
         seed=seed, tr_s=TR_S, n_samples=N_SAMPLES, n_lead_in=N_LEAD_IN
     )
@@ -282,26 +285,20 @@ def _variance(
     return (W * (covariance @ W)).sum(axis=0)
 
 
-def _given_track(
-    given: Mapping[str, Sequence[float]], clips: Sequence[str]
-) -> NDArray[np.float64]:
-    """Return the tracks' numbers, standardised inside each genre."""
-    lacking = [clip for clip in clips if clip not in given]
-    if lacking:
+def _check_given(spaces: Mapping[str, NDArray[np.floating]], n_clips: int) -> None:
+    shapes = {name: values.shape for name, values in spaces.items()}
+    fits = all(
+        len(shape) == 3 and shape[0] == n_clips and shape[1] in (1, FRAMES)
+        for shape in shapes.values()
+    )
+    if set(spaces) != set(SHARES) or not fits:
         raise InputError(
-            f"track_latent lacks {len(lacking)} of {len(clips)} clips, such as "
-            f"{lacking[0]}. Give numbers for every clip of the design."
+            f"spaces of shapes {shapes}: expected {', '.join(SHARES)}, each of shape "
+            f"({n_clips} clips, 1 or {FRAMES} frames, features)."
         )
-    table = pd.DataFrame([list(given[clip]) for clip in clips], dtype=np.float64)
-    of_genre = table.groupby([genre_of(clip) for clip in clips])
-    centred = table - of_genre.transform("mean")
-    spread = centred.std(ddof=0)
-    if not (spread > 0).all() or not np.isfinite(centred.to_numpy()).all():
-        raise InputError(
-            "track_latent holds a value that is not finite, or a number that is the "
-            "same in all tracks of a genre. Leave such numbers out."
-        )
-    return (centred / spread).to_numpy()[:, None]
+    for name, values in spaces.items():
+        if not np.isfinite(values).all() or not values.std(axis=(0, 1)).all():
+            raise InputError(f"a feature of {name!r} is not finite or never varies.")
 
 
 def _save(path: Path, array: NDArray) -> None:

@@ -10,6 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from ..core.checks import Floats, InputError, MissingFileError
+from .sound_headers import lacking_share
 
 ENDINGS = (".wav", ".au", ".flac", ".ogg", ".mp3")
 MEAN_RMS = 0.1321  # mean over the recorded stimuli, relative to full scale
@@ -82,7 +83,8 @@ def check_tracks(
         stays below -80 dB re full scale. In the order of `clips`.
     warnings : list of str
         One sentence for each of: pieces with more than 0.1 % of their points at full
-        scale, several channels, different rates.
+        scale, files that break off behind the piece, several channels, different
+        rates.
 
     Examples
     --------
@@ -104,6 +106,7 @@ class _Found:
     rate_hz: int
     n_channels: int
     clipped: float
+    breaks_off: bool
 
 
 def _look_at(source: ClipSource, rate_hz: int | None) -> _Found:
@@ -121,7 +124,8 @@ def _look_at(source: ClipSource, rate_hz: int | None) -> _Found:
             "the file and the times of the cut."
         )
     clipped = float((peak >= FULL_SCALE).mean())
-    return _Found(source.clip, found_hz, channels.shape[1], clipped)
+    breaks_off = lacking_share(path) > 0
+    return _Found(source.clip, found_hz, channels.shape[1], clipped, breaks_off)
 
 
 def _warnings(found: Sequence[_Found]) -> list[str]:
@@ -132,6 +136,12 @@ def _warnings(found: Sequence[_Found]) -> list[str]:
         warnings.append(
             f"{len(clipped)} of {len(found)} clips have more than "
             f"{100 * MOST_CLIPPED:g} % of their points at full scale: {_some(names)}."
+        )
+    broken = [clip.clip for clip in found if clip.breaks_off]
+    if broken:
+        warnings.append(
+            f"{len(broken)} of {len(found)} clips lie in files that break off after "
+            f"them, before the end that the header promises: {_some(broken)}."
         )
     several = [clip.clip for clip in found if clip.n_channels > 1]
     if several:
@@ -166,8 +176,8 @@ def read_clip(
     path : path of a sound file
         In any format that libsndfile reads: wav, flac, ogg, mp3, au.
     start_s, end_s : float
-        The piece, in seconds from the start of the file. None ends with the file:
-        then a file that was cut off may pass for a shorter one.
+        The piece, in seconds from the start of the file. None ends with the file,
+        which must then hold all that its header promises.
 
     Returns
     -------
@@ -354,9 +364,20 @@ def _read_piece(
     path: Path, start_s: float, end_s: float | None
 ) -> tuple[NDArray[np.float32], int]:
     with soundfile.SoundFile(path) as file:
+        if file.format == "RAW":  # what libsndfile makes of an .au without its header
+            raise InputError(
+                f"{path.name} cannot be read as sound: it has no header that says what "
+                "it holds. Replace the file, or convert it to wav."
+            )
         rate_hz = file.samplerate
         start = round(start_s * rate_hz)
         stop = file.frames if end_s is None else round(end_s * rate_hz)
+        if (end_s is None or stop > file.frames) and (lacking := lacking_share(path)):
+            raise InputError(
+                f"{path.name} breaks off: {file.frames / rate_hz:.3f} s could be read, "
+                f"and {lacking:.1%} of what its header promises is not there. Replace "
+                "the file."
+            )
         if stop > file.frames or start >= file.frames:
             raise InputError(
                 f"{path.name} lasts {file.frames / rate_hz:.3f} s, but the piece from "

@@ -2,7 +2,7 @@
 
 import csv
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import InputError
 from ..core.types import Run, Space
-from .sidecars import agreed_tr
+from .sidecars import Timing, agreed_tr, read_timing
 from .text_tables import DELIMITERS
 
 
@@ -36,6 +36,8 @@ class TableRecording:
     def __init__(self, subject: str, files: Mapping[Run, Path]) -> None:
         self.subject = subject
         self.runs = tuple(files)
+        self.notes: list[str] = []
+        self.outside: NDArray[np.bool_] | None = None
         self.files = tuple(files.values())
         self._path = dict(files)
         self._labels = {
@@ -58,6 +60,14 @@ class TableRecording:
     def tr_s(self, run: Run) -> float | None:
         """Return the TR in seconds from the sidecar, None if there is none."""
         return agreed_tr(None, self._path[run], self._who(run))
+
+    def timing(self, run: Run) -> Timing:
+        """Return what the run's sidecar says of its times."""
+        return read_timing(self._path[run])
+
+    def blocks(self, run: Run) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the run's responses, in one block."""
+        yield 0, self.read(run)
 
     def read(self, run: Run) -> NDArray[np.float32]:
         """Return a run's responses, shape (n_samples, n_voxels), as they stand."""

@@ -4,7 +4,7 @@ import gzip
 import itertools
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nilearn.image import resample_to_img, smooth_img
 from numpy.typing import NDArray
 
 from ..core.checks import InputError, MissingFileError
 from ..core.types import Run, Space
-from .sidecars import agreed_tr, checked_tr
+from .sidecars import Timing, agreed_tr, checked_tr, read_timing
 
+GREY = 0.5  # a voxel that is half grey matter counts as grey
 BLOCK_BYTES = 64 * 2**20
 SAME_PLACE_MM = 0.01
 UNIT_S = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
@@ -35,8 +37,16 @@ class NiftiRecording:
     subject : str
     files : mapping of Run to Path
         In the order of the runs, as `find_runs` gives it.
-    mask : Path
-        3D image on the grid of the runs, 0 outside and one other value inside.
+    mask : Path or sequence of Path
+        3D images on the grid of the runs, 0 outside and one other value inside. Of
+        several, such as one per run, what is inside all of them is taken.
+    grey_matter : Path, optional
+        3D image of how much of each place is grey matter, 0 to 1, on any grid: it is
+        resampled, and voxels below a half are left out.
+    name : str, optional
+        Name of the space, such as 'T1w'. The first mask's if not given.
+    fwhm_mm : float, optional
+        Full width at half maximum of a Gaussian that smooths each volume, in mm.
 
     Raises
     ------
@@ -46,12 +56,26 @@ class NiftiRecording:
         If a file is a link to nothing.
     """
 
-    def __init__(self, subject: str, files: Mapping[Run, Path], mask: Path) -> None:
-        self.subject = subject
+    def __init__(
+        self,
+        subject: str,
+        files: Mapping[Run, Path],
+        mask: Path | Sequence[Path],
+        *,
+        grey_matter: Path | None = None,
+        name: str | None = None,
+        fwhm_mm: float | None = None,
+    ) -> None:
+        self.subject, self._fwhm_mm = subject, fwhm_mm
+        self.outside: NDArray[np.bool_] | None = None
         self.runs = tuple(files)
-        self.files = (*files.values(), mask)
+        masks = [mask] if isinstance(mask, Path) else list(dict.fromkeys(mask))
+        more = [] if grey_matter is None else [grey_matter]
+        self.files = (*files.values(), *masks, *more)
         self._path = dict(files)
-        self.space = _masked_space(mask, f"mask of sub-{subject}")
+        self.space, self.notes = _masked_space(
+            masks, f"mask of sub-{subject}", grey_matter, name
+        )
         self._mask = np.zeros(math.prod(self.space.shape), bool)
         self._mask[self.space.index] = True
         self._mask = self._mask.reshape(self.space.shape)
@@ -71,20 +95,35 @@ class NiftiRecording:
         """
         return self._tr_s[run]
 
+    def timing(self, run: Run) -> Timing:
+        """Return what the run's sidecar says of its times."""
+        return read_timing(self._path[run])
+
     def read(self, run: Run) -> NDArray[np.float32]:
         """Return a run's responses, shape (n_samples, n_voxels), as they stand."""
+        out = np.empty((self._n_samples[run], self.space.n_voxels), np.float32)
+        for start, rows in self.blocks(run):
+            out[start : start + len(rows)] = rows
+        return out
+
+    def blocks(self, run: Run) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the run's responses some rows at a time, each with its first row.
+
+        At most 64 MiB of the image is in memory at once, as float64.
+        """
         path, n_samples = self._path[run], self._n_samples[run]
-        out = np.empty((n_samples, self.space.n_voxels), np.float32)
         step = max(1, BLOCK_BYTES // (8 * self._mask.size))
         try:
             # The handle stays open, or each block would unpack the file from its start.
             image = _load(path, keep_file_open=True)
             for start in range(0, n_samples, step):
                 block = np.asanyarray(image.dataobj[..., start : start + step])
-                out[start : start + step] = block[self._mask].T
+                if self._fwhm_mm is not None:
+                    whole = nib.Nifti1Image(block.astype(np.float32), image.affine)
+                    block = np.asanyarray(smooth_img(whole, self._fwhm_mm).dataobj)
+                yield start, block[self._mask].T.astype(np.float32)
         except BROKEN as error:
             raise InputError(_damaged(path, self._who(run), error)) from error
-        return out
 
     def _check(self, run: Run, path: Path) -> None:
         who = self._who(run)
@@ -143,7 +182,15 @@ def open_image(path: Path, who: str) -> nib.Nifti1Image:
 
 
 def read_volume(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray]:
-    """Return a 3D image and its values, or say what is wrong with it."""
+    """Return a 3D image and its values, all finite, or say what is wrong with it."""
+    image, values = read_values(path, who)
+    if not np.isfinite(values).all():
+        raise InputError(f"{who}: {path} holds NaN or infinity. Write 0 outside it.")
+    return image, values
+
+
+def read_values(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray]:
+    """Return a 3D image and its values, NaN as it is."""
     image = open_image(path, who)
     if len(image.shape) != 3:
         raise InputError(f"{who}: {path} must be 3D, got shape {image.shape}.")
@@ -151,8 +198,6 @@ def read_volume(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray]:
         values = np.asanyarray(image.dataobj)
     except BROKEN as error:
         raise InputError(_damaged(path, who, error)) from error
-    if not np.isfinite(values).all():
-        raise InputError(f"{who}: {path} holds NaN or infinity. Write 0 outside it.")
     return image, values
 
 
@@ -192,7 +237,38 @@ def check_grid(
         )
 
 
-def _masked_space(path: Path, who: str) -> Space:
+def _masked_space(
+    paths: Sequence[Path], who: str, grey: Path | None, name: str | None
+) -> tuple[Space, list[str]]:
+    """Return the space inside every mask, and notes on what the masks do not share."""
+    first, inside = _read_mask(paths[0], who)
+    own = paths[0].name.removesuffix(".gz").removesuffix(".nii")
+    whole = _grid_space(first, inside, name or own)
+    anywhere = inside.copy()
+    for path in paths[1:]:
+        image, values = _read_mask(path, who)
+        check_grid(image.shape, image.affine, whole, f"{who} ({path.name})")
+        inside &= values
+        anywhere |= values
+    notes = []
+    if inside.sum() < anywhere.sum():
+        notes.append(
+            f"{who}: {int(anywhere.sum() - inside.sum())} of {int(anywhere.sum())} "
+            "voxels are in the brain masks of some runs only; they are left out."
+        )
+    if grey is not None:
+        kept = inside & _is_grey(grey, first, who)
+        notes.append(
+            f"{who}: {int(kept.sum())} of {int(inside.sum())} voxels are at least half "
+            "grey matter; the others are left out."
+        )
+        inside = kept
+    if not inside.any():
+        raise InputError(f"{who}: no voxel is inside every mask. Check the masks.")
+    return _grid_space(first, inside, name or own), notes
+
+
+def _read_mask(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray[np.bool_]]:
     image, values = read_volume(path, who)
     kinds = np.unique(values)
     if len(kinds) > 2 or (len(kinds) == 2 and 0 not in kinds) or not values.any():
@@ -201,10 +277,20 @@ def _masked_space(path: Path, who: str) -> Space:
             f"{kinds[-1]:g}; a mask is 0 outside and one other value inside. Threshold "
             "it first."
         )
-    index = np.flatnonzero(values)
+    return image, values != 0
+
+
+def _is_grey(path: Path, grid: nib.Nifti1Image, who: str) -> NDArray[np.bool_]:
+    image, _ = read_volume(path, f"{who}, grey matter")
+    resampled = resample_to_img(image, grid, interpolation="continuous")
+    return np.asanyarray(resampled.dataobj) >= GREY
+
+
+def _grid_space(image: nib.Nifti1Image, inside: NDArray[np.bool_], name: str) -> Space:
+    index = np.flatnonzero(inside)
     return Space(
         "volume",
-        path.name.removesuffix(".gz").removesuffix(".nii"),
+        name,
         tuple(map(str, index.tolist())),
         index=index,
         shape=tuple(map(int, image.shape)),

@@ -1,20 +1,14 @@
 """Features that the user computed elsewhere: a series per run, or a table of clips."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import (
-    Floats,
-    InputError,
-    as_matrix,
-    check_choice,
-    nearest,
-)
-from .archives import entry, load_arrays, rate_of
+from ..core.checks import Floats, InputError, as_matrix, check_choice, nearest
+from .archives import entry, load_arrays, rate_of, stored_arrays
+from .clip_tables import ClipFeatures, check_rate, read_clip_table, some
 from .resample import (
     UncoveredError,
     average_to_tr,
@@ -23,56 +17,16 @@ from .resample import (
     overlap_s,
     weighted_mean,
 )
-from .tables import existing, read_numbers
+from .tables import read_numbers
+from .windows import Windows, window_borders
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClipFeatures:
-    """Features of each clip: one row for the whole clip, or frames at one rate.
-
-    Parameters
-    ----------
-    clips : tuple of str
-        One id per clip.
-    values : array of shape (n_clips, n_frames, n_features)
-        Frame k of a clip holds from k / rate_hz to (k + 1) / rate_hz after its onset.
-    rate_hz : float or None
-        Frames per second. None where there is one frame, which holds for as long as
-        the clip lasts.
-    """
-
-    clips: tuple[str, ...]
-    values: NDArray[np.floating]
-    rate_hz: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.values.ndim != 3 or len(self.values) != len(self.clips):
-            raise InputError(
-                f"{len(self.clips)} clips and values of shape {self.values.shape}: "
-                "expected (n_clips, n_frames, n_features)."
-            )
-        if len(set(self.clips)) != len(self.clips):
-            twice = sorted({c for c in self.clips if self.clips.count(c) > 1})
-            raise InputError(
-                f"{len(twice)} clips come twice: {_some(twice)}. Give one row per clip."
-            )
-        if (self.rate_hz is None) != (self.values.shape[1] == 1):
-            raise InputError(
-                f"{self.values.shape[1]} frames per clip with rate_hz {self.rate_hz}. "
-                "Several frames need their rate: say it in the file or the study. One "
-                "row per clip holds for the whole clip and has none: leave it out."
-            )
-        if self.rate_hz is not None:
-            _check_rate(self.rate_hz, "rate_hz")
-        bad = ~np.isfinite(self.values).all(axis=(1, 2))
-        if bad.any():
-            some = _some(
-                [c for c, is_bad in zip(self.clips, bad, strict=True) if is_bad]
-            )
-            raise InputError(
-                f"{int(bad.sum())} clips hold NaN or infinity: {some}. Compute those "
-                "features again or leave the clips out; nothing is replaced for you."
-            )
+__all__ = [
+    "ClipFeatures",
+    "clips_to_tr",
+    "read_clip_table",
+    "read_series",
+    "series_to_tr",
+]
 
 
 def read_series(path: str | Path, *, rate_hz: float) -> Floats:
@@ -80,11 +34,11 @@ def read_series(path: str | Path, *, rate_hz: float) -> Floats:
 
     Parameters
     ----------
-    path : path of a .npy, .npz or .csv file
-        An array of shape (n_frames, n_features); in .npz under the key 'features', in
-        .csv below a header line of names.
+    path : path of a .npy, .npz, .csv or .zarr
+        An array of shape (n_frames, n_features); in .npz or a .zarr group under the
+        name 'features', in .csv below a header line of names.
     rate_hz : float
-        Frames per second, which must be that of the file if a .npz holds 'rate_hz'.
+        Frames per second, which must be that of the file if it holds 'rate_hz'.
 
     Returns
     -------
@@ -98,52 +52,13 @@ def read_series(path: str | Path, *, rate_hz: float) -> Floats:
     InputError
         If it cannot be read as such an array, has NaN or infinity, or another rate.
     """
-    path = existing(path, "features")
-    _check_rate(rate_hz, f"rate_hz of {path.name}")
+    path = stored_arrays(path)
+    check_rate(rate_hz, f"rate_hz of {path.name}")
     if path.suffix == ".csv":
         return as_matrix(read_numbers(path)[1], path.name)
     arrays = load_arrays(path)
     rate_of(arrays, path, rate_hz)
     return as_matrix(entry(arrays, "features", path), path.name)
-
-
-def read_clip_table(path: str | Path, *, rate_hz: float | None = None) -> ClipFeatures:
-    """Read features that belong to clips, wherever in the runs these are heard.
-
-    Parameters
-    ----------
-    path : path of a .npz or .csv file
-        .npz: `clips`, an array of n_clips texts; `features`, of shape (n_clips,
-        n_features), or (n_clips, n_frames, n_features) with the number `rate_hz`.
-        .csv: a header line, then a clip's id and its features in each row.
-    rate_hz : float, optional
-        Frames per second. Needed for frames in a file that does not say it; must be
-        the file's own if that says it; None where there is one row per clip.
-
-    Returns
-    -------
-    table : ClipFeatures
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    InputError
-        If it cannot be read so, a clip comes twice, values are not finite, or the
-        rate is missing, another than the file's, or given where there is none.
-    """
-    path = existing(path, "features")
-    try:
-        if path.suffix == ".csv":
-            clips, values = read_numbers(path, ids=True)
-            return ClipFeatures(clips, values[:, None, :], rate_hz)
-        if path.suffix == ".npz":
-            return _clips_from_npz(path, rate_hz)
-    except InputError as error:
-        text = str(error)
-        named = text if text.startswith(path.name) else f"{path.name}: {text}"
-        raise InputError(named) from error
-    raise InputError(f"{path.name} is no .npz or .csv file. Convert it first.")
 
 
 def series_to_tr(
@@ -184,7 +99,7 @@ def series_to_tr(
     """
     check_choice(beyond, "beyond", ("refuse", "cut"))
     check_grid(n_samples, tr_s)
-    _check_rate(rate_hz, f"rate_hz of {name}")
+    check_rate(rate_hz, f"rate_hz of {name}")
     series = as_matrix(series, name)
     lasts_s, end_s = len(series) / rate_hz, n_samples * tr_s
     notes = []
@@ -230,8 +145,9 @@ def clips_to_tr(
 ) -> Floats:
     """Return the mean of the clips' features over each sample (TR) of a run.
 
-    Frames stand at the onset of their clip, and hold until the clip ends. What lies
-    before the first or after the last sample has no part in any row.
+    Frames stand at the onset of their clip, and hold until the clip ends. Windows may
+    overlap: a sample takes the mean of those that cover it, weighted by how long each
+    does. What lies before the first or after the last sample has no part in any row.
 
     Parameters
     ----------
@@ -255,7 +171,8 @@ def clips_to_tr(
     ------
     InputError
         If a clip is not in the table, the frames of the table last half a TR shorter
-        or longer than a clip, or a sample has no clip.
+        or longer than a clip, its windows are too few or too many for it, or a sample
+        has no clip.
 
     Examples
     --------
@@ -268,7 +185,7 @@ def clips_to_tr(
     if len(clips) != len(onset):
         raise InputError(f"{name}: {len(onset)} onsets but {len(clips)} clips.")
     place = _places(table, clips, name)
-    _check_length(table, duration, clips, tr_s, name)
+    check_lengths(table, duration, clips, tr_s, name)
     totals = np.zeros((n_samples, table.values.shape[2]))
     seconds = np.zeros(n_samples)
     for k, row in enumerate(place):
@@ -282,10 +199,17 @@ def clips_to_tr(
 def _frame_times(
     table: ClipFeatures, onset_s: float, duration_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return onsets and durations of a clip's frames, the last one cut at its end."""
+    """Return onsets and durations of a clip's rows, cut where it begins and ends."""
+    n_rows = table.values.shape[1]
+    if table.windows is not None:
+        start, end = window_borders(n_rows, table.windows)
+        if table.windows.causal:  # it has heard up to its end: nothing earlier has
+            start = end - table.windows.step_s
+        start, end = np.clip(start, 0, duration_s), np.clip(end, 0, duration_s)
+        return onset_s + start, end - start
     if table.rate_hz is None:
         return np.array([onset_s]), np.array([duration_s])
-    start = np.arange(table.values.shape[1]) / table.rate_hz
+    start = np.arange(n_rows) / table.rate_hz
     return onset_s + start, np.clip(duration_s - start, 0, 1 / table.rate_hz)
 
 
@@ -295,58 +219,52 @@ def _places(table: ClipFeatures, clips: Sequence[str], name: str) -> list[int]:
     if lacking:
         raise InputError(
             f"{name}: {len(lacking)} clips that are heard are not in the table of "
-            f"{len(place)} clips: {_some(lacking)}. Known are such as "
-            f"{_some(sorted(place), 3)}.{nearest(lacking[0], place)}"
+            f"{len(place)} clips: {some(lacking)}. Known are such as "
+            f"{some(sorted(place), 3)}.{nearest(lacking[0], place)}"
         )
     return [place[clip] for clip in clips]
 
 
-def _check_length(
+def check_lengths(
     table: ClipFeatures,
     duration: Floats,
     clips: Sequence[str],
     tr_s: float,
     name: str,
 ) -> None:
+    """Raise unless a table's rows last as long as each clip, to half a TR."""
+    n_rows = table.values.shape[1]
+    if table.windows is not None:
+        _check_windows(table.windows, n_rows, duration, clips, tr_s, name)
     if table.rate_hz is None:
         return
-    lasts_s = table.values.shape[1] / table.rate_hz
+    lasts_s = n_rows / table.rate_hz
     for clip, seconds in zip(clips, duration, strict=True):
         if abs(lasts_s - seconds) > tr_s / 2 + 1e-9:
             raise InputError(
                 f"{name}: clip {clip!r} is heard for {seconds:g} s, but its "
-                f"{table.values.shape[1]} frames at {table.rate_hz:g} Hz last "
-                f"{lasts_s:g} s. Check rate_hz, and compute the features on exactly "
-                "the piece that was heard."
+                f"{n_rows} frames at {table.rate_hz:g} Hz last {lasts_s:g} s. Check "
+                "rate_hz, and compute the features on exactly the piece that was "
+                "heard."
             )
 
 
-def _clips_from_npz(path: Path, rate_hz: float | None) -> ClipFeatures:
-    arrays = load_arrays(path)
-    clips, values = (entry(arrays, key, path) for key in ("clips", "features"))
-    if clips.dtype.kind != "U" or clips.ndim != 1:
-        raise InputError(
-            f"`clips` must be one text per clip, got {clips.dtype} of shape "
-            f"{clips.shape}. Save np.array(list_of_ids, dtype=str)."
-        )
-    if values.dtype.kind not in "fiu" or values.ndim not in (2, 3):
-        raise InputError(
-            f"`features` must be numbers of shape (n_clips, n_features) or (n_clips, "
-            f"n_frames, n_features), got {values.dtype} of shape {values.shape}."
-        )
-    rate_hz = rate_of(arrays, path, rate_hz)
-    frames = values[:, None, :] if values.ndim == 2 else values
-    frames = frames if frames.dtype.kind == "f" else frames.astype(np.float64)
-    return ClipFeatures(tuple(clips.tolist()), frames, rate_hz)
-
-
-def _check_rate(rate_hz: float, name: str) -> None:
-    if not (np.isfinite(rate_hz) and rate_hz > 0):
-        raise InputError(
-            f"{name} must be frames per second, above 0, got {rate_hz}. One row per "
-            "TR is a rate of 1 / TR."
-        )
-
-
-def _some(names: Sequence[str], n: int = 5) -> str:
-    return ", ".join(map(str, names[:n])) + (", ..." if len(names) > n else "")
+def _check_windows(
+    windows: Windows,
+    n_rows: int,
+    duration: Floats,
+    clips: Sequence[str],
+    tr_s: float,
+    name: str,
+) -> None:
+    """Raise unless one window more would run past the end of each clip."""
+    end_s = float(window_borders(n_rows, windows)[1][-1])
+    for clip, seconds in zip(clips, duration, strict=True):
+        spare_s, slack_s = seconds - end_s, tr_s / 2 + 1e-9
+        if not -slack_s <= spare_s < windows.step_s + slack_s:
+            raise InputError(
+                f"{name}: clip {clip!r} is heard for {seconds:g} s, but its {n_rows} "
+                f"windows of {windows.window_s:g} s, stepped by {windows.step_s:g} s, "
+                f"end at {end_s:g} s. Check window_s and step_s, and compute the "
+                "features on exactly the piece that was heard."
+            )

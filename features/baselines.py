@@ -6,6 +6,8 @@ is centred on its middle; beyond its ends the sound is taken as silent. A last p
 shorter than hop_s has no frame. What is not named here has librosa's default value.
 """
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,7 +66,7 @@ def chroma(
         As in `mfcc`.
     tuning : float, optional
         How far the music lies from A = 440 Hz, in parts of a semitone. None has
-        librosa estimate it from the whole clip.
+        librosa estimate it from the whole clip; where it finds no tone, that is 0.
 
     Returns
     -------
@@ -77,7 +79,9 @@ def chroma(
         As in `mfcc`.
     """
     padded, options = _framed(waveform, rate_hz, hop_s)
-    values = _librosa().feature.chroma_stft(y=padded, tuning=tuning, **options)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Trying to estimate tuning")
+        values = _librosa().feature.chroma_stft(y=padded, tuning=tuning, **options)
     return values.T.astype(np.float32)
 
 

@@ -22,6 +22,7 @@ from .checkpoints import (
     random_network,
     read_json,
 )
+from .clap_mels import clap_mels
 from .models import Layer
 
 Batch = NDArray[np.float32]
@@ -217,10 +218,13 @@ def _feed(loaded: Loaded, windows: Batch) -> Inputs:
 
 
 def _feed_clap(loaded: Loaded, windows: Batch) -> Inputs:
-    inputs = _feed(loaded, windows)
+    torch, _ = libraries()
+    mels = torch.from_numpy(clap_mels(loaded.feeder, windows))
     # Where no window is too long, the extractor marks one of them at random.
-    inputs["is_longer"] = inputs["is_longer"].new_zeros(len(windows), 1).bool()
-    return inputs
+    return {
+        "input_features": mels,
+        "is_longer": torch.zeros(len(windows), 1, dtype=torch.bool),
+    }
 
 
 def _feed_codec(loaded: Loaded, windows: Batch) -> Inputs:

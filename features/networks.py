@@ -75,8 +75,11 @@ class Network:
     @property
     def source(self) -> str:
         """How tables and legends name it: an untrained twin says that it is one."""
-        published = self.model and self.model.checkpoint == self.checkpoint
-        name = self.model.source if self.model and published else self.checkpoint
+        name = Path(self.checkpoint).name
+        if self.model and self.model.checkpoint == self.checkpoint:
+            name = self.model.source
+        elif self.model:
+            name = f"{self.model.source.split(',')[0]}, {name}"
         return name if self.seed is None else f"untrained {name}, seed {self.seed}"
 
     @cached_property
@@ -206,6 +209,14 @@ def default_windows(network: Network) -> Windows:
             "Give window_s and step_s."
         )
     return network.model.windows
+
+
+def width_of(network: Network) -> int:
+    """Return how many features a row of the network has, from its settings alone."""
+    config = network.config
+    if network.family == "clap":
+        return int(config.projection_dim)
+    return int(config.hidden_size)
 
 
 def batch_size_for(network: Network, window_s: float, memory_gb: float = 2.0) -> int:

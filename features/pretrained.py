@@ -149,21 +149,53 @@ def iter_audio(
     layers: Sequence[Layer],
     batch_size: int | None = None,
 ) -> Iterator[tuple[NDArray[np.float32], ...]]:
-    """Yield each clip's rows as soon as they are ready: one array for each layer.
+    """Yield each clip's rows as soon as they are ready: one array for each layer."""
+    windows = windows or default_windows(network)
+    check_length(network, windows)
+    return stream_rows(
+        waveforms,
+        rate_hz,
+        windows=windows,
+        heard_hz=network.rate_hz,
+        n_layers=len(layers),
+        batch_size=batch_size or batch_size_for(network, windows.window_s),
+        forward=lambda heard: _forward(network, heard, layers),
+    )
+
+
+def stream_rows(
+    waveforms: Waveforms,
+    rate_hz: float,
+    *,
+    windows: Windows,
+    heard_hz: float,
+    n_layers: int,
+    batch_size: int,
+    forward: Callable[[NDArray[np.float32]], list[NDArray[np.float32]]],
+) -> Iterator[tuple[NDArray[np.float32], ...]]:
+    """Yield each clip's rows as soon as they are ready, whatever network makes them.
 
     Holds one batch of windows and no more clips than it spans.
+
+    Parameters
+    ----------
+    waveforms, rate_hz, windows, batch_size
+        As in `extract_audio`.
+    heard_hz : float
+        Rate to which each window is resampled.
+    n_layers : int
+        Arrays that `forward` gives.
+    forward : callable
+        From windows of shape (n_windows, n_points) to an array of shape (n_windows,
+        n_features) for each layer.
     """
-    windows = windows or default_windows(network)
-    _check_length(network, windows)
-    size = batch_size or batch_size_for(network, windows.window_s)
     sizes: list[int] = []
     pieces = _pieces(waveforms, rate_hz, windows, sizes)
-    ready = [np.empty((0, 0), np.float32)] * len(layers)
+    ready = [np.empty((0, 0), np.float32)] * n_layers
     while True:
-        batch = list(islice(pieces, size))
+        batch = list(islice(pieces, batch_size))
         if batch:
-            heard = _resampled(np.stack(batch), rate_hz, network.rate_hz)
-            rows = _forward(network, heard, layers)
+            rows = forward(_resampled(np.stack(batch), rate_hz, heard_hz))
             ready = [
                 np.concatenate([a, b]) if len(a) else b
                 for a, b in zip(ready, rows, strict=True)
@@ -172,7 +204,7 @@ def iter_audio(
             n_windows = sizes.pop(0)
             yield tuple(values[:n_windows].copy() for values in ready)
             ready = [values[n_windows:] for values in ready]
-        if len(batch) < size:
+        if len(batch) < batch_size:
             return
 
 
@@ -250,7 +282,8 @@ def _checked(waveform: NDArray[np.floating], position: int) -> NDArray[np.float3
     return waveform.astype(np.float32)
 
 
-def _check_length(network: Network, windows: Windows) -> None:
+def check_length(network: Network, windows: Windows) -> None:
+    """Raise if a window is longer than the network takes at once."""
     limit_s = longest_s(network.family, network.folder)
     if limit_s is not None and windows.window_s > limit_s + 1e-9:
         raise InputError(

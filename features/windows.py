@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix
 
-# Borders in seconds fall between points: a clip may be this much short.
-SLACK_S = 2e-4
+# Borders of clips are written to 10 ms: a clip may be short by this share of a window.
+SLACK = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def windows_of(
     -------
     starts, ends : int64 array of shape (n_windows,)
         All windows have the same number of points. Starts below 0 belong to causal
-        windows that begin before the clip: that part is silence. An end may lie up to
-        0.2 ms behind the clip, which makes up for borders that were rounded to
-        points; that part is silence as well.
+        windows that begin before the clip: that part is silence. An end may lie behind
+        the clip by up to 1 % of a window (15 ms of 1.5 s), which makes up for borders
+        that were rounded: that part is silence as well.
 
     Raises
     ------
@@ -106,7 +106,20 @@ def window_times(
     >>> window_times(3.0, Windows(10.0, 1.5, causal=True))[0]
     array([-8.5, -7. ])
     """
-    steps = np.arange(_count(duration_s, windows), dtype=np.float64)
+    return window_borders(_count(duration_s, windows), windows)
+
+
+def window_borders(
+    n_windows: int, windows: Windows
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return start and end of the first windows of a clip, in seconds from its onset.
+
+    Examples
+    --------
+    >>> window_borders(2, Windows(10.0, 1.5))[1]
+    array([10. , 11.5])
+    """
+    steps = np.arange(n_windows, dtype=np.float64)
     if windows.causal:
         ends = (steps + 1) * windows.step_s
         return ends - windows.window_s, ends
@@ -212,7 +225,7 @@ def _count(duration_s: float, windows: Windows) -> int:
     """Return the number of whole windows, or say that the clip holds none."""
     what = "step" if windows.causal else "window"
     needed_s = windows.step_s if windows.causal else windows.window_s
-    spare_s = duration_s + SLACK_S - needed_s
+    spare_s = duration_s + SLACK * needed_s - needed_s
     if not spare_s >= 0:
         raise InputError(
             f"a clip of {duration_s:g} s is shorter than one {what} of {needed_s:g} s. "

@@ -11,6 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from ..core.checks import InputError, nearest
+from ..core.types import label_of
 from .style import SMALL_PT, TEXT_PT, figure_mm, figure_of
 
 MAX_ROIS = 20
@@ -112,10 +113,10 @@ def two_lines(name: str) -> str:
 def with_source(rows: pd.DataFrame, space: str) -> str:
     """Return the feature space's name with its source, as legends show it."""
     if "source" not in rows:
-        return space
+        return label_of(space, "")
     sources = rows.loc[rows["feature_space"] == space, "source"].dropna()
     named = [source for source in dict.fromkeys(sources) if source]
-    return f"{space} ({', '.join(named)})" if named else space
+    return label_of(space, ", ".join(named))
 
 
 def stroke(label: str) -> Line2D:

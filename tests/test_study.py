@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from brain2music.study import FEATURE_KINDS, StudyError, load_study, read_study
+from brain2music.feature_spaces import FEATURE_KINDS
+from brain2music.study import StudyError, load_study, read_study
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PLAIN = {
@@ -70,7 +71,7 @@ def test_the_machine_is_no_part_of_what_a_study_is():
         ({"encodin": {}}, r"unknown key 'encodin'.*Did you mean 'encoding'"),
         ({"folder": {}}, r"unknown key 'folder'"),
         ({"machine": {"thread": 2}}, r"'machine.thread'.*Did you mean 'threads'"),
-        ({"responses": {"zscore": "runs"}}, r"'responses.zscore'.*'run' or 'none'"),
+        ({"responses": {"zscore": "runs"}}, r"'responses.zscore'.*'train' or 'none'"),
         ({"dataset": {"tr_s": -1}}, r"'dataset.tr_s'.*greater than 0, got -1"),
         ({"dataset": {"subjects": [1]}}, r"'dataset.subjects.0'.*string"),
         ({"dataset": {"subjects": []}}, r"name at least one subject"),

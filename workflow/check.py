@@ -12,15 +12,21 @@ from ..core.checks import InputError, MissingFileError
 from ..core.notes import summarise
 from ..core.ridge.cost import Cost, estimate_cost
 from ..core.threads import limit_threads
-from ..core.types import Run, Split
+from ..core.types import Run, Split, label_of
 from ..data.files import find_runs, path_of
 from ..data.splits import make_split
+from ..feature_spaces import ControlFeatures
+from ..features.networks import width_of
 from ..study import Study
+from .alignment import Aligned, align, joint_windowing
+from .networks import layers_of, network_of, network_space
 from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
 from .pipeline import check_subject
-from .prepare import read_responses, rows_to_score
-from .sources import features_of_runs
-from .tables import load_rois
+from .prepare import rows_to_score
+from .regions import load_rois
+from .responses import store_responses
+from .source_names import source_of
+from .sources import space_runs
 
 GIB = 2**30
 PYTHON_BYTES = 0.25 * GIB  # the interpreter with what it imports
@@ -54,7 +60,7 @@ def check_study(study: Study) -> Check:
             one = open_subject(study, subject)
             _describe(study, one, found)
             check_subject(study, one)
-            read_responses(study, one)
+            store_responses(study, align(study, one), None)
             opened.append(one)
         except InputError as error:
             missing = _what_is_missing(study, subject)
@@ -113,7 +119,9 @@ def _names(runs: Sequence[Run]) -> str:
 def _what_is_missing(study: Study, subject: str) -> str | None:
     """Say that responses are missing for every run, if the events tell how many."""
     dataset = study.dataset
-    if dataset.events is None or _found(study, dataset.responses, subject):
+    if dataset.events is None or dataset.responses is None:
+        return None
+    if _found(study, dataset.responses, subject):
         return None
     runs = _found(study, dataset.events, subject)
     if not runs:
@@ -178,17 +186,23 @@ def _event_rows(
 def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None:
     encoding = study.encoding
     one = opened[0]
-    widths = []
+    aligned = align(study, one)
+    found.lines += _describe_windows(study, aligned)
+    widths: list[int] = []
+    layers: list[int] = []
     for name in encoding.bands:
         try:
-            values, notes = features_of_runs(study, one, name)
+            n_features, n_layers, notes = _size_of(study, aligned, name)
         except InputError as error:
             found.problems.append(str(error))
             return
-        widths.append(values[0].shape[1] * len(study.delays_of(name)))
+        n_features = study.space(name).n_components or n_features
+        widths.append(n_features * len(study.delays_of(name)))
+        layers += [widths[-1]] * n_layers if n_layers > 1 else []
+        several = f", each of {n_layers} layers" if n_layers > 1 else ""
         found.lines.append(
-            f"{name}{_source(study, name)}: {values[0].shape[1]} features at "
-            f"{len(study.delays_of(name))} delays"
+            f"{label_of(name, source_of(study, name, one.subject))}: {n_features} "
+            f"features at {len(study.delays_of(name))} delays{several}"
         )
         found.lines += [f"  note: {note}" for note in summarise(notes)]
     found.lines.append(
@@ -196,9 +210,13 @@ def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None
         f"{len(encoding.alphas)} alphas, plain, and each of {len(widths)} bands alone"
     )
     costs = [_cost(study, subject, widths) for subject in opened]
-    seconds = sum(cost.flops for cost in costs) / _speed(study.machine.threads)
+    flops = sum(cost.flops for cost in costs)
+    # Choosing a layer takes a plain fit of each, which is not more than half of what
+    # is counted for a band that is all there is.
+    flops += sum(_cost(study, one, [w]).flops / 2 for w in layers for one in opened)
+    seconds = flops / _speed(study.machine.threads)
     peak = max(
-        cost.bytes_peak + _bytes_held(study, subject, widths)
+        cost.bytes_peak + _bytes_held(study, subject, [*widths, *layers])
         for cost, subject in zip(costs, opened, strict=True)
     )
     found.lines.append(
@@ -208,25 +226,47 @@ def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None
     )
 
 
+def _size_of(study: Study, aligned: Aligned, name: str) -> tuple[int, int, list[str]]:
+    """Return features, layers to choose from, and notes; networks are not run."""
+    read = network_space(study, name)
+    if read is not None:
+        network = network_of(study, read)
+        return width_of(network), len(layers_of(network, read)), []
+    space = study.features[name]
+    if isinstance(space, ControlFeatures) and space.of is not None:
+        n_features, _, notes = _size_of(study, aligned, space.of)
+        return n_features, 1, notes
+    layers, notes = space_runs(study, aligned, name)
+    return next(iter(layers.values()))[0].shape[1], 1, notes
+
+
+def _describe_windows(study: Study, aligned: Aligned) -> list[str]:
+    if aligned.windows is None:
+        return []
+    windowing, lags_s = joint_windowing(study, aligned.opened), study.alignment.lags_s
+    counts = aligned.rows["side"].value_counts()
+    return [
+        f"rows: windows of {windowing.window_s:g} s stepped by {windowing.step_s:g} s, "
+        f"{counts['train']} in training and {counts['test']} in test, repeats counted, "
+        f"at a lag of {aligned.lag_s:g} s"
+        + (f", the longest of {len(lags_s)} to choose from" if lags_s[1:] else "")
+    ]
+
+
 def _bytes_held(study: Study, opened: Opened, widths: Sequence[int]) -> int:
     """Return the memory of X, Y and the predictions while a subject is fitted."""
     n_rows, n_voxels = len(opened.rows), opened.recording.space.n_voxels
     itemsize = np.dtype(study.encoding.precision).itemsize
-    n_test = len(rows_to_score(study, opened))
+    n_test = len(rows_to_score(study, align(study, opened)))
     predictions = (2 * len(widths) + 2) * n_test * n_voxels
     return itemsize * (n_rows * (2 * n_voxels + sum(widths)) + predictions)
 
 
-def _source(study: Study, name: str) -> str:
-    source = study.features[name].source
-    return f" ({source})" if source else ""
-
-
 def _cost(study: Study, opened: Opened, widths: Sequence[int]) -> Cost:
-    kept = opened.rows[opened.rows["kept"]]
+    rows = align(study, opened).rows
     return estimate_cost(
-        n_train=int((kept["side"] == "train").sum()),
-        n_test=int((kept["side"] == "test").sum()),
+        n_train=int((rows["side"] == "train").sum()),
+        n_test=int((rows["side"] == "test").sum()),
         widths=widths,
         n_voxels=opened.recording.space.n_voxels,
         n_candidates=study.encoding.n_candidates,

@@ -22,7 +22,8 @@ from ..figures.scores import (
 from ..figures.style import DOUBLE_MM, SINGLE_MM, Scale, figure_mm
 from ..figures.surfaces import map_problem, spread
 from ..study import Study
-from .tables import ALL, read_rois, read_table
+from .regions import ALL
+from .tables import read_rois, read_table
 
 MAX_ROIS = 20
 MAX_PAIRS = 6

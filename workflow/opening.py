@@ -4,8 +4,9 @@ Everything that can be wrong with the inputs of a study is said here, before the
 part.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,16 @@ from numpy.typing import NDArray
 
 from ..core.checks import InputError, MissingFileError
 from ..core.types import Run, Split
+from ..data.confounds import Confounds
+from ..data.derivatives import refuse_raw
 from ..data.events import check_events_fit, clip_ids, clip_rows, read_events
-from ..data.files import find_runs, path_of
-from ..data.recordings import Recording, open_recording
-from ..data.splits import make_split
+from ..data.files import find_runs, path_of, placeholders, select_runs
+from ..data.leakage import clips_straddle_folds
+from ..data.recordings import Recording, open_derivatives, open_recording
+from ..data.splits import fold_of_row, make_split
 from ..features.design import has_history
 from ..study import Study, StudyError
+from .acquisition import at_reference_time, read_all_confounds, timing_notes
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Opened:
 
     `rows` has one row per volume, training runs first: session, task, run, sample,
     time_s, clip, sample_in_clip, presentation, side ('train' or 'test'), and kept.
+    `confounds` has the runs beside which fMRIPrep wrote a table; `files` are inputs
+    beside the recording's own.
     """
 
     subject: str
@@ -35,11 +42,18 @@ class Opened:
     events: dict[Run, pd.DataFrame]
     rows: pd.DataFrame
     notes: tuple[str, ...]
+    confounds: Mapping[Run, Confounds] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """Training runs, then test runs: the order of the rows."""
         return self.split.train + self.split.test
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Every file that the responses are made from."""
+        return (*self.recording.files, *self.files)
 
     @property
     def name(self) -> str:
@@ -49,6 +63,12 @@ class Opened:
     def rows_of(self, run: Run) -> NDArray[np.bool_]:
         """Return which rows belong to `run`."""
         return (self.rows["run_name"] == str(run)).to_numpy()
+
+    def used(self, run: Run) -> NDArray[np.bool_]:
+        """Return which volumes of `run` are not censored, shape (n_samples,)."""
+        if run in self.confounds:
+            return self.confounds[run].used
+        return np.ones(self.recording.n_samples(run), dtype=bool)
 
 
 def open_subject(study: Study, subject: str) -> Opened:
@@ -61,16 +81,7 @@ def open_subject(study: Study, subject: str) -> Opened:
         volumes, or if TRs disagree.
     """
     dataset = study.dataset
-    recording = open_recording(
-        study.root,
-        subject,
-        responses=dataset.responses,
-        mask=dataset.mask,
-        runs=dataset.runs,
-        key=dataset.key,
-        mesh=dataset.mesh,
-        vertices=dataset.vertices,
-    )
+    recording, tables, images = _open_files(study, subject)
     split = make_split(
         recording.runs,
         train=dataset.train.as_mapping(),
@@ -81,19 +92,58 @@ def open_subject(study: Study, subject: str) -> Opened:
     _check_tr(recording, split, dataset.tr_s)
     events, notes = read_all_events(study, subject, split.train + split.test)
     _check_all_recorded(study, subject, split)
-    tables = [
-        _run_rows(study, run, recording.n_samples(run), events.get(run))
-        for run in split.train + split.test
-    ]
-    rows = pd.concat(tables, ignore_index=True)
+    if study.responses.reference_time == "sidecar":
+        events = at_reference_time(study, recording, events)
+    confounds, said = read_all_confounds(study, recording, split, tables, images)
+    notes = [*recording.notes, *timing_notes(recording, split), *said, *notes]
+    parts = []
+    for run in split.train + split.test:
+        part = _run_rows(study, run, recording.n_samples(run), events.get(run))
+        if run in confounds:
+            part["kept"] &= confounds[run].used
+        parts.append(part)
+    rows = pd.concat(parts, ignore_index=True)
     names = [str(run) for run in split.train]
     rows["side"] = np.where(rows["run_name"].isin(names), "train", "test")
-    opened = Opened(subject, recording, split, events, rows, tuple(notes))
+    files = tuple(tables[run] for run in confounds)
+    opened = Opened(
+        subject, recording, split, events, rows, tuple(notes), confounds, files
+    )
     _check_clips(study, opened)
     said = _left_out(study, opened, recording.runs) + _after_the_last_event(
         study, opened
     )
     return replace(opened, notes=(*said, *notes))
+
+
+def _open_files(
+    study: Study, subject: str
+) -> tuple[Recording, Mapping[Run, Path], Mapping[Run, tuple[Path, ...]]]:
+    """Return the recording, and each run's table of confounds and images, if known."""
+    dataset = study.dataset
+    if dataset.derivatives is not None:
+        opening = open_derivatives(
+            study.root,
+            subject,
+            derivatives=dataset.derivatives,
+            space=str(dataset.space),
+            mask=dataset.mask or "brain",
+            fwhm_mm=study.responses.fwhm_mm,
+        )
+        return opening.recording, opening.confounds, opening.images
+    recording = open_recording(
+        study.root,
+        subject,
+        responses=str(dataset.responses),
+        mask=dataset.mask,
+        runs=dataset.runs,
+        key=dataset.key,
+        mesh=dataset.mesh,
+        vertices=dataset.vertices,
+    )
+    if recording.space.kind == "volume" and dataset.unprocessed == "refuse":
+        refuse_raw(study.root, recording.files[0])
+    return recording, {}, {}
 
 
 def read_all_events(
@@ -132,12 +182,29 @@ def _check_clips(study: Study, opened: Opened) -> None:
             f"{', '.join(both[:5])}. A score on them is no test of the model. Move a "
             "run, or set dataset.shared_clips to 'allow'."
         )
+    _check_folds(study, opened)
     for side in ("train", "test"):
         if not (opened.rows["kept"] & (opened.rows["side"] == side)).any():
             raise InputError(
                 f"{opened.name}: no row of the {side} runs is left. Lower "
                 "responses.lead_in_s and drop_end_s, or the longest delay."
             )
+
+
+def _check_folds(study: Study, opened: Opened) -> None:
+    """Raise if a training clip is heard in two folds, unless the study allows it."""
+    if study.encoding.clips_over_folds == "allow":
+        return
+    rows = opened.rows[opened.rows["kept"] & (opened.rows["side"] == "train")]
+    over = clips_straddle_folds(rows, fold_of_row(opened.split, list(rows["run_name"])))
+    if len(over):
+        first = ", ".join(over["clip"][:5])
+        raise InputError(
+            f"{opened.name}: {len(over)} training clips are heard in more than one "
+            f"fold: {first}. What is held out in one would be known from the other. "
+            "Choose encoding.folds so that runs with the same clips are in one fold, "
+            "or set encoding.clips_over_folds to 'allow'."
+        )
 
 
 def _left_out(study: Study, opened: Opened, recorded: Sequence[Run]) -> list[str]:
@@ -151,6 +218,8 @@ def _left_out(study: Study, opened: Opened, recorded: Sequence[Run]) -> list[str
         )
     n_dropped = int((~opened.rows["kept"]).sum())
     why = "the lead-in and the end of runs"
+    if any(not one.used.all() for one in opened.confounds.values()):
+        why += ", censored volumes"
     if study.encoding.incomplete_rows == "drop":
         why += ", and rows without a whole delay history"
     if n_dropped:
@@ -164,12 +233,14 @@ def _left_out(study: Study, opened: Opened, recorded: Sequence[Run]) -> list[str
 def _after_the_last_event(study: Study, opened: Opened) -> list[str]:
     """Say which runs go on long after their last event, as under a wrong TR."""
     notes = []
+    by_delay_s = max(study.all_delays()) * study.dataset.tr_s
+    longest_s = max(by_delay_s, *study.alignment.lags_s)
     for run, events in opened.events.items():
         n_samples = int(opened.rows_of(run).sum())
         lasts_s = n_samples * study.dataset.tr_s
         end_s = float((events["onset"] + events["duration"]).max())
         silent_s = lasts_s - end_s
-        if silent_s > (max(study.all_delays()) + 2) * study.dataset.tr_s:
+        if silent_s > longest_s + 2 * study.dataset.tr_s:
             notes.append(
                 f"{opened.name}, {run}: the last event ends {silent_s:g} s before the "
                 f"volumes do ({end_s:g} of {lasts_s:g} s). Is the TR right?"
@@ -192,21 +263,27 @@ def _check_all_recorded(study: Study, subject: str, split: Split) -> None:
     if study.dataset.events is None:
         return
     announced = find_runs(study.root, study.dataset.events, subject)
-    expected = make_split(
-        tuple(announced),
-        train=study.dataset.train.as_mapping(),
-        test=study.dataset.test.as_mapping(),
-        folds=study.encoding.folds,
-        name=f"sub-{subject}",
-    )
-    here = {*split.train, *split.test}
-    missing = [r for r in expected.train + expected.test if r not in here]
+    named = placeholders(study.dataset.events) - {"subject"}
+    expected: list[Run] = []
+    for rule in (study.dataset.train, study.dataset.test):
+        wanted = {k: v for k, v in rule.as_mapping().items() if k in named}
+        expected += select_runs(announced, wanted, name=f"sub-{subject}")
+    # Events that are not of a session, or of a task, serve the runs of any.
+    here = {
+        Run(
+            run.task if "task" in named else "",
+            run.run if "run" in named else "",
+            run.session if "session" in named else None,
+        )
+        for run in split.train + split.test
+    }
+    missing = [run for run in expected if run not in here]
     if missing:
         raise MissingFileError(
             f"sub-{subject}: {len(missing)} runs have events but no responses: "
             f"{', '.join(map(str, missing))}. Expected them as "
-            f"{study.dataset.responses}; bring them, or name the runs to use in "
-            "dataset.train and dataset.test."
+            f"{study.dataset.responses or study.dataset.derivatives}; bring them, or "
+            "name the runs to use in dataset.train and dataset.test."
         )
 
 

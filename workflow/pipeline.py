@@ -1,8 +1,9 @@
 """Runs a study: the stages in order, each saved whole and skipped when it stands.
 
-responses -> features -> encoding -> tables -> figures -> report. The first three are
-made per subject. An artefact is reused if its settings, its inputs' hashes and its
-own files are as they were; else it is made again, and so is all that leans on it.
+responses -> features -> encoding -> tables -> maps and figures -> report. The first
+three are made per subject. An artefact is reused if its settings, its inputs' hashes
+and its own files are as they were; else it is made again, and so is all that leans on
+it.
 """
 
 import json
@@ -10,9 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ..core.artefacts import (
     Recipe,
     check_places,
+    discard,
     file_identity,
     locked,
     package_versions,
@@ -24,18 +28,30 @@ from ..core.threads import limit_threads
 from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study, read_study
+from .alignment import align
 from .drawing import draw_figures
+from .lags import choose_lag
+from .layer_tables import alignment_tables
+from .leakage import check_stimuli, make_stimuli, makes_stimuli
+from .maps import write_maps
 from .opening import Opened, check_same_runs, open_subject
 from .prepare import rows_to_score
+from .regions import roi_files, write_roi_sizes
 from .result import Result, collect_notes
 from .session import Progress, Session
+from .source_names import check_same_sources, source_of
 from .sources import check_features
-from .subject_steps import make_encoding, make_features, make_responses
+from .subject_steps import (
+    check_layer_rois,
+    make_encoding,
+    make_features,
+    make_responses,
+)
 from .tables import analyse, check_analysis, write_tables
 
 PER_SUBJECT = ("responses", "features", "models")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
-VERSIONS = {"tables": 1, "figures": 1, "report": 1}
+VERSIONS = {"tables": 2, "maps": 1, "figures": 2, "report": 2}
 
 
 def run(
@@ -109,17 +125,21 @@ def redraw(out: str | Path) -> Result:
 
 
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
-    places = [f"{step}/sub-{one}" for step in PER_SUBJECT for one in subjects]
-    check_places(session.out, [*places, "tables", "figures", "report"])
+    steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
+    places = [f"{step}/sub-{one}" for step in steps for one in subjects]
+    places += ["stimuli", "tables", "maps", "figures", "report"]
+    check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
+    _discard_what_is_not_made(session, subjects)
     # Step by step over all subjects: what is wrong in the last is said before the
     # first is fitted.
-    responses = {one.subject: make_responses(session, one) for one in opened}
+    aligned = [choose_lag(session, one) for one in opened]
+    responses = {one.opened.subject: make_responses(session, one) for one in aligned}
     if last < STAGES.index("features"):
         return
     features = {
-        one.subject: make_features(session, one, responses[one.subject])
-        for one in opened
+        one.opened.subject: make_features(session, one, responses[one.opened.subject])
+        for one in aligned
     }
     if last < STAGES.index("encoding"):
         return
@@ -129,8 +149,26 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
         )
         for one in opened
     }
-    if last >= STAGES.index("tables"):
-        _draw(session, subjects, _make_tables(session, opened, models), last)
+    if last < STAGES.index("tables"):
+        return
+    stimuli = make_stimuli(session, opened)
+    tables = _make_tables(session, opened, models, stimuli)
+    if last >= STAGES.index("figures"):
+        _make_maps(session, subjects, tables)
+        _draw(session, subjects, tables, last)
+
+
+def _discard_what_is_not_made(session: Session, subjects: Sequence[str]) -> None:
+    """Delete lags and shared clips of an earlier study, which would pass for ours."""
+    if not _several_lags(session.study):
+        for subject in subjects:
+            discard(session.out / f"lags/sub-{subject}")
+    if not makes_stimuli(session.study):
+        discard(session.out / "stimuli")
+
+
+def _several_lags(study: Study) -> bool:
+    return study.alignment.rows == "windows" and len(study.alignment.lags_s) > 1
 
 
 def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[Opened]:
@@ -144,23 +182,30 @@ def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[
         opened.append(one)
         progress(text, number, len(subjects))
     check_same_runs(study, opened)
+    check_same_sources(study, subjects)
     return opened
 
 
 def check_subject(study: Study, opened: Opened) -> None:
     """Raise if an opened subject's features or tables could not be made."""
-    check_analysis(study, opened.recording.space, rows_to_score(study, opened))
-    check_features(study, opened)
+    aligned = align(study, opened)
+    check_analysis(study, opened.recording.space, rows_to_score(study, aligned))
+    check_features(study, aligned)
+    check_stimuli(study, opened)
+    check_layer_rois(study, opened.recording.space)
 
 
 def _make_tables(
-    session: Session, opened: Sequence[Opened], models: dict[str, str]
+    session: Session,
+    opened: Sequence[Opened],
+    models: dict[str, str],
+    stimuli: str,
 ) -> str:
     study, out = session.study, session.out
     settings = study.part("analysis", "rois")
-    named = (study.rois.masks, study.rois.atlas, study.rois.names)
-    files = [name for name in (*named, study.analysis.planted) if name]
+    files = [name for name in (*roi_files(study), study.analysis.planted) if name]
     inputs = models | {name: file_identity(study.root / name) for name in files}
+    inputs |= {"stimuli": stimuli} if stimuli else {}
     recipe = Recipe("tables", VERSIONS["tables"], settings, inputs)
     rest = [s for s in study.dataset.subjects if s not in models]
 
@@ -170,6 +215,15 @@ def _make_tables(
             parts.append(analyse(study, out, one.subject))
             session.progress("scores, intervals and nulls", number, len(opened))
         notes = write_tables(folder, parts)
+        write_roi_sizes(folder, out, {part.subject: part.rois for part in parts})
+        first = opened[0].subject
+        sources = {n: source_of(study, n, first) for n in study.encoding.bands}
+        more = alignment_tables(out, list(models), sources)
+        if stimuli:
+            shared = out / "stimuli/shared_clips.csv"
+            more["shared_clips"] = pd.read_csv(shared, dtype={"subject": str})
+        for name, table in more.items():
+            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
         if rest:
             notes.append(
                 f"tables, figures and page hold {', '.join(models)} alone; run without "
@@ -178,6 +232,20 @@ def _make_tables(
         return notes
 
     return session.make("tables", recipe, work)
+
+
+def _make_maps(session: Session, subjects: Sequence[str], tables: str) -> None:
+    study, out = session.study, session.out
+    settings = {
+        "title": study.title,
+        "simulated": study.dataset.simulated,
+        "subjects": list(subjects),
+    }
+    session.make(
+        "maps",
+        Recipe("maps", VERSIONS["maps"], settings, {"tables": tables}),
+        lambda folder: write_maps(study, out, folder, subjects),
+    )
 
 
 def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> None:
@@ -214,8 +282,8 @@ def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> 
 
 
 def _whole_study(study: Study) -> dict[str, Any]:
-    names = ("title", "dataset", "responses", "features", "encoding", "analysis")
-    return study.part(*names, "rois")
+    names = ("title", "dataset", "responses", "alignment", "features", "stimuli")
+    return study.part(*names, "encoding", "analysis", "rois")
 
 
 def _about_study(session: Session, subjects: Sequence[str]) -> dict[str, Any]:

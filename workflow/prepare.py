@@ -1,87 +1,34 @@
-"""Makes a subject's X and Y from an opened subject.
+"""Makes a subject's X from an opened subject.
 
-Each run is cleaned and delayed by itself; what mixes runs (the features' mean and
-scale) is fitted on training rows alone.
+Each run is delayed by itself; what mixes runs (the features' mean, scale and principal
+components) is fitted on training rows alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
 from ..core.rows import average_rows
-from ..core.types import Band, Run
-from ..data.cleaning import clean_run
+from ..core.types import Band
 from ..data.events import group_repeats
-from ..features.design import build_design, has_history, standardise
+from ..features.components import principal_components
+from ..features.design import Standardised, build_design, has_history, standardise
 from ..study import Study
-from .opening import Opened, n_dropped
-from .sources import features_of_runs
+from .alignment import Aligned
+from .opening import Opened
+from .session import Ticker, silent
+from .source_names import source_of
+from .sources import space_runs
 
 Floats = NDArray[np.floating]
 Advance = Callable[[int], None] | None
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Responses of a subject: cleaned, runs stacked, test repeats averaged or kept."""
-
-    Y_train: Floats
-    Y_test: Floats
-    Y_repeats: Floats
-    train_rows: pd.DataFrame
-    test_rows: pd.DataFrame
-    repeat_rows: pd.DataFrame
-    valid: NDArray[np.bool_]
-    notes: list[str]
-
-
-def read_responses(study: Study, opened: Opened, advance: Advance = None) -> Prepared:
-    """Read and clean each run, stack the runs, and average repeats of a test clip.
-
-    Nothing is rescaled after the average: that would change R2.
-    """
-    cleaned: dict[str, list[Floats]] = {"train": [], "test": []}
-    valid = np.ones(opened.recording.space.n_voxels, dtype=bool)
-    notes: list[str] = []
-    for run in opened.runs:
-        Y, varies = _clean(study, opened, run)
-        if not varies.all():
-            notes.append(
-                f"{opened.name}, {run}: {int((~varies).sum())} of {len(varies)} voxels "
-                "never vary in this run; they are left out of the whole subject."
-            )
-        valid &= varies
-        cleaned["train" if run in opened.split.train else "test"].append(Y)
-        if advance:
-            advance(1)
-    if not valid.any():
-        raise InputError(
-            f"{opened.name}: no voxel varies in every run. Nothing to fit."
-        )
-    kept = opened.rows[opened.rows["kept"]].reset_index(drop=True)
-    train_rows = kept[kept["side"] == "train"].reset_index(drop=True)
-    repeat_rows = kept[kept["side"] == "test"].reset_index(drop=True)
-    group, test_rows = _groups(study, repeat_rows)
-    Y_repeats = np.concatenate(cleaned["test"])
-    notes += _repeat_notes(opened, test_rows)
-    return Prepared(
-        Y_train=np.concatenate(cleaned["train"]),
-        Y_test=average_rows(Y_repeats, group),
-        Y_repeats=Y_repeats,
-        train_rows=train_rows,
-        test_rows=test_rows,
-        repeat_rows=repeat_rows.assign(row=group),
-        valid=valid,
-        notes=notes,
-    )
-
-
 def build_features(
-    study: Study, opened: Opened, advance: Advance = None
+    study: Study, aligned: Aligned, ticker: Ticker = silent
 ) -> tuple[Floats, Floats, tuple[Band, ...], list[str]]:
     """Build the training and test designs, delays applied, test repeats averaged.
 
@@ -91,71 +38,93 @@ def build_features(
     X_test : array of shape (n_test_samples, n_columns)
         Rows of repeats averaged just as the responses are.
     bands : tuple of Band
-        The columns of both.
+        The columns of both. A feature space with layers to choose from has a band for
+        each, one after the other.
     notes : list of str
     """
-    used = [_kept(opened, run) for run in opened.runs]
-    training = [
-        keep if run in opened.split.train else np.zeros_like(keep)
-        for run, keep in zip(opened.runs, used, strict=True)
-    ]
+    opened = aligned.opened
     spaces, bands, notes = [], [], []
+    advance = ticker(
+        f"{opened.name}: building feature spaces", len(study.encoding.bands)
+    )
     for name in study.encoding.bands:
-        space = study.features[name]
-        runs, found = features_of_runs(study, opened, name)
+        layers, found = space_runs(study, aligned, name, ticker)
         notes += found
-        spaces.append(standardise(runs, training, how=space.standardise, name=name))
-        n_features = runs[0].shape[1]
-        bands.append(Band(name, n_features, study.delays_of(name), space.source))
-        if advance:
-            advance(1)
-    notes += _history_notes(study, opened, used)
+        source = source_of(study, name, opened.subject)
+        for layer, runs in layers.items():
+            scaled, said = _scaled(study, aligned, name, runs)
+            notes += said
+            n_features = scaled.runs[0].shape[1]
+            delays = study.delays_of(name)
+            spaces.append(scaled)
+            bands.append(Band(name, n_features, delays, source, layer))
+        advance(1)
     X = build_design(
         bands,
         [space.runs for space in spaces],
         fills=[space.mean for space in spaces],
         dtype=study.encoding.precision,
     )
-    kept = opened.rows["kept"].to_numpy()
-    test = (opened.rows["side"] == "test").to_numpy()
-    group, _ = _groups(study, opened.rows[kept & test].reset_index(drop=True))
-    X_train, X_test = X[kept & ~test], average_rows(X[kept & test], group)
-    return X_train, X_test, tuple(bands), notes
+    if aligned.windows is None:
+        notes += _history_notes(study, opened)
+        X = X[opened.rows["kept"].to_numpy()]
+    test = (aligned.rows["side"] == "test").to_numpy()
+    group, _ = group_rows(study, side_rows(aligned.rows, "test"))
+    return X[~test], average_rows(X[test], group), tuple(bands), notes
 
 
-def _clean(study: Study, opened: Opened, run: Run) -> tuple[Floats, NDArray[np.bool_]]:
-    start, end = n_dropped(study)
-    Y, varies = clean_run(
-        opened.recording.read(run),
-        tr_s=study.dataset.tr_s,
-        detrend=study.responses.detrend,
-        period_s=study.responses.period_s,
-        n_drop_start=start,
-        n_drop_end=end,
-        zscore=study.responses.zscore,
-        name=f"{opened.name}, {run}",
-    )
-    still_kept = _kept(opened, run)[start : start + len(Y)]
-    return Y[still_kept], varies
-
-
-def _kept(opened: Opened, run: Run) -> NDArray[np.bool_]:
-    return opened.rows.loc[opened.rows_of(run), "kept"].to_numpy()
-
-
-def rows_to_score(study: Study, opened: Opened) -> pd.DataFrame:
+def rows_to_score(study: Study, aligned: Aligned) -> pd.DataFrame:
     """Return the test rows as they will be scored: repeats averaged, or kept."""
-    rows = opened.rows[opened.rows["kept"] & (opened.rows["side"] == "test")]
-    return _groups(study, rows.reset_index(drop=True))[1]
+    return group_rows(study, side_rows(aligned.rows, "test"))[1]
 
 
-def _groups(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]:
+def _scaled(
+    study: Study, aligned: Aligned, name: str, runs: list[Floats]
+) -> tuple[Standardised, list[str]]:
+    """Return a feature space standardised, and reduced if asked, by training rows."""
+    space, training = study.space(name), _training_rows(aligned)
+    scaled = standardise(runs, training, how=space.standardise, name=name)
+    if space.n_components is None:
+        return scaled, []
+    reduced, share = principal_components(
+        scaled.runs, training, n_components=space.n_components, name=name
+    )
+    width = scaled.runs[0].shape[1]
+    note = (
+        f"features.{name}: {space.n_components} of {width} principal components, found "
+        f"on training rows, hold {share:.1%} of its variance there."
+    )
+    return replace(scaled, runs=[*reduced], mean=np.zeros(space.n_components)), [
+        f"{aligned.opened.name}: {note}"
+    ]
+
+
+def _training_rows(aligned: Aligned) -> list[NDArray[np.bool_]]:
+    """Return, run by run, which rows the features' moments are made from."""
+    opened, rows = aligned.opened, []
+    for run in opened.runs:
+        if aligned.windows is None:
+            keep = opened.rows.loc[opened.rows_of(run), "kept"].to_numpy(dtype=bool)
+        else:
+            keep = np.ones(len(aligned.windows[run].rows), dtype=bool)
+        rows.append(keep if run in opened.split.train else np.zeros_like(keep))
+    return rows
+
+
+def side_rows(rows: pd.DataFrame, side: str) -> pd.DataFrame:
+    """Return the rows of training or test, numbered anew."""
+    return rows[rows["side"] == side].reset_index(drop=True)
+
+
+def group_rows(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]:
+    """Return the group of each test row, and the rows as they will be scored."""
     if study.responses.repeats == "average":
         return group_repeats(rows)
     return np.arange(len(rows)), rows.assign(n_repeats=1)
 
 
-def _repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
+def repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
+    """Say if test clips have unequal numbers of repeats."""
     counts = test_rows.loc[test_rows["clip"] != "", "n_repeats"]
     if counts.empty or counts.nunique() == 1:
         return []
@@ -165,10 +134,11 @@ def _repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _history_notes(
-    study: Study, opened: Opened, used: list[NDArray[np.bool_]]
-) -> list[str]:
+def _history_notes(study: Study, opened: Opened) -> list[str]:
     delays = study.all_delays()
+    used = [
+        opened.rows.loc[opened.rows_of(run), "kept"].to_numpy() for run in opened.runs
+    ]
     short = [~has_history(len(keep), delays) for keep in used]
     if study.encoding.incomplete_rows == "drop":
         n = sum(int(s.sum()) for s in short)

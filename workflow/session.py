@@ -8,6 +8,13 @@ from ..core.artefacts import Recipe, is_current, new_artefact, read_about
 from ..study import Study
 
 Progress = Callable[[str, int, int], None]
+Advance = Callable[[int], None]
+Ticker = Callable[[str, int], Advance]
+
+
+def silent(_text: str, _total: int) -> Advance:
+    """Return a function that tells nobody how far the work has come: a `Ticker`."""
+    return lambda _n: None
 
 
 @dataclass
@@ -40,7 +47,7 @@ class Session:
         self.made.append(folder)
         return recipe.identity
 
-    def ticker(self, text: str, total: int) -> Callable[[int], None]:
+    def ticker(self, text: str, total: int) -> Advance:
         """Return a function that adds to what is done of the work named `text`."""
         done = 0
         self.progress(text, 0, total)

@@ -2,76 +2,112 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..core.artefacts import Recipe, file_identity
-from ..core.saved import load_bands, read_rows, save_bands, save_space
+from ..core.saved import load_bands, save_bands, save_space
+from ..core.store import open_store
+from ..core.types import Space
 from ..data.splits import fold_of_row
-from ..encoding.evaluate import RidgeSettings, count_fits, fit_models
+from ..encoding.evaluate import RidgeSettings
+from ..encoding.layers import (
+    LayerChoice,
+    check_disjoint,
+    count_layer_fits,
+    fit_layers,
+)
+from ..study import Study
+from .alignment import Aligned
+from .meeting import meeting_table
+from .networks import network_identity, network_space, used_spaces
 from .opening import Opened
-from .prepare import build_features, read_responses
+from .prepare import build_features
+from .regions import load_rois, roi_files
+from .responses import store_responses
 from .session import Session
-from .sources import feature_files
+from .sources import feature_files, sound_notes
 
-VERSIONS = {"responses": 1, "features": 1, "encoding": 1}
+VERSIONS = {"responses": 3, "features": 2, "encoding": 2}
 
 
-def make_responses(session: Session, opened: Opened) -> str:
+def make_responses(session: Session, aligned: Aligned) -> str:
     """Make `responses/SUBJECT`: cleaned runs, stacked, with what their rows are."""
-    study = session.study
-    settings = study.part("dataset", "responses")
-    for key in ("root", "subjects"):
-        settings["dataset"].pop(key)
-    if study.encoding.incomplete_rows == "drop":
-        settings |= {
-            "dropped": [study.delays_of(band) for band in study.encoding.bands]
-        }
+    study, opened = session.study, aligned.opened
     recipe = Recipe(
         "responses",
         VERSIONS["responses"],
-        {**settings, "subject": opened.subject},
-        _hash_inputs(session, opened.recording.files, opened),
+        {**settings_of_responses(study, aligned.lag_s), "subject": opened.subject},
+        hash_inputs(session, opened.inputs, opened),
     )
 
     def work(folder: Path) -> list[str]:
         text = f"{opened.name}: reading and cleaning runs"
-        ready = read_responses(study, opened, session.ticker(text, len(opened.runs)))
-        for name in ("Y_train", "Y_test", "Y_repeats", "valid"):
-            np.save(folder / f"{name}.npy", getattr(ready, name))
-        for name in ("train_rows", "test_rows", "repeat_rows"):
-            getattr(ready, name).to_csv(folder / f"{name}.csv", index=False)
-        save_space(folder, opened.recording.space)
-        return [*opened.notes, *ready.notes]
+        notes = store_responses(
+            study, aligned, folder, session.ticker(text, len(opened.runs))
+        )
+        return [*opened.notes, *aligned.notes, *notes]
 
     return session.make(f"responses/sub-{opened.subject}", recipe, work)
 
 
-def make_features(session: Session, opened: Opened, responses: str) -> str:
+def settings_of_responses(study: Study, lag_s: float) -> dict[str, Any]:
+    """Return the parts of a study that make its responses, with the lag taken."""
+    settings = study.part("dataset", "responses", "alignment")
+    for key in ("root", "subjects"):
+        settings["dataset"].pop(key)
+    settings["alignment"]["lag_s"] = lag_s
+    if study.encoding.incomplete_rows == "drop":
+        settings |= {
+            "dropped": [study.delays_of(band) for band in study.encoding.bands]
+        }
+    return settings
+
+
+def make_features(session: Session, aligned: Aligned, responses: str) -> str:
     """Make `features/SUBJECT`: the training and test designs, and their bands."""
-    study = session.study
-    settings = study.part("features", "encoding")
-    used = {name: settings["features"][name] for name in study.encoding.bands}
-    encoding = settings["encoding"]
-    names = ("bands", "delays", "incomplete_rows", "precision")
-    settings = {"features": used, **{name: encoding[name] for name in names}}
-    inputs = _hash_inputs(session, feature_files(study, opened), opened)
+    study, opened = session.study, aligned.opened
     recipe = Recipe(
-        "features", VERSIONS["features"], settings, {**inputs, "responses": responses}
+        "features",
+        VERSIONS["features"],
+        settings_of_features(study),
+        {**inputs_of_features(session, opened), "responses": responses},
     )
 
     def work(folder: Path) -> list[str]:
-        text = f"{opened.name}: building feature spaces"
-        X_train, X_test, bands, notes = build_features(
-            study, opened, session.ticker(text, len(study.encoding.bands))
-        )
+        X_train, X_test, bands, notes = build_features(study, aligned, session.ticker)
         np.save(folder / "X_train.npy", X_train)
         np.save(folder / "X_test.npy", X_test)
         save_bands(folder, bands)
-        return notes
+        meeting = meeting_table(study, aligned).assign(subject=opened.subject)
+        meeting.to_csv(folder / "alignment.csv", index=False, float_format="%.9g")
+        return [*notes, *sound_notes(study, opened)]
 
     return session.make(f"features/sub-{opened.subject}", recipe, work)
+
+
+def settings_of_features(study: Study) -> dict[str, Any]:
+    """Return the parts of a study that make its features."""
+    settings = study.part("features", "encoding")
+    encoding = settings["encoding"]
+    names = ("bands", "delays", "incomplete_rows", "precision")
+    return {
+        "features": {name: settings["features"][name] for name in used_spaces(study)},
+        **{name: encoding[name] for name in names},
+    }
+
+
+def inputs_of_features(session: Session, opened: Opened) -> dict[str, Any]:
+    """Return the identity of every file and network that features are made from."""
+    study = session.study
+    networks = {
+        f"network of {name}": identity
+        for name in used_spaces(study)
+        if (identity := network_identity(study, name))
+    }
+    return {**hash_inputs(session, feature_files(study, opened), opened), **networks}
 
 
 def make_encoding(
@@ -79,14 +115,14 @@ def make_encoding(
 ) -> str:
     """Make `models/SUBJECT`: weights, predictions, and what they were scored on."""
     study = session.study
-    encoding = study.part("encoding")["encoding"]
+    settings = study.part("encoding", "features", "rois")
     names = ("alphas", "n_candidates", "folds", "precision", "seed")
-    recipe = Recipe(
-        "encoding",
-        VERSIONS["encoding"],
-        {name: encoding[name] for name in names},
-        {"responses": responses, "features": features},
-    )
+    inputs = {"responses": responses, "features": features}
+    chosen = {name: settings["encoding"][name] for name in names}
+    if by_roi := spaces_by_roi(study):
+        chosen |= {"layers per ROI": sorted(by_roi), "rois": settings["rois"]}
+        inputs |= {n: file_identity(study.root / n) for n in roi_files(study)}
+    recipe = Recipe("encoding", VERSIONS["encoding"], chosen, inputs)
     return session.make(
         f"models/sub-{opened.subject}",
         recipe,
@@ -94,21 +130,38 @@ def make_encoding(
     )
 
 
+def spaces_by_roi(study: Study) -> list[str]:
+    """Return the bands whose layer is chosen for whole ROIs."""
+    return [
+        name
+        for name in study.encoding.bands
+        if getattr(network_space(study, name), "choose", "voxel") == "roi"
+    ]
+
+
+def check_layer_rois(study: Study, space: Space) -> None:
+    """Raise if ROIs that choose a layer share a voxel: before anything is fitted."""
+    names = spaces_by_roi(study)
+    if names:
+        check_disjoint(names[0], list(load_rois(study, space)[0].values()))
+
+
 def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
     study = session.study
-    source = session.out / f"responses/sub-{opened.subject}"
+    store = open_store(session.out / f"responses/sub-{opened.subject}")
     designs = session.out / f"features/sub-{opened.subject}"
-    valid = np.load(source / "valid.npy")
+    valid = store.valid
     dtype = np.dtype(study.encoding.precision)
     Y_train, Y_test = (
-        np.load(source / f"{name}.npy")[:, valid].astype(dtype)
-        for name in ("Y_train", "Y_test")
+        read(valid).astype(dtype, copy=False) for read in (store.train, store.test)
     )
     X_train, X_test = (np.load(designs / f"{n}.npy") for n in ("X_train", "X_test"))
     bands = load_bands(designs)
-    rows = read_rows(source / "train_rows.csv")
-    text = f"{opened.name}: fitting {len(bands)} bands alone, plain and joint"
-    result = fit_models(
+    rows = store.train_rows()
+    text = f"{opened.name}: fitting {len(study.encoding.bands)} bands"
+    rois, _ = load_rois(study, opened.recording.space)
+    masks = [mask[valid] for mask in rois.values()]
+    result, bands, choices = fit_layers(
         X_train,
         Y_train,
         X_test,
@@ -120,7 +173,8 @@ def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
             seed=study.encoding.seed,
             n_voxels_batch=study.machine.voxels_per_batch,
         ),
-        advance=session.ticker(text, count_fits(len(bands)) * int(valid.sum())),
+        by_roi=dict.fromkeys(spaces_by_roi(study), masks),
+        advance=session.ticker(text, count_layer_fits(bands) * int(valid.sum())),
     )
     arrays = {
         "weights": result.weights,
@@ -137,13 +191,41 @@ def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", _whole(array, valid))
     np.save(folder / "valid.npy", valid)
-    read_rows(source / "test_rows.csv").to_csv(folder / "rows.csv", index=False)
+    _save_choices(folder, choices, valid, opened.recording.space.ids)
+    store.test_rows().to_csv(folder / "rows.csv", index=False)
     save_bands(folder, bands)
-    (folder / "space.json").write_bytes((source / "space.json").read_bytes())
+    save_space(folder, store.space)
     return _grid_notes(opened.name, result.grid_ends, study.encoding.alphas)
 
 
-def _hash_inputs(
+def _save_choices(
+    folder: Path,
+    choices: Sequence[LayerChoice],
+    valid: np.ndarray,
+    voxels: Sequence[str],
+) -> None:
+    """Write which layer each voxel took, and the scores that chose it."""
+    names = np.asarray(voxels)[valid]
+    tables = [
+        pd.DataFrame(
+            {
+                "voxel": names,
+                "feature_space": choice.name,
+                "layer": layer,
+                "cv_r2": choice.cv_scores[k],
+                "chosen": choice.chosen == k,
+            }
+        )
+        for choice in choices
+        for k, layer in enumerate(choice.layers)
+    ]
+    if tables:
+        pd.concat(tables).to_csv(
+            folder / "layers.csv", index=False, float_format="%.9g"
+        )
+
+
+def hash_inputs(
     session: Session, files: Iterable[Path], opened: Opened
 ) -> dict[str, str]:
     """Return the identity of each file, by its path inside the data set."""

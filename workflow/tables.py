@@ -17,66 +17,36 @@ from ..analysis.bootstrap import (
 from ..analysis.noise_ceiling import explainable_variance, largest_r
 from ..analysis.rois import members_of, roi_differences, roi_scores
 from ..analysis.significance import recovered_bands, roi_null
-from ..core.checks import InputError, MissingFileError
-from ..core.saved import SavedModel, load_model, read_rows
+from ..core.checks import InputError
+from ..core.saved import SavedModel, load_model
+from ..core.store import open_store
 from ..core.types import Space
 from ..data.events import group_repeats
-from ..data.rois import rois_from_atlas, rois_from_labels, rois_from_masks
+from ..data.files import file_inside
 from ..encoding.evaluate import score_models
 from ..study import Study
+from .layer_tables import layer_table
+from .leakage import SUBSETS, read_safe
+from .regions import load_rois
 
 Floats = NDArray[np.floating]
 Key = tuple[str, str]
+Scores = Mapping[Key, Mapping[str, Floats]]
 MAX_CSV_ROWS = 200_000
 FEW_BLOCKS = 10
-ALL = "all voxels"
-LABELS = dict.fromkeys(("subject", "roi", "voxel"), str)
+SOURCES = ("source", "source_a", "source_b")
+LABELS = dict.fromkeys(("subject", "roi", "voxel", *SOURCES), str)
 
 
 @dataclass(frozen=True)
 class Analysed:
     """One subject's tables, and what should be known of them."""
 
-    roi_scores: pd.DataFrame
-    roi_differences: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
     voxel_scores: pd.DataFrame
-    ceilings: pd.DataFrame
-    truth: pd.DataFrame | None
     rois: dict[str, NDArray[np.bool_]]
     subject: str
     notes: list[str]
-
-
-def load_rois(
-    study: Study, space: Space
-) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
-    """Return the ROIs as masks over the columns of Y; all voxels if there are none.
-
-    Raises
-    ------
-    InputError
-        If a file of ROIs is missing or does not fit the space.
-    """
-    wanted, notes, found = study.rois, [], []
-    rois: dict[str, NDArray[np.bool_]] = {}
-    if wanted.masks:
-        found.append(rois_from_masks(_there(study, wanted.masks), space))
-    if wanted.atlas:
-        if not wanted.names:
-            raise InputError("rois.atlas needs rois.names: a table of index and name.")
-        atlas, names = _there(study, wanted.atlas), _there(study, wanted.names)
-        found.append(rois_from_atlas(atlas, names, space))
-    if wanted.groups:
-        found.append(rois_from_labels(space, wanted.groups))
-    if wanted.each_label:
-        found.append(rois_from_labels(space, None))
-    for masks, said in found:
-        twice = sorted(set(rois) & set(masks))
-        if twice:
-            raise InputError(f"ROIs of the same name: {', '.join(twice[:5])}. Rename.")
-        rois |= masks
-        notes += said
-    return rois or {ALL: np.ones(space.n_voxels, dtype=bool)}, notes
 
 
 def read_planted(study: Study) -> pd.DataFrame | None:
@@ -89,7 +59,7 @@ def read_planted(study: Study) -> pd.DataFrame | None:
     """
     if study.analysis.planted is None:
         return None
-    path = _there(study, study.analysis.planted)
+    path = file_inside(study.root, study.analysis.planted)
     planted = pd.read_csv(path, dtype=str, keep_default_na=False)
     missing = {"roi", "planted"} - set(planted)
     if missing:
@@ -145,47 +115,133 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
     """
     model = load_model(out / f"models/sub-{subject}")
     valid = model.valid
-    Y = np.asarray(model.array("test_responses"))[:, valid]
-    predictions = _predictions(model, valid)
-    scores = score_models(predictions, model.array("intercept")[valid], Y)
+    scored = _Scored(
+        np.asarray(model.array("test_responses"))[:, valid],
+        _predictions(model, valid),
+        model.array("intercept")[valid],
+        model.rows,
+    )
     rois, notes = load_rois(study, model.space)
     inside = {name: mask[valid] for name, mask in rois.items()}
-    blocks = block_of_row(model.rows, study.dataset.tr_s, study.analysis.block_s)
-    resampled_blocks = block_of_clip(model.rows, blocks)
+    sources = {band.name: band.source for band in model.bands}
+    scores, table, resampled, said = _roi_tables(study, scored, inside, subject)
+    differences = roi_differences(scores, inside, resampled, subject=subject)
+    ceilings, said_of_ceilings = _ceilings(study, out, subject, rois)
+    subsets, said_of_subsets = _subset_tables(study, out, scored, inside, subject)
+    subsets = None if subsets is None else with_source(subsets, sources)
+    tables = {
+        "roi_scores": with_source(table, sources),
+        "roi_differences": differences.assign(
+            source_a=differences["a"].map(sources),
+            source_b=differences["b"].map(sources),
+        ),
+        "ceilings": ceilings,
+        "subset_scores": subsets,
+        "layers": layer_table(out, subject, rois, model.space.ids, sources),
+    }
+    truth = _truth(study, table, scored, inside)
+    if truth is not None:
+        tables["truth"] = with_source(truth, sources, column="recovered")
+    voxels = with_source(_voxel_table(scores, model, subject), sources)
+    return Analysed(
+        tables={name: table for name, table in tables.items() if table is not None},
+        voxel_scores=voxels,
+        rois=rois,
+        subject=subject,
+        notes=[
+            f"sub-{subject}: {note}"
+            for note in [*notes, *said, *said_of_ceilings, *said_of_subsets]
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Test responses and predictions of the fitted voxels, with what their rows are."""
+
+    Y: Floats
+    predictions: dict[Key, Floats]
+    intercept: Floats
+    rows: pd.DataFrame
+
+    def at(self, kept: NDArray[np.bool_]) -> "_Scored":
+        """Return some of the rows."""
+        predictions = {key: values[kept] for key, values in self.predictions.items()}
+        rows = self.rows[kept].reset_index(drop=True)
+        return _Scored(self.Y[kept], predictions, self.intercept, rows)
+
+
+def with_source(
+    table: pd.DataFrame, sources: Mapping[str, str], column: str = "feature_space"
+) -> pd.DataFrame:
+    """Return a table with what each row's feature space is made by."""
+    return table.assign(source=table[column].map(sources).fillna(""))
+
+
+def _roi_tables(
+    study: Study,
+    scored: _Scored,
+    inside: Mapping[str, NDArray[np.bool_]],
+    subject: str,
+) -> tuple[Scores, pd.DataFrame, dict[Key, Floats], list[str]]:
+    """Return scores per voxel and per ROI, the resamples, and what to know of them."""
+    scores = score_models(scored.predictions, scored.intercept, scored.Y)
+    blocks = block_of_row(scored.rows, study.dataset.tr_s, study.analysis.block_s)
+    resampled_blocks = block_of_clip(scored.rows, blocks)
     n_blocks = len(np.unique(resampled_blocks))
+    notes = []
     if n_blocks < FEW_BLOCKS:
         notes.append(f"intervals rest on {n_blocks} blocks only: read them as rough.")
-    members = members_of(inside, int(valid.sum()))
     resampled = bootstrap_roi_scores(
-        Y,
-        predictions,
-        members,
+        scored.Y,
+        scored.predictions,
+        members_of(inside, scored.Y.shape[1]),
         resampled_blocks,
         n_resamples=study.analysis.n_resamples,
         seed=study.analysis.seed,
     )
-    table = roi_scores(scores, inside, resampled, subject=subject)
-    sources = {band.name: band.source for band in model.bands}
-    ceilings, said = _ceilings(study, out, subject, rois)
-    return Analysed(
-        roi_scores=table.assign(source=table["feature_space"].map(sources).fillna("")),
-        roi_differences=roi_differences(scores, inside, resampled, subject=subject),
-        voxel_scores=_voxel_table(scores, model, subject),
-        ceilings=ceilings,
-        truth=_truth(study, table, Y, predictions["joint", "all"], inside, blocks),
-        rois=rois,
-        subject=subject,
-        notes=[f"sub-{subject}: {note}" for note in [*notes, *said]],
+    return (
+        scores,
+        roi_scores(scores, inside, resampled, subject=subject),
+        resampled,
+        notes,
     )
+
+
+def _subset_tables(
+    study: Study,
+    out: Path,
+    scored: _Scored,
+    inside: Mapping[str, NDArray[np.bool_]],
+    subject: str,
+) -> tuple[pd.DataFrame | None, list[str]]:
+    """Return the scores on test clips that share no artist, or no sound, with training.
+
+    None where nothing is known of the clips. A subset that is all test clips, or fewer
+    than two, has no rows of its own and a note in their place.
+    """
+    safe = read_safe(out, subject)
+    if safe is None:
+        return None, []
+    tables, notes = [], []
+    for subset in [name for name in SUBSETS if name in safe]:
+        clips = set(safe.loc[safe[subset], "test_clip"])
+        if len(clips) == len(safe) or len(clips) < 2:
+            notes.append(f"{len(clips)} of {len(safe)} test clips are {subset}.")
+            continue
+        kept = scored.rows["clip"].isin(clips).to_numpy()
+        _, table, _, _ = _roi_tables(study, scored.at(kept), inside, subject)
+        table.insert(2, "subset", subset)
+        table.insert(3, "n_clips", len(clips))
+        tables.append(table)
+    return (pd.concat(tables, ignore_index=True) if tables else None), notes
 
 
 def write_tables(folder: Path, parts: Sequence[Analysed]) -> list[str]:
     """Write all subjects' tables into `folder`; return what should be known of them."""
-    for name in ("roi_scores", "roi_differences", "ceilings"):
-        _write(folder / f"{name}.csv", [getattr(part, name) for part in parts])
-    truths = [part.truth for part in parts if part.truth is not None]
-    if truths:
-        _write(folder / "truth.csv", truths)
+    for name in dict.fromkeys(name for part in parts for name in part.tables):
+        found = [part.tables[name] for part in parts if name in part.tables]
+        _write(folder / f"{name}.csv", found)
     for part in parts:
         names, masks = np.array(list(part.rois)), np.stack(list(part.rois.values()))
         np.savez(folder / f"rois_sub-{part.subject}.npz", names=names, masks=masks)
@@ -210,8 +266,8 @@ def read_table(folder: Path, name: str) -> pd.DataFrame | None:
     if not csv.exists():
         return None
     table = pd.read_csv(csv, dtype=LABELS, keep_default_na=False, na_values=[""])
-    if "source" in table:
-        table["source"] = table["source"].fillna("")
+    sources = [column for column in SOURCES if column in table]
+    table[sources] = table[sources].fillna("")
     return table
 
 
@@ -220,15 +276,6 @@ def read_rois(folder: Path, subject: str) -> dict[str, NDArray[np.bool_]]:
     path = folder / f"rois_sub-{subject}.npz"
     with np.load(path, allow_pickle=False) as saved:
         return dict(zip(saved["names"].tolist(), saved["masks"], strict=True))
-
-
-def _there(study: Study, name: str) -> Path:
-    path = (study.root / name).resolve()
-    if not path.is_relative_to(study.root):
-        raise InputError(f"{name} lies outside the data set's folder {study.root}.")
-    if not path.is_file():
-        raise MissingFileError(f"no file {path}, which the study file names.")
-    return path
 
 
 def _predictions(model: SavedModel, valid: NDArray[np.bool_]) -> dict[Key, Floats]:
@@ -265,21 +312,27 @@ def _ceilings(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return what repeats of the test clips say could be explained, per ROI."""
     columns = ["subject", "roi", "n_repeats", "explainable_variance", "largest_r"]
-    folder = out / f"responses/sub-{subject}"
-    rows = read_rows(folder / "repeat_rows.csv")
+    store = open_store(out / f"responses/sub-{subject}")
+    rows = store.repeat_rows()
     heard = rows["clip"] != ""
     group, groups = group_repeats(rows[heard].reset_index(drop=True))
     counts = groups["n_repeats"] if heard.any() else pd.Series(dtype=int)
     if counts.empty or counts.max() < 2:
         return pd.DataFrame(columns=columns), ["no ceiling: no repeats."]
-    if counts.nunique() > 1:
+    n_repeats, notes = int(counts.max()), []
+    whole = (counts == n_repeats).to_numpy()
+    if whole.mean() < 0.5:
         return pd.DataFrame(columns=columns), ["no ceiling: unequal repeats."]
-    n_repeats = int(counts.iloc[0])
-    order = np.flatnonzero(heard)[np.argsort(group, kind="stable")]
-    Y = np.load(folder / "Y_repeats.npy", mmap_mode="r", allow_pickle=False)
+    if not whole.all():
+        notes = [
+            f"the ceiling leaves out {int((~whole).sum())} of {len(whole)} test rows, "
+            f"which have fewer than {n_repeats} repeats."
+        ]
+    order = np.argsort(group, kind="stable")
+    order = np.flatnonzero(heard)[order[whole[group[order]]]]
     n_averaged = n_repeats if study.responses.repeats == "average" else 1
     used = np.logical_or.reduce(list(rois.values()))
-    repeats = np.asarray(Y[:, used])[order]
+    repeats = store.repeats(used)[order]
     repeats = repeats.reshape(-1, n_repeats, repeats.shape[1]).swapaxes(0, 1)
     share = np.full(len(used), np.nan)
     share[used] = explainable_variance(repeats)
@@ -289,16 +342,14 @@ def _ceilings(
         mean = float(here.mean()) if len(here) else float("nan")
         ceiling = float(largest_r(np.array([mean]), n_averaged)[0])
         records.append((subject, name, n_repeats, mean, ceiling))
-    return pd.DataFrame(records, columns=columns), []
+    return pd.DataFrame(records, columns=columns), notes
 
 
 def _truth(
     study: Study,
     table: pd.DataFrame,
-    Y: Floats,
-    joint: Floats,
+    scored: _Scored,
     rois: Mapping[str, NDArray[np.bool_]],
-    blocks: NDArray,
 ) -> pd.DataFrame | None:
     """Return planted against recovered, if the study says what was planted."""
     planted = read_planted(study)
@@ -306,10 +357,10 @@ def _truth(
         return None
     named = {name: rois[name] for name in planted["roi"] if name in rois}
     null = roi_null(
-        Y,
-        joint,
-        members_of(named, Y.shape[1]),
-        blocks,
+        scored.Y,
+        scored.predictions["joint", "all"],
+        members_of(named, scored.Y.shape[1]),
+        block_of_row(scored.rows, study.dataset.tr_s, study.analysis.block_s),
         n_permutations=study.analysis.n_permutations,
         seed=study.analysis.seed,
     )

@@ -14,13 +14,25 @@ from brain2music.core.saved import (
     save_bands,
     save_space,
 )
-from brain2music.core.types import Band, Space
+from brain2music.core.types import Band, Part, Space
 
 BANDS = (Band("mel", 3, (2, 3), "librosa"), Band("genre", 10, (1,)))
 SPACES = [
     Space("labels", "Shen", ("10", "2")),
     Space("surface", "fsaverage5", ("4", "9", "11"), np.array([4, 9, 11]), (20484,)),
     Space("volume", "T1w", ("0", "5"), np.array([0, 5]), (2, 3, 4), np.eye(4) * 2),
+    Space(
+        "grayordinates",
+        "fsLR",
+        ("a", "b", "c", "d", "e"),
+        np.arange(5),
+        (5,),
+        np.eye(4) * 3,
+        (
+            Part("CIFTI_STRUCTURE_CORTEX_LEFT", (3,), np.arange(3), "faces"),
+            Part("CIFTI_STRUCTURE_THALAMUS_LEFT", (2, 3, 4), np.array([7, 5])),
+        ),
+    ),
 ]
 
 
@@ -32,6 +44,11 @@ def test_a_space_comes_back_as_it_was(tmp_path, space):
         assert getattr(again, name) == getattr(space, name)
     for name in ("index", "affine"):
         assert_array_equal(getattr(again, name), getattr(space, name))
+    assert len(again.parts) == len(space.parts)
+    for one, other in zip(again.parts, space.parts, strict=True):
+        assert (one.name, one.shape) == (other.name, other.shape)
+        assert one.topology == other.topology
+        assert_array_equal(one.index, other.index)
 
 
 def test_bands_come_back_as_they_were(tmp_path):

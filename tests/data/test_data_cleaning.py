@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import median_filter
 
 from brain2music.core.checks import InputError
-from brain2music.data.cleaning import clean_run, median_window
+from brain2music.data.cleaning import Cleaning, clean_run, median_window
 
 METHODS = ["none", "linear", "cosine", "median"]
 
@@ -19,9 +19,10 @@ def clean(Y, **options):
         "n_drop_start": 0,
         "n_drop_end": 0,
         "zscore": "none",
-        "name": "sub-01, task-Test_run-01",
     }
-    return clean_run(Y, **(settings | options))
+    more = {key: options.pop(key) for key in ("confounds", "used") if key in options}
+    name = options.pop("name", "sub-01, task-Test_run-01")
+    return clean_run(Y, Cleaning(**(settings | options)), name=name, **more)
 
 
 def responses(rng, n_samples=151, n_voxels=7):
@@ -197,3 +198,112 @@ def test_the_longest_median_window_that_fits_is_taken(rng):
     cleaned, _ = clean(Y, detrend="median", period_s=225.0)
     drift = median_filter(Y, size=(151, 1), mode="reflect")
     assert_allclose(cleaned, Y - drift, atol=1e-5)
+
+
+def test_polynomial_is_the_residual_of_powers(rng):
+    Y = responses(rng)
+    powers = np.vander(np.linspace(-1, 1, 151), 4)
+    cleaned, _ = clean(Y, detrend="polynomial", order=3)
+    assert_allclose(cleaned, residual(powers, Y.astype(float)), atol=1e-5)
+
+
+def test_savitzky_golay_subtracts_a_running_polynomial(rng):
+    Y = responses(rng).astype(float)
+    cleaned, _ = clean(Y, detrend="savitzky-golay", period_s=61.0, order=2)
+    t = np.arange(-20, 21)
+    inside = [Y[k] - np.polyfit(t, Y[k - 20 : k + 21], 2)[2] for k in range(20, 131)]
+    assert_allclose(cleaned[20:131], inside, atol=1e-4)
+    ends = np.polynomial.polynomial.polyfit(np.arange(41), Y[:41], 2)
+    first = np.polynomial.polynomial.polyval(np.arange(20), ends).T
+    assert_allclose(cleaned[:20], Y[:20] - first, atol=1e-4)
+
+
+@pytest.mark.parametrize("detrend", ["none", "linear", "polynomial", "cosine"])
+@pytest.mark.parametrize("censored", [False, True])
+def test_confounds_and_drift_are_fitted_together_on_the_used_rows(
+    rng, detrend, censored
+):
+    Y = responses(rng).astype(float)
+    C = rng.standard_normal((151, 3)).cumsum(axis=0) * [1, 100, 0.01] + 5
+    used = np.ones(151, bool)
+    if censored:
+        used[[0, 1, 60, 61, 150]] = False
+        Y[~used] += 1000
+    drift = {
+        "none": np.ones((151, 1)),
+        "linear": np.vander(np.arange(151.0), 2),
+        "polynomial": np.vander(np.linspace(-1, 1, 151), 4),
+        "cosine": cosines(151, 40),
+    }[detrend]
+    design = np.hstack([drift, C])[used]
+    expected = residual(design, Y[used])
+    if detrend in ("none", "cosine"):
+        expected = expected + Y[used].mean(axis=0)  # the mean stays
+    cleaned, varies = clean(Y, detrend=detrend, confounds=C, used=used)
+    assert varies.all()
+    assert_allclose(cleaned, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("detrend", ["median", "savitzky-golay"])
+def test_a_filter_takes_a_straight_line_through_censored_rows(rng, detrend):
+    Y = responses(rng).astype(float)
+    used = np.ones(151, bool)
+    used[70:73] = False
+    bridged = Y.copy()
+    for k in range(3):
+        bridged[70 + k] = Y[69] + (k + 1) / 4 * (Y[73] - Y[69])
+    expected, _ = clean(bridged, detrend=detrend)
+    Y[~used] = 1e4
+    cleaned, _ = clean(Y, detrend=detrend, used=used)
+    assert_allclose(cleaned, expected[used], atol=1e-3)
+
+
+@pytest.mark.parametrize("detrend", METHODS)
+def test_a_spike_in_a_censored_volume_changes_nothing(rng, detrend):
+    Y = responses(rng).astype(float)
+    C = rng.standard_normal((151, 2))
+    used = np.ones(151, bool)
+    used[40] = False
+    before, _ = clean(Y, detrend=detrend, confounds=C, used=used, zscore="run")
+    Y[40], C[40] = 1e5, -1e3
+    after, _ = clean(Y, detrend=detrend, confounds=C, used=used, zscore="run")
+    assert_allclose(after, before, atol=1e-5)
+    assert_allclose(before.mean(axis=0), 0, atol=1e-5)
+    assert_allclose(before.std(axis=0), 1, atol=1e-5)
+
+
+def test_a_confound_under_a_filter_is_taken_out_whole(rng):
+    C = rng.standard_normal((151, 1)).cumsum(axis=0)
+    noise = 0.01 * rng.standard_normal((151, 4))
+    cleaned, _ = clean(
+        C * [[1, 2, 3, -4]] + noise, detrend="savitzky-golay", confounds=C
+    )
+    assert (cleaned.std(axis=0) < 0.02).all()
+
+
+def test_too_many_confounds_or_censored_rows_are_refused(rng):
+    Y = responses(rng)
+    with pytest.raises(
+        InputError, match=r"145 confounds .* leave 6 degrees of freedom"
+    ):
+        clean(Y, confounds=rng.standard_normal((151, 145)))
+    used = np.arange(151) < 9
+    with pytest.raises(InputError, match=r"9 of 151 .* and censoring 142; at least 10"):
+        clean(Y, used=used)
+    with pytest.raises(InputError, match="degree 7 passes through all 7 samples"):
+        clean(Y, detrend="savitzky-golay", period_s=10.5, order=7)
+
+
+def test_vertices_that_are_nan_through_the_run_may_be_left_out(rng):
+    Y = responses(rng)
+    Y[:, 2] = np.nan
+    with pytest.raises(
+        InputError, match=r"NaN or infinity in 1 of 7 columns .*column 2"
+    ):
+        clean(Y)
+    cleaned, varies = clean(Y, unmeasured="mask", detrend="linear")
+    assert varies.tolist() == [True, True, False, True, True, True, True]
+    assert np.isnan(cleaned[:, 2]).all()
+    Y[3, 4] = np.nan
+    with pytest.raises(InputError, match=r"in 1 of 7 columns .*column 4"):
+        clean(Y, unmeasured="mask")

@@ -25,7 +25,7 @@ def test_the_ending_tells_the_kind(tmp_path):
     [
         ("bold.csv", {}, "every subject would get the same data"),
         ("{subject}.parquet", {}, r"unknown ending\. Known: \.csv"),
-        ("{subject}.dtseries.nii", {"mask": "m.nii"}, "CIFTI is not read"),
+        ("{subject}.dtseries.nii", {"mask": "m.nii"}, "CIFTI is found by its space"),
         ("{subject}.nii", {}, "need a mask"),
         ("{subject}.csv", {"mask": "m.nii"}, "do not take mask"),
         ("{subject}.csv", {"mesh": "S1"}, "do not take mesh"),

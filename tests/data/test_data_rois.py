@@ -37,13 +37,14 @@ def test_masks_of_the_whole_mesh_are_cut_to_the_columns(masks):
     assert list(rois) == ["core", "belt"]
     assert rois["core"].tolist() == [True, False, True, False]
     assert rois["belt"].tolist() == [False, True, False, False]
-    assert "1 of 3 ROIs reach beyond the recording" in notes[0]
-    assert "belt keeps 1 of 3" in notes[0]
-    assert notes[1].endswith("are left out: none.")
+    assert "only the number of places ties these masks" in notes[0]
+    assert "1 of 3 ROIs reach beyond the recording" in notes[1]
+    assert "belt keeps 1 of 3" in notes[1]
+    assert notes[2].endswith("are left out: none.")
 
 
 def test_masks_over_the_columns_are_taken_as_they_stand(masks):
-    rois, notes = rois_from_masks(masks(a=mask_of(1, n=4)), SURFACE)
+    rois, notes = rois_from_masks(masks(a=mask_of(1, n=4)), SURFACE, mesh="m")
     assert rois["a"].tolist() == [False, True, False, False]
     assert notes == []
     rois, _ = rois_from_masks(masks(a=mask_of(3, n=4)), LABELS)

@@ -343,32 +343,46 @@ def test_noise_is_new_in_every_run_repeat_and_subject(study, masks):
 # What the tracks are given, and errors
 
 
-def test_given_tracks_take_the_place_of_random_ones(tmp_path, rng, study):
-    clips = np.load(study / "features" / "w2v-bert.npz")["clips"].tolist()
-    tempo = dict(zip(clips, rng.standard_normal((540, 2)), strict=True))
-    simulate.simulate_study(
-        tmp_path, seed=3, n_subjects=1, n_vertices=650, track_latent=tempo
-    )
-    text = np.load(tmp_path / "features" / "mulan-text.npz")["features"]
-    genre = simulated_features.one_hot([c.split(".")[0] for c in clips])
-    X = np.hstack([genre, np.array(list(tempo.values()))])
-    gained = share_explained(X, text[:, None]) - share_explained(genre, text[:, None])
-    assert gained > 0.2
+def given_spaces(rng, **changes):
+    widths = {"mulan-music": (10, 3), "mulan-text": (1, 4), "w2v-bert": (10, 5)}
+    spaces = {n: rng.standard_normal((540, *shape)) for n, shape in widths.items()}
+    return {n: s for n, s in (spaces | changes).items() if s is not None}
+
+
+def test_responses_are_planted_on_the_spaces_that_are_given(tmp_path, rng):
+    spaces = given_spaces(rng)
+    options = {"seed": 3, "n_subjects": 1, "n_vertices": 650}
+    simulate.simulate_study(tmp_path / "a", spaces=spaces, **options)
+    simulate.simulate_study(tmp_path / "b", **options)
+    assert not list((tmp_path / "a/features").iterdir())
+    vertices = np.load(tmp_path / "a/vertices/sub-01.npy")
+    with np.load(tmp_path / "a/rois.npz") as masks:
+        core = masks["auditory core (simulated)"][vertices]
+    design = simulated_features.read_design()
+    clips = simulated_features.design_clips(design)
+    regressors = simulated_features.convolved_regressors(design, clips, spaces)
+    X = np.hstack([x.reshape(18 * 410, -1) for x in regressors.values()])
+    shares = []
+    for name in ("a", "b"):
+        Y = np.load(tmp_path / name / "responses/sub-01.npy")[:, core]
+        X_all = np.hstack([X, np.ones((len(X), 1))])
+        predicted = X_all @ np.linalg.lstsq(X_all, Y)[0]
+        shares.append(1 - (Y - predicted).var(axis=0) / Y.var(axis=0))
+    assert shares[0].mean() > 3 * shares[1].mean()
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("changes", "message"),
     [
-        ({}, "track_latent lacks 540 of 540 clips, such as blues.00000"),
-        ("same", "the same in all tracks"),
+        ({"w2v-bert": None}, "expected mulan-music, mulan-text, w2v-bert, each"),
+        ({"mulan-text": np.ones((540, 2, 3))}, r"\(540 clips, 1 or 10 frames, feat"),
+        ({"mulan-text": np.ones((540, 1, 3))}, "'mulan-text' is not finite or never"),
     ],
 )
-def test_says_what_given_tracks_lack(tmp_path, given, message):
-    if given == "same":
-        design = simulated_features.read_design()
-        given = dict.fromkeys(simulated_features.design_clips(design), (1.0,))
+def test_says_what_given_spaces_must_be(tmp_path, rng, changes, message):
     with pytest.raises(InputError, match=message):
-        simulate.simulate_study(tmp_path, seed=0, track_latent=given)
+        simulate.simulate_study(tmp_path, seed=0, spaces=given_spaces(rng, **changes))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"seed": 0, "n_subjects": 0}])

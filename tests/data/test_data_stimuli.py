@@ -78,12 +78,78 @@ def test_a_file_that_breaks_off_is_refused(tmp_path, rng):
     for ending, match in {
         "flac": r"cut\.flac cannot be read as sound",
         "mp3": r"cut\.mp3 breaks off: \d\.\d+ s could be read of the 3\.500 s",
-        "wav": r"cut\.wav lasts \d\.\d+ s, but the piece from 0\.5 s to 4 s",
+        "wav": r"cut\.wav breaks off: [12]\.\d+ s could be read, and 50\.\d%",
+        "au": r"cut\.au breaks off: [12]\.\d+ s could be read, and 50\.\d%",
     }.items():
         path = written(tmp_path / f"cut.{ending}", noise(rng, seconds=4.0))
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         with pytest.raises(InputError, match=match):
             read_clip(path, start_s=0.5, end_s=4.0)
+
+
+@pytest.mark.parametrize("ending", ["wav", "au"])
+def test_a_file_that_breaks_off_does_not_pass_for_a_shorter_one(tmp_path, rng, ending):
+    path = written(tmp_path / f"jazz.00054.{ending}", noise(rng, seconds=4.0))
+    whole, _ = read_clip(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"jazz\.00054\.\w+ breaks off: [12]\.\d+"):
+        read_clip(path)
+    assert_array_equal(read_clip(path, end_s=1.5)[0], whole[: round(1.5 * RATE)])
+    problems, warnings = check_tracks([ClipSource("j", path, 0, 1.5)])
+    assert (problems, len(warnings)) == ([], 1)
+    assert warnings[0].startswith("1 of 1 clips lie in files that break off after them")
+    path.write_bytes(path.read_bytes()[: {"au": 24, "wav": 44}[ending]])
+    with pytest.raises(InputError, match=r"breaks off: 0\.000 s .* and 100\.0% of"):
+        read_clip(path, end_s=1.5)
+
+
+def test_an_au_without_its_header_is_no_sound(tmp_path, rng):
+    path = written(tmp_path / "jazz.00054.au", noise(rng, seconds=2.0))
+    for content in (b"\0" * 24 + path.read_bytes()[24:], b""):
+        path.write_bytes(content)
+        with pytest.raises(
+            InputError, match=r"cannot be read as sound: it has no head"
+        ):
+            read_clip(path, end_s=1.0)
+
+
+@pytest.mark.parametrize("ending", ["wav", "au"])
+def test_every_fault_of_a_track_comes_in_one_list(tmp_path, rng, ending):
+    """As in GTZAN: 16 bits, in .au with the large byte first."""
+    kind = {"subtype": "PCM_16"} | ({"endian": "BIG"} if ending == "au" else {})
+    sounds = {
+        "good": noise(rng, seconds=3.0),
+        "clipped": np.clip(20 * noise(rng, seconds=3.0), -1, 1),
+        "short": noise(rng, seconds=1.0),
+        "silent": np.zeros(3 * RATE),
+        "jazz.00054": noise(rng, seconds=3.0),
+        "broken": noise(rng, seconds=3.0),
+    }
+    for name, sound in sounds.items():
+        written(tmp_path / f"{name}.{ending}", sound, **kind)
+    written(tmp_path / f"slow.{ending}", noise(rng, seconds=3.0), 16_000, **kind)
+    header = (tmp_path / f"good.{ending}").read_bytes()[:4]
+    assert header == {"au": b".snd", "wav": b"RIFF"}[ending]
+    jazz, broken = (tmp_path / f"{name}.{ending}" for name in ("jazz.00054", "broken"))
+    jazz.write_bytes(jazz.read_bytes()[: jazz.stat().st_size // 2])
+    broken.write_bytes(b"no sound at all, but long enough to have a header" * 9)
+    names = [*sounds, "slow", "missing"]
+    clips = [ClipSource(name, tmp_path / name, 0.5, 2.5) for name in names]
+    problems, warnings = check_tracks(clips, rate_hz=RATE)
+    expected = {
+        "short": "lasts 1.000 s, but the piece from 0.5 s to 2.5 s",
+        "silent": "is silent where the clip lies",
+        "jazz.00054": "breaks off: 1.",
+        "broken": "cannot be read as sound",
+        "slow": "has 16000 points per second, expected 22050",
+        "missing": "no sound at",
+    }
+    assert [problem.split(":")[0] for problem in problems] == list(expected)
+    for problem, words in zip(problems, expected.values(), strict=True):
+        assert words in problem
+    assert len(warnings) == 1
+    assert "1 of 2 clips have more than 0.1 %" in warnings[0]
+    assert "clipped" in warnings[0]
 
 
 def test_a_file_with_nan_is_refused(tmp_path):

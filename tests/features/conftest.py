@@ -1,10 +1,14 @@
 """Small checkpoints of random weights, saved by the real classes of transformers."""
 
 import json
+import sys
+import venv
 import warnings
 
 import numpy as np
 import pytest
+
+from brain2music.features.tiny import write_tokenizer
 
 try:
     import torch
@@ -140,7 +144,7 @@ def _clap(folder, *, fusion=False, projection_dim=512):
     _save(transformers.ClapModel(config), folder)
     kind = "fusion" if fusion else "rand_trunc"
     transformers.ClapFeatureExtractor(truncation=kind).save_pretrained(folder)
-    _tokenizer(folder, ["<s>", "<pad>", "</s>", "<unk>"])
+    write_tokenizer(folder, WORDS, ["<s>", "<pad>", "</s>", "<unk>"])
 
 
 def _encodec(folder, **changes):
@@ -194,25 +198,6 @@ def _sentence(folder, *, normalize=True, pooling="mean"):
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
 
 
-def _tokenizer(folder, special):
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    begin, pad, end, unknown = special
-    words = {word: k for k, word in enumerate([*special, *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token=unknown))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{begin} $A {end}",
-        special_tokens=[(begin, words[begin]), (end, words[end])],
-    )
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=pad,
-        unk_token=unknown,
-        model_max_length=1000,
-    ).save_pretrained(folder)
-
-
 def _save(network, folder):
     network.save_pretrained(folder)
 
@@ -245,3 +230,83 @@ def clips(rng):
         return sounds
 
     return make
+
+
+MUQ = '''
+"""Stands in for the package muq: the same calls, and numbers that are easy to tell."""
+
+from types import SimpleNamespace
+
+import torch
+
+
+class MuQ(torch.nn.Module):
+    @classmethod
+    def from_pretrained(cls, folder):
+        print("Loading weights from", folder)
+        network = cls()
+        network.weight = torch.nn.Parameter(torch.linspace(0.5, 1.5, 8))
+        return network
+
+    def forward(self, waves, output_hidden_states):
+        frames = waves.unflatten(1, (-1, 960)).abs().mean(2)[:, :, None]
+        states = [frames * (k + 1) * self.weight for k in range(13)]
+        return SimpleNamespace(hidden_states=states)
+
+
+class Text:
+    model = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=8))
+
+    def tokenizer(self, text):
+        return {"input_ids": text.split()}
+
+
+class MuQMuLan(MuQ):
+    sr, clip_secs, text = 24_000, 10, Text()
+
+    @property
+    def mulan_module(self):
+        return self
+
+    def get_audio_latents(self, waves):
+        return super().forward(waves, True).hidden_states[12].mean(1)
+
+    def forward(self, texts):
+        if "kill" in texts[0]:
+            raise SystemExit("killed")
+        return torch.stack([len(text) - torch.arange(8.0) for text in texts])
+'''
+
+
+@pytest.fixture(scope="session")
+def other_python(tmp_path_factory):
+    """Give `other_python(**files)`: a Python of its own with a stand-in for muq."""
+
+    def make(**files):
+        folder = tmp_path_factory.mktemp("env")
+        venv.create(folder, symlinks=True, with_pip=False)
+        stubs = folder / "stubs"
+        stubs.mkdir()
+        for name, text in ({"muq": MUQ} | files).items():
+            if text:
+                (stubs / f"{name}.py").write_text(text)
+        site = next(folder.glob("lib/python*/site-packages"))
+        paths = [str(stubs), *(p for p in sys.path if p.endswith("site-packages"))]
+        (site / "paths.pth").write_text("\n".join(paths))
+        return folder / "bin" / "python"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def muq_folders(tmp_path_factory):
+    """Give folders that look like the checkpoints of muq and muq-mulan."""
+    root = tmp_path_factory.mktemp("muq")
+    towers = {"audio_model": "muq", "text_model": "xlm-roberta"}
+    settings = {key: {"name": str(root / name)} for key, name in towers.items()}
+    configs = {"muq": {}, "xlm-roberta": {}, "mulan": settings}
+    for name, config in configs.items():
+        (root / name).mkdir()
+        (root / name / "config.json").write_text(json.dumps(config))
+        (root / name / "model.safetensors").write_bytes(name.encode())
+    return root

@@ -97,7 +97,9 @@ def test_says_which_series_cannot_be_found_or_used(tmp_path):
     with pytest.raises(MissingFileError, match=r"no features at .*run-2\.npy"):
         read_series(tmp_path / "run-2.npy", rate_hz=2.0)
     (tmp_path / "run-2.pkl").touch()
-    with pytest.raises(InputError, match=r"run-2\.pkl is no \.npy, \.npz or \.csv"):
+    with pytest.raises(
+        InputError, match=r"run-2\.pkl is no \.npy, \.npz, \.csv or \.zarr"
+    ):
         read_series(tmp_path / "run-2.pkl", rate_hz=2.0)
     with pytest.raises(InputError, match=r"run-2\.pkl must be frames per second"):
         read_series(tmp_path / "run-2.pkl", rate_hz=0)
@@ -194,7 +196,7 @@ def test_says_which_clip_table_cannot_be_found_or_used(tmp_path):
     with pytest.raises(MissingFileError, match=r"no features at .*mulan\.npz"):
         read_clip_table(tmp_path / "mulan.npz")
     (tmp_path / "mulan.npy").touch()
-    with pytest.raises(InputError, match=r"mulan\.npy is no \.npz or \.csv file"):
+    with pytest.raises(InputError, match=r"mulan\.npy is no \.npz, \.csv or \.zarr"):
         read_clip_table(tmp_path / "mulan.npy")
 
 

@@ -57,6 +57,25 @@ def test_each_equals_librosa_called_by_hand(rng):
         assert_allclose(values, expected[name].T, atol=1e-4)
 
 
+def test_options_reach_librosa_under_their_names(rng):
+    waveform = music(rng, seconds=9.0)
+    padded, options = by_hand(waveform)
+    f = librosa.feature
+    classes = f.chroma_stft(y=padded, tuning=0.3, **options)
+    rises = baselines.onset_strength(waveform, RATE, hop_s=HOP_S)[:, 0]
+    slow = f.tempo(
+        onset_envelope=rises, sr=RATE, hop_length=HOP, start_bpm=50, aggregate=None
+    )
+    given = {"rate_hz": RATE, "hop_s": HOP_S}
+    found = baselines.chroma(waveform, tuning=0.3, **given)
+    assert_allclose(found, classes.T, atol=1e-4)
+    found = baselines.tonal_centroid(waveform, tuning=0.3, **given)
+    assert_allclose(found, f.tonnetz(chroma=classes, sr=RATE).T, atol=1e-4)
+    found = baselines.tempo(waveform, start_bpm=50, **given)
+    assert_allclose(found[:, 0], slow)
+    assert not np.allclose(found, baselines.tempo(waveform, **given))
+
+
 def test_mfccs_are_the_cosine_transform_of_mel_levels(rng):
     waveform = music(rng)
     padded, options = by_hand(waveform)
@@ -102,9 +121,9 @@ def test_level_changes_neither_harmony_nor_rhythm(rng):
 
 def test_silence_has_no_harmony_and_no_tempo():
     silence = np.zeros(RATE, np.float32)
-    classes = baselines.chroma(silence, RATE, hop_s=HOP_S, tuning=0.0)
+    classes = baselines.chroma(silence, RATE, hop_s=HOP_S)
     assert_array_equal(classes, np.zeros((50, 12)))
-    centroid = baselines.tonal_centroid(silence, RATE, hop_s=HOP_S, tuning=0.0)
+    centroid = baselines.tonal_centroid(silence, RATE, hop_s=HOP_S)
     assert_array_equal(centroid, np.zeros((50, 6)))
     with pytest.raises(InputError, match=r"of 1 s has no onset, and so no tempo"):
         baselines.tempo(silence, RATE, hop_s=HOP_S)

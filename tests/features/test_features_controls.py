@@ -9,6 +9,7 @@ from brain2music.core.checks import InputError
 from brain2music.features.controls import (
     autocorrelation,
     clip_position,
+    clip_samples,
     noise_like,
     permute_clips,
 )
@@ -78,6 +79,120 @@ def test_neighbours_across_a_border_between_runs_do_not_count():
 def test_says_what_noise_needs(runs, match):
     with pytest.raises(InputError, match=match):
         noise_like(runs, seed=0)
+
+
+def places_of(order, n_rows=10):
+    return [(clip, k) for clip in order for k in range(n_rows)]
+
+
+def clip_space(rng, orders, n_rows=10):
+    """Return rows that differ from clip to clip and move slowly inside of each."""
+    level = {clip: rng.standard_normal(4) for order in orders for clip in order}
+    return [
+        np.concatenate(
+            [
+                level[clip] * (2, 1, 0.5, 1)
+                + slow_space(rng, [n_rows], (0.8, 0.5, 0.9, 0))[0]
+                for clip in order
+            ]
+        )
+        for order in orders
+    ]
+
+
+def test_a_clip_that_comes_again_has_the_same_noise_again(rng):
+    orders = [["a", "b", "b"], ["c", "a"], ["b", "d"]]
+    clips = [places_of(order) for order in orders]
+    noise = noise_like(clip_space(rng, orders), seed=1, clips=clips)
+    seen = {}
+    for order, run in zip(orders, noise, strict=True):
+        for k, clip in enumerate(order):
+            piece = run[10 * k : 10 * (k + 1)]
+            assert_array_equal(seen.setdefault(clip, piece), piece)
+    assert len({piece.tobytes() for piece in seen.values()}) == 4
+
+
+def test_averaging_repeats_leaves_the_noise_of_clips_as_large_as_it_is(rng):
+    orders = [[f"c{k}" for k in range(40)]] * 3
+    space = clip_space(rng, orders)
+    clips = [places_of(order) for order in orders]
+    by_clip = np.mean(noise_like(space, seed=1, clips=clips), axis=0)
+    by_run = np.mean(noise_like(space, seed=1), axis=0)
+    spread = np.concatenate(space).std(axis=0)
+    assert_allclose(by_clip.std(axis=0), spread, rtol=0.25)
+    assert_allclose(by_run.std(axis=0), spread / np.sqrt(3), rtol=0.25)
+
+
+def test_noise_of_clips_has_the_moments_of_the_space_inside_clips(rng):
+    orders = [[f"c{k}" for k in range(r, r + 300)] for r in (0, 300)]
+    space, clips = clip_space(rng, orders), [places_of(order) for order in orders]
+    noise = noise_like(space, seed=2, clips=clips)
+
+    def moments(runs):
+        rows = np.concatenate(runs)
+        blocks = (rows - rows.mean(axis=0)).reshape(-1, 10, 4)
+        before, after = (b.reshape(-1, 4) for b in (blocks[:, :-1], blocks[:, 1:]))
+        sizes = np.sqrt((before**2).sum(0) * (after**2).sum(0))
+        return rows.mean(0), rows.std(0), (before * after).sum(0) / sizes
+
+    expected = moments(space)
+    near = (0.3, 0.15, 0.06)
+    for found, of_space, atol in zip(moments(noise), expected, near, strict=True):
+        assert_allclose(found, of_space, atol=atol)
+    assert (expected[2] > 0.4).all()
+    # The space's neighbours across a border are as foreign as those of the noise.
+    assert_allclose(autocorrelation(noise), autocorrelation(space), atol=0.06)
+
+
+def test_a_clips_noise_depends_on_seed_and_id_and_not_on_the_rest_of_the_study(rng):
+    orders = [["a", "b"], ["c", "a"]]
+    space = clip_space(rng, orders)
+    clips = [places_of(order) for order in orders]
+    noise = noise_like(space, seed=3, clips=clips)
+    renamed = [places_of(["z", "b"]), places_of(["c", "z"])]
+    other = noise_like(space, seed=3, clips=renamed)
+    assert_array_equal(other[0][10:], noise[0][10:])
+    assert not np.allclose(other[0][:10], noise[0][:10])
+    assert not np.allclose(noise_like(space, seed=4, clips=clips)[0], noise[0])
+    turned = noise_like(space[::-1], seed=3, clips=clips[::-1])
+    assert_allclose(turned[0], noise[1])
+
+
+def test_a_longer_presentation_begins_as_a_shorter_one(rng):
+    space = [rng.standard_normal((12, 2)), rng.standard_normal((7, 2))]
+    long, short = noise_like(
+        space, seed=0, clips=[places_of(["a"], 12), places_of(["a"], 7)]
+    )
+    assert_array_equal(short, long[:7])
+
+
+def test_samples_in_no_clip_have_noise_of_their_run(rng):
+    clips = [[None, None, *places_of(["a"], 4), None]] * 2
+    first, second = noise_like(
+        list(rng.standard_normal((2, 7, 3))), seed=0, clips=clips
+    )
+    assert_array_equal(first[2:6], second[2:6])
+    assert not np.isclose(first[[0, 1, 6]], second[[0, 1, 6]]).any()
+
+
+def test_says_which_runs_have_no_place_for_each_sample(rng):
+    with pytest.raises(InputError, match=r"runs of \[4, 9\] samples.* of \[4, 8\]"):
+        noise_like(
+            [rng.standard_normal((n, 2)) for n in (4, 8)],
+            seed=0,
+            clips=[[None] * 4, [None] * 9],
+        )
+
+
+def test_each_sample_belongs_to_the_clip_that_its_middle_is_in():
+    found = clip_samples(
+        [-1.5, 3.2, 7.7], [3.0, 4.5, 3.0], ["a", "b", "a"], n_samples=9, tr_s=1.5
+    )
+    expected = [("a", 1), None, ("b", 0), ("b", 1), ("b", 2), ("a", 0), ("a", 1),
+                None, None]  # fmt: skip
+    assert found == expected
+    with pytest.raises(InputError, match="run 2: 1 onsets but 2 clips"):
+        clip_samples([0.0], [3.0], ["a", "b"], n_samples=2, tr_s=1.5, name="run 2")
 
 
 def test_position_counts_time_from_the_clips_onset():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from scipy.signal import freqz, gammatone
 
 from brain2music.core.checks import InputError
@@ -215,34 +215,3 @@ def test_says_what_is_wrong(waveform, options, match):
 
 
 # Principal components
-
-
-def test_components_come_from_training_rows_alone(rng):
-    X = rng.standard_normal((60, 9)) @ rng.standard_normal((9, 9)) + 5
-    projection = m.fit_pca(X[:45], n_components=4)
-    centred = X[:45] - X[:45].mean(axis=0)
-    variance, axes = np.linalg.eigh(centred.T @ centred)
-    shares = variance[::-1] / variance.sum()
-    assert_allclose(projection.shares, shares[:4])
-    overlap = np.abs(projection.components @ axes[:, ::-1][:, :4])
-    assert_allclose(overlap, np.eye(4), atol=1e-8)
-    expected = (X[45:] - X[:45].mean(axis=0)) @ projection.components.T
-    assert_allclose(m.project(projection, X[45:]), expected)
-    again = m.fit_pca(X[:45], n_components=4)
-    assert_array_equal(again.components, projection.components)
-
-
-def test_all_components_keep_the_distances_between_rows(rng):
-    X = rng.standard_normal((30, 6))
-    scores = m.project(m.fit_pca(X, n_components=6), X)
-    assert_allclose(scores @ scores.T, (X - X.mean(0)) @ (X - X.mean(0)).T)
-
-
-def test_says_what_components_need(rng):
-    X = rng.standard_normal((8, 5))
-    with pytest.raises(InputError, match="n_components is 6; 8 rows of 5 features"):
-        m.fit_pca(X, n_components=6)
-    with pytest.raises(InputError, match="varies: nothing to project"):
-        m.fit_pca(np.ones((8, 5)), n_components=2)
-    with pytest.raises(InputError, match="rows have 4 features, the components 5"):
-        m.project(m.fit_pca(X, n_components=2), X[:, :4])

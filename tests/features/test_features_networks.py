@@ -35,10 +35,11 @@ def test_a_key_does_not_pass_for_another_network(tiny):
 
 def test_names_tell_what_was_loaded(tiny):
     folder = tiny("hubert")
-    assert open_network("hubert", checkpoint=folder).source == str(folder)
-    assert open_network(str(folder)).source == str(folder)
+    source = open_network("hubert", checkpoint=folder).source
+    assert source == f"HuBERT, {folder.name}"
+    assert open_network(str(folder)).source == folder.name
     twin = open_network("hubert", checkpoint=folder, seed=4)
-    assert twin.source == f"untrained {folder}, seed 4"
+    assert twin.source == f"untrained HuBERT, {folder.name}, seed 4"
 
 
 def test_the_published_checkpoint_goes_by_the_catalogues_name():

@@ -42,8 +42,8 @@ def test_the_paper_has_4_7_and_10_windows_in_15_s(window_s, starts, rate_hz, off
 )
 def test_windows_equal_a_walk_through_the_clip(n_points, window_s, step_s):
     rate_hz, expected, k = 100.0, [], 0
-    while k * step_s + window_s <= n_points / rate_hz + 2e-4:
-        expected.append(round(k * step_s * rate_hz))
+    while k * step_s + 0.99 * window_s <= n_points / rate_hz:
+        expected.append(k * step_s * rate_hz)
         k += 1
     if not expected:
         return
@@ -53,8 +53,9 @@ def test_windows_equal_a_walk_through_the_clip(n_points, window_s, step_s):
     # A window that ends within rounding of the clip's end may go either way.
     assert abs(len(starts) - len(expected)) <= 1
     n = min(len(starts), len(expected))
-    assert_array_equal(starts[:n], expected[:n])
-    assert ends[-1] <= n_points + 1
+    # A start that falls between two points may be rounded to either.
+    assert_allclose(starts[:n], expected[:n], atol=0.5 + 1e-6)
+    assert ends[-1] <= n_points + 0.01 * window_s * rate_hz + 1
 
 
 def test_causal_windows_end_with_each_step_and_see_nothing_later():
@@ -131,3 +132,11 @@ def test_notes_count_silence_and_sound_that_is_left_out():
 def test_says_what_does_not_fit(window_s, step_s, causal, words):
     with pytest.raises(InputError, match=words):
         windows_of(9000, 1000, window_s=window_s, step_s=step_s, causal=causal)
+
+
+def test_a_clip_whose_border_was_rounded_keeps_its_windows():
+    """One clip of ds003720 is written as 14.99 s, and was heard for 15 s."""
+    clip = {"n_points": 14_990, "rate_hz": 1000, "step_s": 1.5, "causal": False}
+    assert [len(windows_of(**clip, window_s=s)[0]) for s in (10, 5, 1.5)] == [4, 7, 10]
+    clip["n_points"] = 14_980
+    assert len(windows_of(**clip, window_s=1.5)[0]) == 9

@@ -155,7 +155,7 @@ def test_comparison_lists_rois_from_above_with_their_voxels(rng):
     assert labels[1] == "V1 (simulated)\n101 voxels"
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend[:2] == ["mulan-music (simulated)", "w2v-bert (simulated)"]
+    assert legend[:2] == ["MuLan-music (simulated)", "w2v-BERT (simulated)"]
     assert legend[-1] == "mean of 4 subjects"
 
 

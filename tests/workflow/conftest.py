@@ -63,15 +63,17 @@ ROADS = {
 }
 
 
-def write_study(folder, *, road="matrix", rois="", seed=0, runs=None):
+def write_study(
+    folder, *, road="matrix", rois="", seed=0, runs=None, clip_samples=CLIP_SAMPLES
+):
     """Write the study, its responses by one road; `runs` sets their order in a matrix.
 
     In voxels 0 to 3 music leads, in 4 to 7 genre, and the other 4 hold noise.
     """
     rng = np.random.default_rng(seed)
     names = [("Training", run) for run in TRAIN] + [("Test", run) for run in TEST]
-    clips = _write_events(folder, names, rng)
-    features = {clip: rng.standard_normal((CLIP_SAMPLES, 3)) for clip in clips}
+    clips = _write_events(folder, names, rng, clip_samples)
+    features = {clip: rng.standard_normal((clip_samples, 3)) for clip in clips}
     (folder / "features").mkdir()
     values = np.stack([features[clip] for clip in clips])
     np.savez(
@@ -81,11 +83,13 @@ def write_study(folder, *, road="matrix", rois="", seed=0, runs=None):
         Y = {name: _respond(folder, name, features, seed, rng) for name in names}
         _write_responses(folder, subject, Y, road, runs or names)
     text = STUDY.format(responses=ROADS[road], rois=rois)
+    lead_in = f"lead_in_s = {clip_samples * TR_S:g}"
+    text = text.replace("lead_in_s = 12", lead_in)
     (folder / "study.toml").write_text(text, encoding="utf-8")
     return folder / "study.toml"
 
 
-def _write_events(folder, names, rng):
+def _write_events(folder, names, rng, clip_samples):
     """Write events: a lead-in that repeats the last clip; test clips come twice."""
     (folder / "events").mkdir(parents=True)
     clips = []
@@ -97,8 +101,8 @@ def _write_events(folder, names, rng):
         clips += [f"{genre}.{track:05d}" for genre, track in new]
         rows = [order[-1], *order]
         table = {
-            "onset": CLIP_SAMPLES * TR_S * np.arange(len(rows)),
-            "duration": CLIP_SAMPLES * TR_S,
+            "onset": clip_samples * TR_S * np.arange(len(rows)),
+            "duration": clip_samples * TR_S,
             "genre": [f"'{genre}'" for genre, _ in rows],
             "track": [track for _, track in rows],
         }
@@ -117,7 +121,7 @@ def _respond(folder, name, features, seed, rng):
     for event in events.itertuples():
         genre = event.genre.strip("'")
         music = features[f"{genre}.{event.track:05d}"]
-        one_hot = np.tile([genre == g for g in GENRES], (CLIP_SAMPLES, 1))
+        one_hot = np.tile([genre == g for g in GENRES], (len(music), 1))
         X.append(np.hstack([music, 2.0 * one_hot]))
     X = np.vstack(X)
     heard = np.vstack([np.zeros((1, 6)), X[:-1]])
@@ -159,7 +163,7 @@ def _write_image(folder, name, values):
     sidecar.write_text(json.dumps({"RepetitionTime": TR_S}))
 
 
-@pytest.fixture(name="write_study")
+@pytest.fixture(name="write_study", scope="session")
 def write_study_fixture():
     return write_study
 
@@ -188,3 +192,30 @@ def finished(tmp_path_factory):
     truth.to_csv(folder / "data/truth.csv", index=False)
     study = load_study(path)
     return study, run(study, folder / "out")
+
+
+SPACES = {"volume": "MNI152NLin2009cAsym", "surface": "fsnative", "cifti": "fsLR"}
+
+
+@pytest.fixture
+def write_fmriprep(Fmriprep):
+    """Return a function that turns the matrices of a study into fMRIPrep's outputs."""
+
+    def write(path, kind="volume", *, sessions=None, **sidecar):
+        folder = path.parent
+        writer = Fmriprep(folder)
+        rows = pd.read_csv(folder / "runs.csv", dtype=str)
+        for subject in ("01", "02"):
+            Y = np.load(folder / f"npy/sub-{subject}.npy")
+            for run_, there in rows.groupby(["task", "run"]).groups.items():
+                session = sessions and sessions[run_]
+                writer.write(kind, subject, run_, Y[there], session=session, **sidecar)
+        lines = path.read_text().splitlines()
+        kept = [x for x in lines if not x.startswith(("responses =", "runs ="))]
+        place = kept.index("[dataset]") + 1
+        kept.insert(place, 'derivatives = "derivatives/fmriprep"')
+        kept.insert(place, f'space = "{SPACES[kind]}"')
+        path.write_text("\n".join(kept) + "\n")
+        return path, writer
+
+    return write

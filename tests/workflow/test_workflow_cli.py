@@ -193,6 +193,8 @@ def test_the_networks_are_listed_with_their_terms(command):
     assert "w2v-bert" in said
     assert "licence: " in said
     assert "never seen by us" in said
+    assert "rate_hz: 48000\n" in said
+    assert {"clip-position", "noise", "category"} <= set(said.splitlines())
 
 
 def test_a_folder_without_weights_cannot_be_converted(command, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from brain2music import load_study
 from brain2music.core.saved import read_rows
 from brain2music.core.stats import r2_score
+from brain2music.core.store import open_store
 from brain2music.demo import BANDS, make_demo
 
 CHILD = (
@@ -66,8 +67,8 @@ def test_it_has_the_size_and_the_budget_that_it_promises(demo):
     assert study.encoding.folds == 6
     for subject in ("01", "02"):
         folder = demo.out / f"responses/sub-{subject}"
-        assert np.load(folder / "Y_train.npy").shape == (4800, 1200)
-        assert np.load(folder / "Y_test.npy").shape == (600, 1200)
+        assert open_store(folder).train().shape == (4800, 1200)
+        assert open_store(folder).test().shape == (600, 1200)
         rows = read_rows(demo.out / f"models/sub-{subject}/rows.csv")
         assert set(rows["n_repeats"]) == {4}
         assert rows["clip"].nunique() == 60

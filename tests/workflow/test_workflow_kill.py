@@ -43,6 +43,7 @@ PLACES = (  # in the order in which they are made
     "models/sub-01",
     "models/sub-02",
     "tables",
+    "maps",
     "figures",
     "report",
 )

@@ -51,7 +51,8 @@ def test_every_figure_has_words_for_it(page, finished):
 def test_tables_can_be_copied_and_hold_the_numbers(page, finished):
     _, result = finished
     tables = {attrs["id"] for tag, attrs in page.tags if tag == "table"}
-    assert tables == {"truth", "roi_scores", "roi_differences", "ceilings"}
+    known = {"truth", "roi_scores", "roi_differences", "ceilings", "alignment"}
+    assert tables == known
     buttons = {attrs["data-copy"] for tag, attrs in page.tags if tag == "button"}
     assert buttons == tables
     r = result.roi_scores["r_mean"].dropna()

@@ -14,6 +14,7 @@ from brain2music import load_study, run
 from brain2music.core.checks import InputError
 from brain2music.core.ridge.candidates import structured_candidates
 from brain2music.core.saved import read_rows
+from brain2music.core.store import open_store
 from brain2music.workflow.pipeline import redraw
 
 
@@ -51,8 +52,10 @@ def test_tables_have_the_columns_that_others_lean_on(finished):
     ]
     assert set(result.roi_scores["model"]) == {"alone", "joint", "part", "plain"}
     expected = ["subject", "roi", "a", "b", "r_diff", "low", "high"]
+    expected += ["source_a", "source_b"]
     assert list(result.roi_differences) == expected
     expected = ["subject", "voxel", "model", "feature_space", "score", "value"]
+    expected.append("source")
     assert list(result.voxel_scores) == expected
     assert list(result.truth)[:4] == ["subject", "roi", "planted", "recovered"]
     music = result.roi_scores["feature_space"] == "music"
@@ -105,7 +108,7 @@ def test_the_joint_model_is_himalayas_on_the_same_candidates(finished):
         np.load(result.out / f"features/sub-01/X_{side}.npy")
         for side in ("train", "test")
     )
-    Y = np.load(result.out / "responses/sub-01/Y_train.npy").astype(np.float64)
+    Y = open_store(result.out / "responses/sub-01").train().astype(np.float64)
     rows = read_rows(result.out / "responses/sub-01/train_rows.csv")
     folds = pd.factorize(rows["run_name"])[0]
     candidates = structured_candidates(2, study.encoding.n_candidates, 0)
@@ -196,7 +199,7 @@ def test_repeats_of_test_clips_are_averaged_and_counted(finished):
     rows = read_rows(result.out / "models/sub-01/rows.csv")
     assert set(rows["n_repeats"]) == {2}
     assert len(rows) == saved(result, "predictions").shape[0] == 2 * 3 * 8
-    repeats = np.load(result.out / "responses/sub-01/Y_repeats.npy")
+    repeats = open_store(result.out / "responses/sub-01").repeats()
     table = read_rows(result.out / "responses/sub-01/repeat_rows.csv")
     for row in (0, 17, 47):
         mean = repeats[table["row"] == row].mean(axis=0)

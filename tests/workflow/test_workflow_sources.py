@@ -12,9 +12,10 @@ from brain2music import load_study, run
 from brain2music.core.checks import InputError, MissingFileError
 from brain2music.features.audio import loudness
 from brain2music.study import StudyError
+from brain2music.workflow.alignment import align
 from brain2music.workflow.opening import open_subject
 from brain2music.workflow.prepare import build_features
-from brain2music.workflow.sources import check_features, features_of_runs
+from brain2music.workflow.sources import check_features, space_runs
 
 TR_S, RATE_HZ, CLIP_S = 1.5, 8000, 12.0
 SOUND = """
@@ -49,6 +50,12 @@ def edit_array(study_file, **changes):
     arrays = {name: array for name, array in arrays.items() if array is not None}
     np.savez(path, **arrays)
     return arrays
+
+
+def features_of_runs(study, opened, name):
+    layers, notes = space_runs(study, align(study, opened), name)
+    assert list(layers) == [""]
+    return layers[""], notes
 
 
 def rows_of(study, name, run_name="task-Training_run-2"):
@@ -138,7 +145,7 @@ def test_rows_without_history_hold_the_training_mean(study_file, how):
         features=5 + np.random.default_rng(1).standard_normal((24, 8, 3)) * [1, 9, 2],
     )
     opened = open_subject(study, "01")
-    X, _, bands, notes = build_features(study, opened)
+    X, _, bands, notes = build_features(study, align(study, opened))
     assert [band.name for band in bands] == ["music", "genre"]
     runs, _ = features_of_runs(study, opened, "music")
     rows = np.vstack(runs[: len(opened.split.train)])
@@ -157,7 +164,7 @@ def test_rows_without_history_hold_the_training_mean(study_file, how):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_the_design_keeps_the_precision_of_the_study(study_file, precision):
     study = edit(study_file, ('"float64"', f'"{precision}"'))
-    X, X_test, *_ = build_features(study, open_subject(study, "01"))
+    X, X_test, *_ = build_features(study, align(study, open_subject(study, "01")))
     assert X.dtype == X_test.dtype == precision
 
 
@@ -173,7 +180,7 @@ def test_the_rate_of_clips_may_stand_in_the_study(study_file):
 def test_another_rate_than_the_files_is_refused(study_file):
     study = edit(study_file, ('per = "clip"', 'per = "clip"\nrate_hz = 2'))
     with pytest.raises(InputError, match=r"music.npz says 0\.66.* the study 2\."):
-        check_features(study, open_subject(study, "01"))
+        check_features(study, align(study, open_subject(study, "01")))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +224,7 @@ def test_a_piece_must_last_as_long_as_its_event(sound_file, end):
         rf"s, but its piece .*from 2 s to {end:g} s"
     )
     with pytest.raises(InputError, match=match):
-        check_features(study, open_subject(study, "01"))
+        check_features(study, align(study, open_subject(study, "01")))
 
 
 @pytest.mark.parametrize("end", [13.5, 14.7])
@@ -249,7 +256,7 @@ def test_a_file_that_is_too_short_is_named_with_its_clip_and_run(sound_file):
 def test_borders_that_are_no_times_are_named(sound_file, change, words):
     study = add_borders(sound_file, change)
     with pytest.raises(InputError, match=r"run-2, features.level.* " + words):
-        check_features(study, open_subject(study, "01"))
+        check_features(study, align(study, open_subject(study, "01")))
 
 
 @pytest.mark.parametrize("name", ["music", "level"])
@@ -359,7 +366,7 @@ def test_all_files_that_are_missing_are_said_at_once(sound_file):
         r"correct features.music.path, features.level.path in the study file"
     )
     with pytest.raises(MissingFileError, match=match):
-        check_features(study, open_subject(study, "01"))
+        check_features(study, align(study, open_subject(study, "01")))
     with pytest.raises(MissingFileError, match=r"sub-01: 3 of 3 feature files"):
         rows_of(study, "music")
 
@@ -367,7 +374,7 @@ def test_all_files_that_are_missing_are_said_at_once(sound_file):
 def test_a_sound_outside_the_data_set_is_refused(sound_file):
     study = edit(sound_file, ('path = "sound/{genre}', 'path = "../{genre}'))
     with pytest.raises(InputError, match=r"wav lies outside the data set's folder"):
-        check_features(study, open_subject(study, "01"))
+        check_features(study, align(study, open_subject(study, "01")))
 
 
 def test_half_of_a_clips_name_is_refused_with_run_and_row(sound_file):
@@ -376,7 +383,7 @@ def test_half_of_a_clips_name_is_refused_with_run_and_row(sound_file):
         edit_events(sound_file, lambda t: t.assign(mood=""), path)
     match = r"task-Training_run-1, features.level.path: event 0 \(row 2 .* has no mood"
     with pytest.raises(InputError, match=match):
-        check_features(study, open_subject(study, "01"))
+        check_features(study, align(study, open_subject(study, "01")))
 
 
 def test_a_rest_may_have_part_of_the_name_of_a_sound(sound_file):

@@ -1,0 +1,114 @@
+"""The ROIs of a study, over the columns of a subject's responses."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..core.checks import InputError
+from ..core.types import Space
+from ..data.files import file_inside
+from ..data.label_rois import keep_rois, rois_from_dlabel, rois_from_hemispheres
+from ..data.rois import rois_from_atlas, rois_from_labels, rois_from_masks
+from ..data.surfaces import surface_topology
+from ..study import Study
+from .overlays import rois_from_overlays
+
+ALL = "all voxels"
+
+
+def load_rois(
+    study: Study, space: Space
+) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    """Return the ROIs as masks over the columns of Y; all voxels if there are none.
+
+    Raises
+    ------
+    InputError
+        If a file of ROIs is missing or does not fit the space.
+    """
+    wanted, notes, found = study.rois, [], []
+    rois: dict[str, NDArray[np.bool_]] = {}
+    if wanted.masks:
+        path = file_inside(study.root, wanted.masks)
+        found.append(rois_from_masks(path, space, mesh=wanted.mesh))
+    if wanted.atlas:
+        found.append(_atlas(study, space))
+    if wanted.left:
+        found.append(_hemispheres(study, space))
+    if wanted.overlays:
+        drawing = file_inside(study.root, f"{wanted.overlays}/overlays.svg")
+        found.append(rois_from_overlays(drawing.parent, space))
+    if wanted.groups:
+        found.append(rois_from_labels(space, wanted.groups))
+    if wanted.each_label:
+        found.append(rois_from_labels(space, None))
+    for masks, said in found:
+        twice = sorted(set(rois) & set(masks))
+        if twice:
+            raise InputError(f"ROIs of the same name: {', '.join(twice[:5])}. Rename.")
+        rois |= masks
+        notes += said
+    if wanted.keep:
+        rois = keep_rois(rois, wanted.keep)
+    return rois or {ALL: np.ones(space.n_voxels, dtype=bool)}, notes
+
+
+def roi_sizes(
+    rois: Mapping[str, NDArray[np.bool_]],
+    fitted: NDArray[np.bool_],
+    subject: str,
+) -> pd.DataFrame:
+    """Return how many columns of Y each ROI has, and how many of them were fitted."""
+    records = [
+        (subject, name, int(mask.sum()), int((mask & fitted).sum()))
+        for name, mask in rois.items()
+    ]
+    return pd.DataFrame(records, columns=["subject", "roi", "n_voxels", "n_fitted"])
+
+
+def write_roi_sizes(
+    folder: Path, out: Path, rois: Mapping[str, Mapping[str, NDArray[np.bool_]]]
+) -> None:
+    """Write `roi_sizes.csv` from each subject's ROIs and what was fitted in `out`."""
+    tables = [
+        roi_sizes(masks, np.load(out / f"models/sub-{subject}/valid.npy"), subject)
+        for subject, masks in rois.items()
+    ]
+    whole = pd.concat(tables, ignore_index=True)
+    whole.to_csv(folder / "roi_sizes.csv", index=False)
+
+
+def roi_files(study: Study) -> list[str]:
+    """Return the files that ROIs are read from, as the study names them."""
+    rois = study.rois
+    named = [rois.masks, rois.atlas, rois.names, rois.left, rois.right, *rois.surfaces]
+    if rois.overlays:
+        named += [f"{rois.overlays}/overlays.svg"]
+    return [name for name in named if name]
+
+
+def _atlas(
+    study: Study, space: Space
+) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    atlas = file_inside(study.root, str(study.rois.atlas))
+    if atlas.name.endswith(".dlabel.nii"):
+        return rois_from_dlabel(atlas, space)
+    if not study.rois.names:
+        raise InputError("rois.atlas needs rois.names: a table of index and name.")
+    return rois_from_atlas(atlas, file_inside(study.root, study.rois.names), space)
+
+
+def _hemispheres(
+    study: Study, space: Space
+) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    wanted = study.rois
+    paths = [file_inside(study.root, str(p)) for p in (wanted.left, wanted.right)]
+    topology = ("", "")
+    if wanted.surfaces:
+        surfaces = [file_inside(study.root, name) for name in wanted.surfaces]
+        sizes = [part.shape[0] for part in space.parts if len(part.shape) == 1]
+        topology = surface_topology(surfaces, sizes)
+    return rois_from_hemispheres(paths, space, mesh=str(wanted.mesh), topology=topology)

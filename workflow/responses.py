@@ -1,0 +1,308 @@
+"""Cleans a subject's runs one by one, and puts them into the store."""
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..core.checks import InputError
+from ..core.store import (
+    Side,
+    StoredRun,
+    Turner,
+    column_writer,
+    open_store,
+    write_store,
+)
+from ..core.types import Run
+from ..data.cleaning import Cleaning, RunPlan, check_finite, column_blocks, plan_run
+from ..features.paper_windows import average_scans
+from ..study import Study
+from .alignment import Aligned
+from .opening import Opened, n_dropped
+from .prepare import group_rows, repeat_notes, side_rows
+
+Floats = NDArray[np.floating]
+Advance = Callable[[int], None] | None
+FEW_COLUMNS = 1024  # of all runs at once
+UNUSUAL = 5.0  # times the usual spread of a voxel, or a part of it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleanedRun:
+    """Of each voxel: whether it varies in a run, and its spread before cleaning."""
+
+    varies: NDArray[np.bool_]
+    spread: NDArray[np.float32]
+    notes: list[str]
+
+
+def store_responses(
+    study: Study, aligned: Aligned, folder: Path | None, advance: Advance = None
+) -> list[str]:
+    """Read and clean each run into a store, and return what should be known of it.
+
+    One run is worked on at a time, some voxels at a time: memory grows neither with
+    the runs nor with their number.
+
+    Parameters
+    ----------
+    study : Study
+    aligned : Aligned
+    folder : Path or None
+        Where the store shall be; None cleans and keeps nothing, to see if it can be.
+
+    Raises
+    ------
+    InputError
+        If a run cannot be cleaned, or no voxel varies in every run.
+    """
+    opened = aligned.opened
+    n_voxels = opened.recording.space.n_voxels
+    valid_runs = np.zeros((len(opened.runs), n_voxels), bool)
+    spread = np.zeros((len(opened.runs), n_voxels), np.float32)
+    notes: list[str] = []
+    for k, run in enumerate(opened.runs):
+        done = _clean_into(study, aligned, run, folder)
+        valid_runs[k], spread[k] = done.varies, done.spread
+        notes += done.notes
+        if advance:
+            advance(1)
+    if not valid_runs.all(axis=0).any():
+        raise InputError(
+            f"{opened.name}: no voxel varies in every run. Nothing to fit."
+        )
+    notes += spread_notes(opened, spread, np.asarray(valid_runs.all(axis=0)))
+    tables = row_tables(study, aligned)
+    notes += repeat_notes(opened, tables["test_rows"])
+    if folder is not None:
+        if study.responses.zscore in ("session", "train"):
+            _scale(study, opened, folder)
+        write_store(
+            folder,
+            opened.recording.space,
+            [_stored(aligned, run) for run in opened.runs],
+            (valid_runs, spread),
+            tables,
+        )
+    return notes
+
+
+def training_responses(
+    study: Study, aligned: Aligned, folder: Path
+) -> tuple[Floats, list[str]]:
+    """Return the valid voxels of the training runs, and the run of each row.
+
+    They go through a store in `folder`, which is gone afterwards.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        store_responses(study, aligned, Path(place))
+        store = open_store(Path(place))
+        return store.train(store.valid), list(store.train_rows()["run_name"])
+
+
+def row_tables(study: Study, aligned: Aligned) -> dict[str, pd.DataFrame]:
+    """Return what the store's rows are: 'train_rows', 'test_rows', 'repeat_rows'."""
+    repeats = side_rows(aligned.rows, "test")
+    group, test = group_rows(study, repeats)
+    return {
+        "train_rows": side_rows(aligned.rows, "train"),
+        "test_rows": test,
+        "repeat_rows": repeats.assign(row=group),
+    }
+
+
+def _clean_into(
+    study: Study, aligned: Aligned, run: Run, folder: Path | None
+) -> CleanedRun:
+    """Clean one run into its file; return what is known of its voxels."""
+    opened = aligned.opened
+    recording, name = opened.recording, f"{opened.name}, {run}"
+    n_samples, n_voxels = recording.n_samples(run), recording.space.n_voxels
+    plan = _plan(study, opened, run, name)
+    n_rows, rows_of = _rows(aligned, run, plan)
+    varies, spread = np.zeros(n_voxels, bool), np.zeros(n_voxels, np.float32)
+    with Turner(n_samples, n_voxels, folder=folder) as turner:
+        for start, rows in recording.blocks(run):
+            turner.write(start, rows)
+        settings = plan.settings
+        check_finite(turner.finite, turner.nan, settings.unmeasured, name)
+        target = None if folder is None else folder / _file(run)
+        for columns, write in _targets(target, (n_rows, n_voxels)):
+            raw = turner.columns(columns)
+            spread[columns] = raw[plan.kept].std(axis=0, dtype=np.float64)
+            cleaned, varies[columns] = plan.clean(raw)
+            write(rows_of(cleaned))
+        notes = _flat_notes(turner.nan, varies, recording.outside, name)
+    return CleanedRun(varies, spread, notes)
+
+
+def _rows(
+    aligned: Aligned, run: Run, plan: RunPlan
+) -> tuple[int, Callable[[Floats], Floats]]:
+    """Return how many rows a run has, and what makes them from its cleaned volumes."""
+    opened = aligned.opened
+    if aligned.windows is None:
+        kept = opened.rows.loc[opened.rows_of(run), "kept"].to_numpy(dtype=bool)
+        still = kept[plan.kept]
+        return int(still.sum()), lambda Y: Y[still]
+    windows = aligned.windows[run].windows
+    place = np.cumsum(plan.kept) - 1  # of each volume among the cleaned ones
+    moved = replace(windows, samples=tuple(place[held] for held in windows.samples))
+
+    def average(Y: Floats) -> Floats:
+        measured = ~np.isnan(Y).any(axis=0)
+        out = np.full((len(moved.samples), Y.shape[1]), np.nan, np.float32)
+        out[:, measured] = average_scans(Y[:, measured], moved)
+        return out
+
+    return len(moved.samples), average
+
+
+def _plan(study: Study, opened: Opened, run: Run, name: str) -> RunPlan:
+    """Return how a run is cleaned."""
+    responses = study.responses
+    start, end = n_dropped(study)
+    surface = opened.recording.space.kind in ("surface", "grayordinates")
+    from_files = study.dataset.derivatives is not None
+    settings = Cleaning(
+        tr_s=study.dataset.tr_s,
+        detrend=responses.detrend,
+        period_s=responses.period_s,
+        order=responses.order,
+        n_drop_start=start,
+        n_drop_end=end,
+        zscore=responses.zscore,
+        unmeasured="mask" if surface and from_files else "refuse",
+    )
+    confounds = opened.confounds.get(run)
+    used = opened.used(run)
+    return plan_run(
+        len(used),
+        settings,
+        confounds=None if confounds is None else confounds.values,
+        used=used,
+        name=name,
+    )
+
+
+def _targets(
+    path: Path | None, shape: tuple[int, int]
+) -> Iterator[tuple[slice, Callable[[Floats], None]]]:
+    """Yield the columns of a run in order, and what writes them."""
+    blocks = column_blocks(shape[1])
+    if path is None:
+        yield from zip(blocks, itertools.repeat(lambda _: None))
+        return
+    with column_writer(path, shape) as writer:
+        for columns in blocks:
+            yield columns, writer.append
+
+
+def _scale(study: Study, opened: Opened, folder: Path) -> None:
+    """Scale every run by the training rows of its session, or by all training rows.
+
+    A session without a training run is scaled by its own rows: there is nothing else
+    that is not another session's.
+    """
+    groups: dict[tuple[Run, ...], list[Run]] = {}
+    for run in opened.runs:
+        basis = [
+            other
+            for other in opened.split.train
+            if study.responses.zscore == "train" or other.session == run.session
+        ] or [other for other in opened.runs if other.session == run.session]
+        groups.setdefault(tuple(basis), []).append(run)
+    for basis_, runs in groups.items():
+        mean, sd = _mean_and_sd([folder / _file(run) for run in basis_])
+        for run in runs:
+            _scale_run(folder / _file(run), mean, sd)
+
+
+def _mean_and_sd(paths: Sequence[Path]) -> tuple[Floats, Floats]:
+    """Return each voxel's mean and deviation over runs; 1 for one that is constant."""
+    several = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+    mean, sd = np.zeros((2, several[0].shape[1]))
+    for columns in column_blocks(len(mean), FEW_COLUMNS):
+        rows = np.concatenate([Y[:, columns] for Y in several]).astype(np.float64)
+        mean[columns], sd[columns] = rows.mean(axis=0), rows.std(axis=0)
+    return mean, np.where(sd > 0, sd, 1.0)
+
+
+def _scale_run(path: Path, mean: Floats, sd: Floats) -> None:
+    raw = path.rename(path.with_suffix(".raw"))
+    Y = np.load(raw, mmap_mode="r", allow_pickle=False)
+    for columns, write in _targets(path, Y.shape):
+        write((Y[:, columns].astype(np.float64) - mean[columns]) / sd[columns])
+    del Y
+    raw.unlink()
+
+
+def _stored(aligned: Aligned, run: Run) -> StoredRun:
+    n_rows = int((aligned.rows["run_name"] == str(run)).sum())
+    side: Side = "train" if run in aligned.opened.split.train else "test"
+    return StoredRun(str(run), side, n_rows, _file(run))
+
+
+def _file(run: Run) -> str:
+    return f"runs/{str(run) or 'run'}.npy"
+
+
+def spread_notes(
+    opened: Opened, spread: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> list[str]:
+    """Say in which runs voxels vary far more, or less, than they do in the others.
+
+    Parameters
+    ----------
+    opened : Opened
+    spread : array of shape (n_runs, n_voxels)
+        Standard deviation before cleaning.
+    valid : array of bool, shape (n_voxels,)
+    """
+    if len(spread) < 3:
+        return []
+    notes = []
+    usual = np.median(spread[:, valid], axis=0)
+    for run, one in zip(opened.runs, spread[:, valid], strict=True):
+        odd = (one > UNUSUAL * usual) | (one < usual / UNUSUAL)
+        if odd.any():
+            notes.append(
+                f"{opened.name}, {run}: {int(odd.sum())} of {len(odd)} voxels vary "
+                f"{UNUSUAL:g} times more or less than in most runs, as where the slab "
+                "or the head moved. They are kept; look at this run."
+            )
+    return notes
+
+
+def _flat_notes(
+    nan: NDArray[np.bool_],
+    varies: NDArray[np.bool_],
+    outside: NDArray[np.bool_] | None,
+    name: str,
+) -> list[str]:
+    notes = []
+    if nan.any():
+        notes.append(
+            f"{name}: {int(nan.sum())} of {len(nan)} vertices were not measured (NaN "
+            "in every volume, as the medial wall); they are left out."
+        )
+    flat = ~varies & ~nan
+    if flat.any():
+        notes.append(
+            f"{name}: {int(flat.sum())} of {len(varies)} voxels never vary in this "
+            "run; they are left out of the whole subject."
+        )
+    filled = np.zeros_like(varies) if outside is None else varies & outside
+    if filled.any():
+        notes.append(
+            f"{name}: {int(filled.sum())} vertices of the medial wall hold values, "
+            "which are of no cortex. Set dataset.mask to 'cortex' (fsnative), or run "
+            "fMRIPrep with --medial-surface-nan."
+        )
+    return notes
