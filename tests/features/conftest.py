@@ -187,7 +187,7 @@ def _sentence(folder, *, normalize=True, pooling="mean"):
         max_position_embeddings=40,
     )
     _save(transformers.BertModel(config), folder)
-    _tokenizer(folder, ["[CLS]", "[PAD]", "[SEP]", "[UNK]"])
+    write_tokenizer(folder, WORDS, ["[CLS]", "[PAD]", "[SEP]", "[UNK]"])
     parts = [{"type": "sentence_transformers.models.Transformer"}]
     if normalize:
         parts.append({"type": "sentence_transformers.models.Normalize"})
