@@ -33,13 +33,15 @@ def summary_table(
     -------
     table : DataFrame
         One row per ROI, model, feature space and summary: subject, roi, model,
-        feature_space, summary, n_voxels, r, r_low, r_high.
+        feature_space, summary, n_voxels, r, r_se (spread of the resamples), r_low,
+        r_high.
     """
     tables = []
     for ((model, space), summary), values in summaries.items():
         low, high = percentile_interval(values.resampled, level)
         table = pd.DataFrame({"subject": subject, "roi": list(rois), "model": model})
         numbers = {"n_voxels": values.n_voxels, "r": values.observed}
+        numbers |= {"r_se": values.resampled.std(axis=0, ddof=1)}
         numbers |= {"r_low": low, "r_high": high}
         named = table.assign(feature_space=space, summary=summary)
         tables.append(named.assign(**numbers))

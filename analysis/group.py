@@ -295,7 +295,9 @@ def _sd_between(effects: Floats, errors: ArrayLike) -> float:
     weights = errors**-2.0
     mean = (weights * effects).sum() / weights.sum()
     q = (weights * (effects - mean) ** 2).sum()
-    scale = weights.sum() - (weights**2).sum() / weights.sum()
+    # W - sum(w^2) / W, as a sum of products: nothing cancels where one w is large.
+    pairs = np.triu(np.outer(weights, weights), 1).sum()
+    scale = 2 * pairs / weights.sum()
     # Below 0 the errors explain more than the whole spread, and none is left.
     return float(np.sqrt(max(0.0, (q - (len(effects) - 1)) / scale)))
 

@@ -53,10 +53,24 @@ FRONTAL = Hierarchy(
 )
 
 
+def hierarchy_of(levels: Sequence[Sequence[str]]) -> Hierarchy:
+    """Return a hierarchy of the ROIs that each level names, low to high.
+
+    Examples
+    --------
+    >>> hierarchy_of([["V1"], ["V2", "V3"]]).name
+    'V1 -> V2 + V3'
+    """
+    named = tuple(
+        (" + ".join(level), tuple(_bare(name) for name in level)) for level in levels
+    )
+    return Hierarchy(" -> ".join(name for name, _ in named), named)
+
+
 def levels_of(hierarchy: Hierarchy, rois: Sequence[str]) -> dict[str, list[int]]:
     """Return the places of the ROIs at each level; levels without a ROI are left out.
 
-    'L_A1_ROI', 'A1' and 'a1 (simulated)' are one name.
+    'L_A1_ROI', 'left A1', 'A1' and 'a1 (simulated)' are one name.
 
     Examples
     --------
@@ -230,4 +244,6 @@ def _slope(scores: Floats, steps: Floats) -> Floats:
 def _bare(name: str) -> str:
     bare = name.lower().replace("(simulated)", "").strip()
     bare = bare.removesuffix("_roi").removesuffix(" left").removesuffix(" right")
-    return bare.removeprefix("l_").removeprefix("r_")
+    for side in ("l_", "r_", "left ", "right "):
+        bare = bare.removeprefix(side)
+    return bare

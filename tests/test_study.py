@@ -142,7 +142,7 @@ def with_bands(n, **analysis):
     """Return a study of `n` bands, a to e, with these keys of [analysis]."""
     names = list("abcde")[:n]
     raw = changed(encoding={"bands": names}, analysis=analysis)
-    raw["features"] = {name: PLAIN["features"]["mel"] for name in names}
+    raw["features"] = dict.fromkeys(names, PLAIN["features"]["mel"])
     return raw
 
 

@@ -116,6 +116,15 @@ def test_p_is_uniform_if_two_models_are_as_good(rng):
     assert kstest(found.voxels["p"], "uniform").pvalue > 0.01
 
 
+def test_what_rounding_makes_of_a_dropped_addition_is_no_gain(rng):
+    Y, base, _ = study(rng, 0.5)
+    shaken = base * (1 + 1e-15 * rng.standard_normal(base.shape))
+    assert (shaken != base).any()
+    found = what_is_added(Y, base, shaken, blocks=BLOCKS, rois=ROIS, question=QUESTION)
+    assert (found.voxels["p"] == 1).all()
+    assert (found.rois["r2_added"][:2] == 0).all()
+
+
 def test_models_that_predict_the_same_add_nothing(rng):
     Y, base, _ = study(rng, 0.0)
     found = what_is_added(Y, base, base, blocks=BLOCKS, rois=ROIS, question=QUESTION)

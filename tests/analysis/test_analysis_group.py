@@ -155,3 +155,8 @@ def test_tables_that_cannot_be_read_are_refused(table):
 def test_numbers_that_cannot_be_are_named(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+def test_one_subject_far_surer_than_the_others_leaves_a_spread_that_can_be_told():
+    found = random_effects([0.0, 0.3], [1e-16, 1e-3])
+    assert 0.2 < found.sd_between < 0.4
