@@ -92,13 +92,9 @@ def ceiling_notes(table: pd.DataFrame, *, same_order: bool) -> list[str]:
     """
     notes = []
     if same_order:
-        counted = table["drift_share"].dropna()
-        much = f" (estimated: {counted.mean():+.3f} of the variance)" * bool(
-            len(counted)
-        )
         notes.append(
             "repeats share a run and an order, so drift that comes round with the "
-            f"clips counts as signal{much}: ceilings are too high by that."
+            f"clips counts as signal{_estimated(table['drift_share'].dropna())}."
         )
     above = table.loc[table["exceeds"], "roi"]
     if len(above):
@@ -107,6 +103,14 @@ def ceiling_notes(table: pd.DataFrame, *, same_order: bool) -> list[str]:
             "repeats share less than the model finds; look for a shift between them."
         )
     return notes
+
+
+def _estimated(shares: pd.Series) -> str:
+    if not len(shares):
+        return ": ceilings are too high by that"
+    mean = float(shares.mean())
+    effect = "too high by that" if mean > 0 else "not raised by it here, but lowered"
+    return f" (estimated: {mean:+.3f} of the variance): ceilings are {effect}"
 
 
 def _row(

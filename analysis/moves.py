@@ -111,7 +111,7 @@ def permute_blocks(
         )
     alike: dict[tuple, list[NDArray]] = {}
     for rows in _each_block(blocks, walls):
-        kind = (walls[rows.start].item(), rows.stop - rows.start)
+        kind = (walls[rows.start], rows.stop - rows.start)
         alike.setdefault(kind, []).append(np.arange(rows.start, rows.stop))
     pieces = tuple(np.stack(same) for same in alike.values())
     _check_enough(math.prod(math.factorial(len(p)) for p in pieces), "orders")

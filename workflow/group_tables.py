@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ..analysis.group import group_notes, group_table
+from ..analysis.projection import template_table
+from ..core.types import Space
 
+TEMPLATES = ("fsaverage", "fsLR", "MNI")
 KEYS = ["effect", "roi", "model", "feature_space", "versus"]
 
 
@@ -74,3 +77,36 @@ def _effects(tables: Mapping[str, pd.DataFrame]) -> Sequence[pd.DataFrame]:
         more = more.assign(effect="r2_added", model="joint", se=more["r2_added_se"])
         found.append(more[columns])
     return found or [pd.DataFrame(columns=columns)]
+
+
+def template_of(
+    maps: Mapping[str, np.ndarray], spaces: Mapping[str, Space]
+) -> pd.DataFrame | None:
+    """Return the mean of all subjects' maps where they lie on one template, or None.
+
+    Parameters
+    ----------
+    maps : dict of subject to array of shape (n_columns,)
+        r of the joint model; NaN where there is none.
+    spaces : dict of subject to Space
+
+    Returns
+    -------
+    table : DataFrame
+        One row per vertex or voxel of the template that any subject has; see
+        `template_table`. None for one subject, and for native spaces: project those
+        first, with `analysis.projection`.
+    """
+    first, *others = spaces.values()
+    alike = all(
+        (one.kind, one.name, one.shape) == (first.kind, first.name, first.shape)
+        and np.array_equal(one.affine, first.affine)
+        for one in others
+    )
+    if not others or not alike or not first.name.startswith(TEMPLATES):
+        return None
+    whole = np.full((len(spaces), int(np.prod(first.shape))), np.nan)
+    for row, (subject, space) in zip(whole, spaces.items(), strict=True):
+        row[space.index] = maps[subject]
+    table = template_table(whole, list(spaces))
+    return table[table["n_subjects"] > 0].reset_index(drop=True)

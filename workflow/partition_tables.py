@@ -71,7 +71,7 @@ def added_tables(
             scored.Y,
             scored.predictions["alone", to],
             known[pair],
-            blocks=scored.blocks(study),
+            blocks=scored.blocks,
             rois=scored.rois,
             question=Question(
                 added,

@@ -50,7 +50,7 @@ def resample_rois(
         scored.Y,
         predictions,
         members_of(rois, scored.Y.shape[1]),
-        scored.blocks(study),
+        scored.blocks,
         best=best_tenths(
             rois,
             scored.cv_scores,

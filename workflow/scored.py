@@ -52,6 +52,8 @@ class Scored:
         Of the joint model.
     rows : DataFrame
         What each test row is.
+    moved : array of int, shape (n_test,)
+        Block of each row; a clip's presentations are blocks apart.
     voxels : array of str, shape (n_voxels,)
         Names of the fitted columns.
     rois : dict of str to array of bool, shape (n_voxels,)
@@ -68,6 +70,7 @@ class Scored:
     predictions: dict[Key, Floats]
     intercept: Floats
     rows: pd.DataFrame
+    moved: NDArray[np.integer]
     voxels: NDArray[np.str_]
     rois: dict[str, NDArray[np.bool_]]
     whole_rois: dict[str, NDArray[np.bool_]]
@@ -81,19 +84,22 @@ class Scored:
         """Names of the feature spaces."""
         return tuple(name for model, name in self.predictions if model == "alone")
 
-    def at(self, kept: NDArray[np.bool_]) -> "Scored":
+    @property
+    def blocks(self) -> NDArray[np.integer]:
+        """Block of each row, with all presentations of a clip in one."""
+        return block_of_clip(self.rows, self.moved)
+
+    def at(self, kept: NDArray[np.bool_], study: Study) -> "Scored":
         """Return some of the rows."""
         predictions = {key: values[kept] for key, values in self.predictions.items()}
         rows = self.rows[kept].reset_index(drop=True)
-        return replace(self, Y=self.Y[kept], predictions=predictions, rows=rows)
-
-    def blocks(self, study: Study) -> NDArray[np.integer]:
-        """Return the block of each row, with all presentations of a clip in one."""
-        return block_of_clip(self.rows, self.moved_blocks(study))
-
-    def moved_blocks(self, study: Study) -> NDArray[np.integer]:
-        """Return the block of each row; a clip's presentations are blocks apart."""
-        return block_of_row(self.rows, study.dataset.tr_s, study.analysis.block_s)
+        return replace(
+            self,
+            Y=self.Y[kept],
+            predictions=predictions,
+            rows=rows,
+            moved=blocks_of(study, rows),
+        )
 
     def named(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return a table with the source of each feature space that a column names."""
@@ -123,6 +129,7 @@ def read_scored(study: Study, out: Path, subject: str) -> tuple[Scored, list[str
         predictions=_predictions(model, valid),
         intercept=model.array("intercept")[valid],
         rows=model.rows,
+        moved=blocks_of(study, model.rows),
         voxels=np.asarray(model.space.ids)[valid],
         rois={name: mask[valid] for name, mask in rois.items()},
         whole_rois=rois,
@@ -132,6 +139,11 @@ def read_scored(study: Study, out: Path, subject: str) -> tuple[Scored, list[str
         sources={band.name: band.source for band in model.bands},
     )
     return scored, notes
+
+
+def blocks_of(study: Study, rows: pd.DataFrame) -> NDArray[np.integer]:
+    """Return the block of each test row, as the study cuts them."""
+    return block_of_row(rows, study.dataset.tr_s, study.analysis.block_s)
 
 
 def with_sources(table: pd.DataFrame, sources: Mapping[str, str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..analysis.bootstrap import block_of_row, bootstrap_roi_scores
+from ..analysis.bootstrap import bootstrap_roi_scores
 from ..analysis.maps import WeightComponents
 from ..analysis.rois import members_of, roi_scores
 from ..analysis.significance import recovered_bands, roi_null
@@ -20,14 +20,14 @@ from ..data.files import file_inside
 from ..encoding.evaluate import score_models
 from ..study import Study
 from .ceiling_tables import ceiling_tables
-from .group_tables import group_tables
+from .group_tables import group_tables, template_of
 from .layer_tables import layer_table
 from .leakage import SUBSETS, read_safe
 from .map_tables import components_of, map_tables, save_components
 from .partition_tables import partition_tables
 from .regions import rois_to_score
 from .roi_tables import check_hierarchy, resample_rois, resampled_means, roi_tables
-from .scored import SOURCES, Scored, Scores, read_scored
+from .scored import SOURCES, Scored, Scores, blocks_of, read_scored
 from .subsets import read_subsets
 from .tested_tables import check_null, tested_tables
 
@@ -46,6 +46,7 @@ class Analysed:
     subject: str
     sources: dict[str, str]
     components: WeightComponents | None
+    space: Space
     notes: list[str]
 
 
@@ -89,7 +90,7 @@ def check_analysis(study: Study, space: Space, test_rows: pd.DataFrame) -> None:
             f"analysis.planted names none of the ROIs: it has "
             f"{', '.join(planted['roi'][:5])}, the study {', '.join(list(rois)[:5])}."
         )
-    blocks = block_of_row(test_rows, study.dataset.tr_s, study.analysis.block_s)
+    blocks = blocks_of(study, test_rows)
     n_blocks, needed = len(np.unique(blocks)), 2 if planted is None else 6
     if n_blocks < needed:
         raise InputError(
@@ -138,7 +139,7 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
         "voxel_scores": scored.named(_voxel_table(scores, model, subject)),
         "truth": _truth(study, table, scored),
     }
-    said = [*notes, *_few_blocks(study, scored), *said]
+    said = [*notes, *_few_blocks(scored), *said]
     said += [note for part in parts for note in part.notes]
     return Analysed(
         tables={name: table for name, table in tables.items() if table is not None},
@@ -146,12 +147,13 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
         subject=subject,
         sources=scored.sources,
         components=components_of(model, scored),
+        space=model.space,
         notes=[f"sub-{subject}: {note}" for note in dict.fromkeys(said)],
     )
 
 
-def _few_blocks(study: Study, scored: Scored) -> list[str]:
-    n_blocks = len(np.unique(scored.blocks(study)))
+def _few_blocks(scored: Scored) -> list[str]:
+    n_blocks = len(np.unique(scored.blocks))
     if n_blocks >= FEW_BLOCKS:
         return []
     return [f"intervals rest on {n_blocks} blocks only: read them as rough."]
@@ -164,7 +166,7 @@ def _roi_table(study: Study, scored: Scored) -> pd.DataFrame:
         scored.Y,
         scored.predictions,
         members_of(scored.rois, scored.Y.shape[1]),
-        scored.blocks(study),
+        scored.blocks,
         n_resamples=study.analysis.n_resamples,
         seed=study.analysis.seed,
     )
@@ -189,7 +191,7 @@ def _subset_tables(
             notes.append(f"{len(clips)} of {len(safe)} test clips are {subset}.")
             continue
         kept = scored.rows["clip"].isin(clips).to_numpy()
-        table = scored.named(_roi_table(study, scored.at(kept)))
+        table = scored.named(_roi_table(study, scored.at(kept, study)))
         table.insert(2, "subset", subset)
         table.insert(3, "n_clips", len(clips))
         tables.append(table)
@@ -205,6 +207,12 @@ def write_tables(folder: Path, parts: Sequence[Analysed]) -> list[str]:
     group, notes = group_tables(whole, parts[0].sources)
     if group is not None:
         whole["group"] = group
+    template = template_of(
+        {part.subject: _joint_r(part.tables["voxel_scores"]) for part in parts},
+        {part.subject: part.space for part in parts},
+    )
+    if template is not None:
+        whole["template_r"] = template
     for name, table in whole.items():
         if len(table) <= MAX_CSV_ROWS:
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
@@ -265,7 +273,7 @@ def _truth(study: Study, table: pd.DataFrame, scored: Scored) -> pd.DataFrame | 
         scored.Y,
         scored.predictions["joint", "all"],
         members_of(named, scored.Y.shape[1]),
-        scored.moved_blocks(study),
+        scored.moved,
         n_permutations=study.analysis.n_permutations,
         seed=study.analysis.seed,
     )
@@ -276,6 +284,12 @@ def _truth(study: Study, table: pd.DataFrame, scored: Scored) -> pd.DataFrame | 
     columns = ["subject", "roi", "planted", "recovered"]
     merged = merged[[*columns, "r_joint", "null_low", "null_high"]]
     return merged.assign(source=merged["recovered"].map(scored.sources).fillna(""))
+
+
+def _joint_r(scores: pd.DataFrame) -> NDArray[np.floating]:
+    """Return the joint model's r, in the order of the columns."""
+    rows = (scores["model"] == "joint") & (scores["score"] == "r")
+    return scores.loc[rows, "value"].to_numpy(float)
 
 
 def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def tested_tables(study: Study, scored: Scored) -> Part:
     All models are moved alike, so that their nulls go together. A study whose test
     runs can be turned in fewer than 100 ways has a note in place of the tables.
     """
-    moved, runs = scored.moved_blocks(study), scored.rows["run_name"].to_numpy()
+    moved, runs = scored.moved, scored.rows["run_name"].to_numpy()
     n_turns = float(np.prod([float(s.stop - s.start) for s in each_run(runs)]))
     if study.analysis.null == "shift" and n_turns < FEWEST:
         note = (

@@ -114,3 +114,11 @@ def test_runs_that_cannot_be_turned_are_refused():
         shift_runs(np.zeros(99), n_permutations=5, seed=0)
     with pytest.raises(InputError, match=r"runs has shape \(2, 3\)"):
         shift_runs(np.zeros((2, 3)), n_permutations=5, seed=0)
+
+
+def test_runs_may_be_named_by_text():
+    blocks, walls = np.repeat(np.arange(8), 3), np.repeat([0, 1], 12)
+    named = np.array(["run-1", "run-2"], object)[walls]
+    options = {"n_permutations": 20, "seed": 3}
+    a, b = (permute_blocks(blocks, walls=w, **options) for w in (walls, named))
+    assert_array_equal(moved_rows(a), moved_rows(b))
