@@ -53,8 +53,7 @@ def partition_tables(
         here = f"sub-{scored.subject}, "
         table = views_table(views, scored.rois, subject=scored.subject)
         tables["partition_views"] = scored.named(table)
-        said = [note.removeprefix(here) for note in views_notes(table)]
-        notes += _few(said)
+        notes += _few([n.removeprefix(here) for n in views_notes(_best_first(table))])
     return Part(tables, notes)
 
 
@@ -152,6 +151,12 @@ def _region_sources(regions: pd.Series, scored: Scored) -> pd.Series:
         return " & ".join(filter(None, found))
 
     return regions.map({region: source(region) for region in regions.unique()})
+
+
+def _best_first(views: pd.DataFrame) -> pd.DataFrame:
+    """Put the ROIs first in which a feature space by itself explains most."""
+    most = views.groupby("roi")["r2_alone"].transform("max")
+    return views.iloc[np.argsort(-most.to_numpy(), kind="stable")]
 
 
 def _few(notes: list[str]) -> list[str]:

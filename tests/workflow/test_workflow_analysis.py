@@ -197,7 +197,8 @@ def test_hierarchy_gradient_and_group_follow_the_planted_truth(whole):
     assert gradient["genre"] > 0.8
     group = table(result, "group")
     assert set(group["n_subjects"]) == {2}
-    assert set(group["smallest_p_sign"]) == {0.5}
+    scores = group[group["effect"] == "r_mean"]
+    assert set(scores["smallest_p_sign"]) == {0.5}
     music = group.query("effect == 'r_mean' and roi == 'music' and model == 'joint'")
     assert music["n_significant"].tolist() == [2]
     both = result.roi_scores.query("roi == 'music' and model == 'joint'")["r_mean"]
@@ -228,9 +229,10 @@ def test_one_band_and_one_subject_have_the_tables_that_they_can(study_file, tmp_
 
 
 def test_three_bands_are_partitioned_where_two_are_named(study_file, tmp_path):
+    two = run(load_study(study_file), tmp_path / "two", stage="tables")
     text = study_file.read_text()
-    more = '[features.noise]\nkind = "control"\nof = "music"\n\n[encoding]'
-    study_file.write_text(text.replace("[encoding]", more))
+    noise = '[features.noise]\nkind = "control"\ncontrol = "noise"\nof = "music"\n\n'
+    study_file.write_text(text.replace("[encoding]", f"{noise}[encoding]"))
     study = edited(
         study_file,
         ('"music", "genre"]', '"music", "noise", "genre"]'),
@@ -242,8 +244,13 @@ def test_three_bands_are_partitioned_where_two_are_named(study_file, tmp_path):
     assert partition["region"].tolist() == ["music", "genre", "music & genre"]
     views = table(result, "partition_views").query("subject == '01'")
     assert views["feature_space"].tolist() == ["music", "genre"]
-    # The joint model of the two: its parts sum to its own r2, which regions sum to.
-    assert_allclose(views["r2_product"].sum(), partition["r2"].sum(), atol=1e-3)
+    # The joint model of the two, and its parts, are those of a study of the two.
+    parts = two.roi_scores.query("subject == '01' and model == 'part'")
+    expected = parts.set_index("feature_space").loc[["music", "genre"], "r2_mean"]
+    assert_allclose(views["r2_product"], expected, atol=1e-8)
+    expected = table(two, "partition").query("subject == '01'")
+    numbers = ["r2", "r2_positive", "score_bias"]
+    assert_allclose(partition[numbers], expected[numbers], atol=1e-8)
     assert "added" not in there(result)
     again = edited(study_file, ('partition = ["genre", "music"]', "partition = false"))
     dropped = run(again, tmp_path / "out", stage="tables")
