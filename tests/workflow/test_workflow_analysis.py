@@ -14,8 +14,10 @@ from brain2music.analysis.summaries import best_tenths, bootstrap_summaries
 from brain2music.core.checks import InputError
 from brain2music.core.saved import load_model
 from brain2music.core.stats import correlation, r2_score
+from brain2music.core.store import open_store
 from brain2music.core.types import Part, Space
 from brain2music.workflow.roi_tables import both_sides, sides_of
+from brain2music.workflow.subsets import read_subsets
 from brain2music.workflow.tables import read_table
 
 MUSIC, GENRE, NOISE = range(4), range(4, 8), range(8, 12)
@@ -186,6 +188,26 @@ def test_best_tenths_are_chosen_by_training_scores(whole):
     assert_allclose(tenth["r"], r[place])
 
 
+def test_ceilings_are_those_of_the_two_repeats_of_each_moment(whole):
+    _, result = whole
+    store = open_store(result.out / "responses/sub-01")
+    rows, Y = store.repeat_rows(), store.repeats().astype(float)
+    groups = rows.groupby("row").groups.values()
+    first, second = (np.stack([Y[list(g)[k]] for g in groups]) for k in (0, 1))
+    centred = [y - y.mean(axis=0) for y in (first, second)]
+    shared = (centred[0] * centred[1]).mean(axis=0)
+    ev = shared / np.mean([(y**2).mean(axis=0) for y in centred], axis=0)
+    found = table(result, "ceilings").query("subject == '01'").set_index("roi")
+    mean = ev[list(MUSIC)].mean()
+    assert_allclose(found.loc["music", "explainable_variance"], mean, rtol=1e-5)
+    assert_allclose(found.loc["music", "largest_r"], np.sqrt(2 * mean / (1 + mean)))
+    assert found.loc["music", "n_averaged"] == 2
+    assert found.loc["music", "explainable_variance_se"] > 0
+    assert not found["exceeds"].any()
+    drift = table(result, "drift_ceilings").query("subject == '01'")
+    assert drift["cycle_s"].tolist() == [54.0] * 3
+
+
 def test_hierarchy_gradient_and_group_follow_the_planted_truth(whole):
     _, result = whole
     slopes = table(result, "hierarchy").query("model == 'alone' and summary == 'mean'")
@@ -251,6 +273,9 @@ def test_three_bands_are_partitioned_where_two_are_named(study_file, tmp_path):
     expected = table(two, "partition").query("subject == '01'")
     numbers = ["r2", "r2_positive", "score_bias"]
     assert_allclose(partition[numbers], expected[numbers], atol=1e-8)
+    saved = read_subsets(result.out, "01")
+    whole = saved.parts.sum(axis=0) + saved.intercept
+    assert_allclose(whole, saved.predictions["music", "genre"], atol=1e-10)
     assert "added" not in there(result)
     again = edited(study_file, ('partition = ["genre", "music"]', "partition = false"))
     dropped = run(again, tmp_path / "out", stage="tables")
