@@ -26,6 +26,7 @@ from .feature_spaces import (
     StudyError,
     problems_of,
 )
+from .study_analysis import Analysis, analysis_problems
 from .study_dataset import (
     Dataset,
     Responses,
@@ -36,7 +37,7 @@ from .study_dataset import (
 )
 from .study_errors import explain, unknown_key
 
-__all__ = ["Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
+__all__ = ["Analysis", "Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -96,17 +97,6 @@ class Encoding:
     clips_over_folds: Literal["refuse", "allow"] = "refuse"
     incomplete_rows: Literal["mean", "drop"] = "mean"
     precision: Literal["float32", "float64"] = "float32"
-    seed: Seed = 0
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class Analysis:
-    """Intervals, nulls and, for simulated studies, what was planted."""
-
-    n_resamples: Annotated[int, Field(ge=100)] = 1000
-    n_permutations: Annotated[int, Field(ge=200)] = 1000
-    block_s: Positive = 30.0
-    planted: str | None = None
     seed: Seed = 0
 
 
@@ -263,6 +253,7 @@ def _problems(study: Study) -> Iterator[str]:
         yield "encoding.alphas holds a value twice."
     yield from dataset_problems(study.dataset, study.responses)
     yield from roi_problems(study.rois)
+    yield from analysis_problems(study.analysis, bands)
     yield from _reference_problems(study)
     yield from _event_problems(study)
 

@@ -100,6 +100,9 @@ class Rois:
     `overlays` is a pycortex subject's folder, with its overlays.svg. `mesh` names the
     mesh that those are of, and `surfaces` a .surf.gii of it for each hemisphere, whose
     faces are checked; `keep` names the ROIs to keep (all if none are given).
+    `made_from` lists the runs whose responses the ROIs were made from ('test' and
+    'train' for a whole side); a mask file may say so itself, as `runs`. Those made from
+    test runs are refused: scores would be too high in them, truth or not.
     """
 
     masks: str | None = None
@@ -113,6 +116,7 @@ class Rois:
     keep: tuple[str, ...] = ()
     each_label: bool = False
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    made_from: tuple[str, ...] = ()
 
 
 def dataset_problems(dataset: Dataset, responses: Responses) -> Iterator[str]:

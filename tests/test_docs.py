@@ -53,3 +53,18 @@ def test_the_page_shows_every_road():
         "rois.npz",
     ):
         assert road in text
+
+
+ANALYSIS = (Path(__file__).parents[1] / "docs/analysis.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_analysis_shows_keys_that_are_read(tmp_path):
+    (block,) = re.findall(r"```toml\n(.*?)```", ANALYSIS, re.S)
+    names = ["mulan-music", "mulan-text", "w2v-bert"]
+    raw = {**BASE, "analysis": tomllib.loads(block)["analysis"]}
+    raw["dataset"] = {**BASE["dataset"], **ROAD}
+    raw["features"] = dict.fromkeys(names, BASE["features"]["on"])
+    raw["encoding"] = {"bands": names}
+    study = read_study(raw, folder=tmp_path)
+    assert study.analysis.partitioned(study.encoding.bands) == tuple(names)
+    assert study.analysis.hierarchy[1] == ("LBelt", "MBelt")

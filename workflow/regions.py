@@ -8,10 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
+from ..core.selection import Selection, masks_to_score
 from ..core.types import Space
 from ..data.files import file_inside, path_of
 from ..data.label_rois import keep_rois, rois_from_dlabel, rois_from_hemispheres
-from ..data.rois import rois_from_atlas, rois_from_labels, rois_from_masks
+from ..data.rois import (
+    rois_from_atlas,
+    rois_from_labels,
+    rois_from_masks,
+    runs_of_masks,
+)
 from ..data.surfaces import surface_topology
 from ..study import Study
 from .overlays import rois_from_overlays
@@ -56,6 +62,36 @@ def load_rois(
     if wanted.keep:
         rois = keep_rois(rois, wanted.keep)
     return rois or {ALL: np.ones(space.n_voxels, dtype=bool)}, notes
+
+
+def rois_to_score(
+    study: Study, space: Space, rows: pd.DataFrame, subject: str
+) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    """Return the ROIs of `load_rois`, unless they were made from responses of `rows`.
+
+    Parameters
+    ----------
+    study : Study
+    space : Space
+    rows : DataFrame
+        Rows of the test runs, with `run_name`.
+    subject : str
+
+    Raises
+    ------
+    InputError
+        If an ROI was made from responses of a run that it would be scored on.
+    """
+    rois, notes = load_rois(study, space, subject)
+    test = frozenset(rows["run_name"])
+    said = set(study.rois.made_from)
+    if study.rois.masks:
+        said |= set(runs_of_masks(_file(study, study.rois.masks, subject)))
+    made_from = (said - {"test", "train"}) | (test if "test" in said else frozenset())
+    how = "as rois.made_from or the mask file says"
+    made = frozenset(made_from)
+    selections = [Selection(name, mask, how, made) for name, mask in rois.items()]
+    return masks_to_score(selections, test), notes
 
 
 def roi_sizes(

@@ -47,7 +47,17 @@ def test_every_score_and_weight_becomes_a_map_of_its_values(scans, tmp_path, kin
     table = result.voxel_scores.query("subject == '01'")
     n_scores = len(table.groupby(["model", "feature_space", "score"]))
     n_weights = 2 + 3 + 3  # a norm for each band, and its three features
-    assert len(stems) == n_scores + n_weights
+    # p and q of 3 models; r2 and q of what is added, both ways; 3 regions.
+    n_statistics = 3 * 2 + 2 * 2 + 3
+    assert len(stems) == n_scores + n_weights + n_statistics
+    tested = pd.read_csv(
+        result.out / "tables/voxel_significance.csv",
+        dtype={"subject": str, "voxel": str},
+    ).query("subject == '01' and model == 'alone' and feature_space == 'genre'")
+    for stat, column in (("p", "p"), ("q", "q_bh")):
+        found = read_map(paths_of(folder, kind, stat, "aloneGenre"), model.space)
+        expected = tested.set_index("voxel")[column].reindex(list(model.space.ids))
+        assert_array_equal(found, expected.to_numpy(np.float32))
     for (name, space, score), rows in table.groupby(
         ["model", "feature_space", "score"]
     ):

@@ -53,6 +53,7 @@ def test_tables_have_the_columns_that_others_lean_on(finished):
     assert set(result.roi_scores["model"]) == {"alone", "joint", "part", "plain"}
     expected = ["subject", "roi", "a", "b", "r_diff", "low", "high"]
     expected += ["source_a", "source_b"]
+    expected += ["n_voxels", "r_diff_se", "low_all", "high_all", "p", "p_all"]
     assert list(result.roi_differences) == expected
     expected = ["subject", "voxel", "model", "feature_space", "score", "value"]
     expected.append("source")
