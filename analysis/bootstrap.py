@@ -215,7 +215,7 @@ def _resample(
 class BlockSums:
     """Sums over each block of Y, part, whole and their products, per voxel."""
 
-    def __init__(self, sizes: Floats, sums: dict[str, Floats]) -> None:
+    def __init__(self, sizes: Floats, sums: Mapping[str, Floats]) -> None:
         self.sizes = sizes
         self.sums = sums
 

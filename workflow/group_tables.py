@@ -100,7 +100,7 @@ def template_of(
     first, *others = spaces.values()
     alike = all(
         (one.kind, one.name, one.shape) == (first.kind, first.name, first.shape)
-        and np.array_equal(one.affine, first.affine)
+        and _same_affine(one, first)
         for one in others
     )
     if not others or not alike or not first.name.startswith(TEMPLATES):
@@ -110,3 +110,9 @@ def template_of(
         row[space.index] = maps[subject]
     table = template_table(whole, list(spaces))
     return table[table["n_subjects"] > 0].reset_index(drop=True)
+
+
+def _same_affine(one: Space, other: Space) -> bool:
+    if one.affine is None or other.affine is None:
+        return one.affine is other.affine
+    return np.array_equal(one.affine, other.affine)

@@ -61,7 +61,10 @@ def added_tables(
     study: Study, scored: Scored, saved: SavedSubsets
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return `added` and `voxel_added`: what one feature space adds to another."""
-    known, rois, voxels, notes = _predictions(scored, saved), [], [], []
+    known = _predictions(scored, saved)
+    rois: list[pd.DataFrame] = []
+    voxels: list[pd.DataFrame] = []
+    notes: list[str] = []
     for added, to in study.analysis.questions(scored.bands):
         pair = tuple(name for name in scored.bands if name in (added, to))
         if pair not in known:

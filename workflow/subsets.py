@@ -1,7 +1,7 @@
 """The step that fits what a partition of variance needs beside the study's models."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,10 +164,9 @@ class _Work:
     wanted: Wanted
     stacked: Subset
 
-    def fit(self, Y: Floats, advance: object) -> dict[str, Floats]:
+    def fit(self, Y: Floats, advance: Callable[[int], object]) -> dict[str, Floats]:
         """Return each array that is saved, for some voxels."""
         found = {}
-        options = {"bands": self.bands, "folds": self.folds, "settings": self.settings}
         if self.wanted.subsets:
             every = [self._only(self.wanted.top)] if self.wanted.top else []
             X_test = np.concatenate([self.X_test, *every])
@@ -175,9 +174,11 @@ class _Work:
                 self.X,
                 Y,
                 X_test,
+                bands=self.bands,
                 subsets=self.wanted.subsets,
+                folds=self.folds,
+                settings=self.settings,
                 advance=advance,
-                **options,
             )
             n = len(self.X_test)
             found["predictions"] = np.stack([p[:n] for p in predicted.values()])
@@ -189,7 +190,12 @@ class _Work:
         if self.stacked:
             chosen = [b for b in self.bands if b.name in self.stacked]
             held_out = predict_held_out(
-                self._columns(chosen), Y, advance=advance, **options | {"bands": chosen}
+                self._columns(chosen),
+                Y,
+                bands=chosen,
+                folds=self.folds,
+                settings=self.settings,
+                advance=advance,
             )
             found["weights"] = stack_weights(Y, held_out)
         return found

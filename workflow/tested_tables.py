@@ -5,7 +5,7 @@ import pandas as pd
 
 from ..analysis.autocorrelation import memory_notes, memory_of
 from ..analysis.moves import Moves, permute_blocks, shift_runs
-from ..analysis.tested import Q, significance_tables
+from ..analysis.tested import Q, Tested, significance_tables
 from ..core.checks import InputError
 from ..core.rows import each_run
 from ..study import Study
@@ -55,7 +55,8 @@ def tested_tables(study: Study, scored: Scored) -> Part:
         )
         return Part({}, [note])
     moves = draw_moves(study, scored.rows, moved)
-    found, notes = [], []
+    found: list[Tested] = []
+    notes: list[str] = []
     for key in [("joint", "all"), *(("alone", name) for name in scored.bands)]:
         about = dict(zip(("model", "feature_space"), key, strict=True))
         tested = significance_tables(
