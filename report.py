@@ -73,7 +73,7 @@ SECTIONS = (
     ("partition", "Unique and shared variance", (), ("partition", "partition_views")),
     ("compared", "ROIs summed up and compared", (), COMPARED),
     ("group", "All subjects together", (), ("group",)),
-    ("maps", "Maps", ("flatmap",), ()),
+    ("maps", "Maps", ("flatmap",), ("map_correlations",)),
     ("voxels", "Voxels under two models", ("density",), VOXELS),
     ("layers", "Layers", (), ("layers",)),
     ("stimuli", "Clips that training and test share", (), STIMULI),
@@ -107,6 +107,11 @@ TEXTS = {
         "voxels at q of 0.05; n_gaussian is what the paper's null of independent "
         "samples would find, for comparison alone: it finds too much. p and q of each "
         "voxel are in voxel_significance and in maps/."
+    ),
+    "maps": (
+        "Tables: how alike the maps of two feature spaces are (r_of_maps), each by "
+        "itself; p_spin is against the same maps turned on the sphere, which keeps "
+        "them as smooth as they are."
     ),
     "ceilings": (
         "What repeats of the test clips have in common, and the largest r that a model "

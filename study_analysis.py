@@ -25,7 +25,10 @@ class Analysis:
     `added` lists pairs [what is added, to what]; None: both ways for two bands, and
     mulan-text to mulan-music where both are bands. `low` and `high` name the feature
     spaces of the gradient index. `hierarchy` lists levels of ROIs, low to high; none:
-    A1 to A5 and core to frontal, as far as the ROIs' names tell.
+    A1 to A5 and core to frontal, as far as the ROIs' names tell. `spheres` are the
+    registered spheres of the surface, left and right (lh.sphere.reg, or as .surf.gii),
+    which bring subjects to fsaverage5 and let maps be turned `n_spins` times; those of
+    fsaverage5 are known. {subject} in their paths stands for the label.
     """
 
     n_resamples: Annotated[int, Field(ge=100)] = 1000
@@ -39,6 +42,8 @@ class Analysis:
     low: tuple[str, ...] = ()
     high: tuple[str, ...] = ()
     hierarchy: tuple[tuple[str, ...], ...] = ()
+    spheres: tuple[str, ...] = ()
+    n_spins: Annotated[int, Field(ge=0)] = 1000
     planted: str | None = None
     seed: Seed = 0
 
@@ -69,6 +74,8 @@ class Analysis:
 
 def analysis_problems(analysis: Analysis, bands: tuple[str, ...]) -> Iterator[str]:
     """Yield what cannot be although each value by itself could."""
+    if analysis.spheres and len(analysis.spheres) != 2:
+        yield "analysis.spheres are two: of the left hemisphere, then of the right."
     named = {"low": analysis.low, "high": analysis.high}
     if not isinstance(analysis.partition, bool):
         named["partition"] = analysis.partition or ()

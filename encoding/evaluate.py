@@ -71,6 +71,8 @@ class EncodingResult:
     alphas : array of shape (n_voxels,)
     cv_scores : array of shape (n_voxels,)
         Share of variance explained on held-out training folds, for the best choice.
+    alone_cv_scores : array of shape (n_bands, n_voxels)
+        The same of each band's own model.
     grid_ends : dict of str to (float, float)
         For each fitted model ('joint', 'plain', 'alone BAND'), the share of voxels
         that chose the smallest and the largest penalty. Voxels without signal choose
@@ -86,6 +88,7 @@ class EncodingResult:
     band_weights: Floats
     alphas: Floats
     cv_scores: Floats
+    alone_cv_scores: Floats
     grid_ends: dict[str, tuple[float, float]]
 
     def by_model(self, bands: Sequence[Band]) -> dict[Key, Floats]:
@@ -174,6 +177,7 @@ def fit_models(
         band_weights=joint.band_weights,
         alphas=joint.alphas,
         cv_scores=joint.cv_scores,
+        alone_cv_scores=np.stack([a.cv_scores for a in alone.values()]),
         grid_ends={name: _ends(model) for name, model in fits.items()},
     )
 

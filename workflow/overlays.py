@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..core.checks import InputError, MissingFileError
 from ..core.types import Space
@@ -14,7 +16,7 @@ from ..figures.cortex import has_pycortex, open_cortex
 
 Floats = NDArray[np.floating]
 Rois = dict[str, NDArray[np.bool_]]
-SIDES = ("left", "right")
+WALL_SHARE = 0.002  # of a surface's vertices; a medial wall has about 4 %
 
 
 def rois_from_overlays(folder: Path, space: Space) -> tuple[Rois, list[str]]:
@@ -91,9 +93,9 @@ def with_cuts(
 ) -> tuple[NDArray[np.bool_], int]:
     """Return a mask with those neighbours that lie in the flatmap's cuts, and how many.
 
-    A cut is narrow: each of its vertices is next to the flatmap. The medial wall, which
-    the flatmap lacks too, has vertices that are not; they and those beside them are
-    not taken in.
+    A cut is narrow: nearly all of its vertices are next to the flatmap. The medial
+    wall, which the flatmap lacks too, has many connected vertices that are not (0.2 %
+    of the surface or more); they and those beside them are not taken in.
 
     Parameters
     ----------
@@ -109,9 +111,20 @@ def with_cuts(
         reached[faces[some[faces].any(axis=1)]] = True
         return reached
 
-    wall = with_neighbours(~with_neighbours(on_map))
+    wall = with_neighbours(_large_parts(~with_neighbours(on_map), faces))
     added = with_neighbours(mask) & ~on_map & ~mask & ~wall
     return mask | added, int(added.sum())
+
+
+def _large_parts(
+    some: NDArray[np.bool_], faces: NDArray[np.integer]
+) -> NDArray[np.bool_]:
+    edges = np.vstack([faces[:, :2], faces[:, 1:], faces[:, ::2]])
+    within = edges[some[edges].all(axis=1)]
+    graph = coo_array((np.ones(len(within)), within.T), shape=(len(some), len(some)))
+    labels = connected_components(graph, directed=False)[1]
+    sizes = np.bincount(labels)
+    return some & (sizes[labels] >= WALL_SHARE * len(some))
 
 
 def _check_mesh(space: Space, subject: str, sides: list) -> None:

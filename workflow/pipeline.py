@@ -41,6 +41,7 @@ from .result import Result, collect_notes
 from .session import Progress, Session
 from .source_names import check_same_sources, source_of
 from .sources import check_features
+from .spheres import sphere_files
 from .subject_steps import (
     check_layer_rois,
     make_encoding,
@@ -215,7 +216,11 @@ def _make_tables(
     settings = study.part("analysis", "rois")
     files = [
         name
-        for name in (*roi_files(study, list(models)), study.analysis.planted)
+        for name in (
+            *roi_files(study, list(models)),
+            *sphere_files(study, list(models)),
+            study.analysis.planted,
+        )
         if name
     ]
     inputs = models | {name: file_identity(study.root / name) for name in files}
@@ -228,7 +233,7 @@ def _make_tables(
         for number, one in enumerate(opened, start=1):
             parts.append(analyse(study, out, one.subject))
             session.progress("scores, intervals and nulls", number, len(opened))
-        notes = write_tables(folder, parts)
+        notes = write_tables(study, folder, parts)
         write_roi_sizes(folder, out, {part.subject: part.rois for part in parts})
         first = opened[0].subject
         sources = {n: source_of(study, n, first) for n in study.encoding.bands}

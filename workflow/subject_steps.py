@@ -30,7 +30,7 @@ from .responses import store_responses
 from .session import Session
 from .sources import feature_files, sound_notes
 
-VERSIONS = {"responses": 3, "features": 2, "encoding": 2}
+VERSIONS = {"responses": 3, "features": 2, "encoding": 3}
 
 
 def make_responses(session: Session, aligned: Aligned) -> str:
@@ -189,6 +189,7 @@ def _fit_subject(session: Session, opened: Opened, folder: Path) -> list[str]:
         "band_weights": result.band_weights,
         "alphas": result.alphas,
         "cv_scores": result.cv_scores,
+        "cv_scores_alone": result.alone_cv_scores,
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", _whole(array, valid))

@@ -28,6 +28,7 @@ from .partition_tables import partition_tables
 from .regions import rois_to_score
 from .roi_tables import check_hierarchy, resample_rois, resampled_means, roi_tables
 from .scored import SOURCES, Scored, Scores, blocks_of, read_scored
+from .spheres import on_template, spheres_of, spin_tables
 from .subsets import read_subsets
 from .tested_tables import check_null, tested_tables
 
@@ -86,6 +87,7 @@ def check_analysis(
     subject : str
     """
     rois, _ = rois_to_score(study, space, test_rows, subject)
+    spheres_of(study, space, subject)
     check_hierarchy(study, rois)
     planted = read_planted(study)
     if planted is not None and not set(planted["roi"]) & set(rois):
@@ -130,6 +132,7 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
         ceiling_tables(study, out, scored, scores["joint", "all"]["r"]),
         partition_tables(study, scored, scores, read_subsets(out, subject)),
         map_tables(study, scored, model, scores),
+        spin_tables(study, scored, model.space, scores),
     ]
     subsets, said = _subset_tables(study, out, scored)
     rois = scored.whole_rois
@@ -201,7 +204,7 @@ def _subset_tables(
     return (pd.concat(tables, ignore_index=True) if tables else None), notes
 
 
-def write_tables(folder: Path, parts: Sequence[Analysed]) -> list[str]:
+def write_tables(study: Study, folder: Path, parts: Sequence[Analysed]) -> list[str]:
     """Write all subjects' tables into `folder`; return what should be known of them."""
     whole = {
         name: _together([part.tables[name] for part in parts if name in part.tables])
@@ -210,10 +213,11 @@ def write_tables(folder: Path, parts: Sequence[Analysed]) -> list[str]:
     group, notes = group_tables(whole, parts[0].sources)
     if group is not None:
         whole["group"] = group
-    template = template_of(
-        {part.subject: _joint_r(part.tables["voxel_scores"]) for part in parts},
-        {part.subject: part.space for part in parts},
-    )
+    maps = {part.subject: _joint_r(part.tables["voxel_scores"]) for part in parts}
+    spaces = {part.subject: part.space for part in parts}
+    template = on_template(study, maps, spaces)
+    if template is None:
+        template = template_of(maps, spaces)
     if template is not None:
         whole["template_r"] = template
     for name, table in whole.items():

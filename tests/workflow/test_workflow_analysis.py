@@ -289,7 +289,10 @@ def test_best_spaces_are_mapped_where_each_bands_training_scores_are(whole, tmp_
 
     study, result = whole
     _, model = inputs(result)
-    assert "best_space" not in there(result)
+    best = table(result, "best_space").query("subject == '01'")
+    alone = np.load(model.folder / "cv_scores_alone.npy")
+    names = np.array([band.name for band in model.bands])
+    assert best["best"].tolist() == names[alone.argmax(axis=0)].tolist()
     scored, _ = read_scored(study, result.out, "01")
     r = [correlation(scored.Y, scored.predictions["alone", n]) for n in scored.bands]
     scores = {("alone", n): {"r": x} for n, x in zip(scored.bands, r, strict=True)}
