@@ -24,7 +24,7 @@ from .workflow.pipeline import run
 from .workflow.result import Result
 from .workflow.session import Progress, Session
 
-VERSION = 2
+VERSION = 3
 TITLE = "Demo: a simulated study on a real design"
 STUDY = """\
 # A simulated study: the design is that of ds003720, the brains are nobody's. Paths
@@ -68,7 +68,10 @@ folds = 6                             # of two training runs each
 
 [analysis]
 planted = "truth.csv"
-"""
+low = ["w2v-bert"]                    # sides of the gradient index
+high = ["mulan-text", "genre"]
+{partition}"""
+PARTITION = "partition = true                      # fits models of all subsets\n"
 BANDS = ("mulan-music", "mulan-text", "w2v-bert", "genre")
 ARRAY = """
 [features.{name}]
@@ -153,7 +156,10 @@ def _write_study(folder: Path, seed: int, full: bool, progress: Progress) -> Non
     drawn = "".join(ARRAY.format(name=name) for name in BANDS[:-1])
     title = TITLE + (", with synthetic sound" if full else "")
     text = STUDY.format(
-        title=title, bands=json.dumps(list(BANDS)), spaces=SOUND if full else drawn
+        title=title,
+        bands=json.dumps(list(BANDS)),
+        spaces=SOUND if full else drawn,
+        partition=PARTITION if full else "",
     )
     (folder / "study.toml").write_text(text, encoding="utf-8")
     spaces = _spaces_of_sound(folder, seed, progress) if full else None

@@ -60,15 +60,32 @@ class Section:
 
 
 STIMULI = ("subset_scores", "shared_clips")
+COMPARED = ("roi_summaries", "hemispheres", "hierarchy", "gradient")
+DIFFERENCES = ("roi_differences", "roi_summary_differences")
+VOXELS = ("density", "weight_components")
 SECTIONS = (
     ("truth", "Planted and recovered", ("planted_recovered",), ("truth",)),
     ("rois", "Feature spaces per ROI", ("roi_comparison", "parts"), ("roi_scores",)),
-    ("differences", "Paired differences", ("differences",), ("roi_differences",)),
-    ("maps", "Maps", ("flatmap",), ()),
-    ("voxels", "Voxels under two models", ("density",), ("ceilings",)),
+    ("significance", "More than chance?", (), ("roi_significance",)),
+    ("ceilings", "Noise ceilings", (), ("ceilings", "drift_ceilings")),
+    ("differences", "Paired differences", ("differences",), DIFFERENCES),
+    ("added", "What one adds to another", (), ("added",)),
+    ("partition", "Unique and shared variance", (), ("partition", "partition_views")),
+    ("compared", "ROIs summed up and compared", (), COMPARED),
+    ("group", "All subjects together", (), ("group",)),
+    ("maps", "Maps", ("flatmap",), ("map_correlations",)),
+    ("voxels", "Voxels under two models", ("density",), VOXELS),
     ("layers", "Layers", (), ("layers",)),
     ("stimuli", "Clips that training and test share", (), STIMULI),
     ("alignment", "Sound and volumes", (), ("lags", "alignment")),
+)
+WARNINGS = (
+    "nothing can be significant in fewer",
+    "no p of voxels",
+    "repeats share a run and an order",
+    "scores lie above the ceiling",
+    "a two-sided sign test cannot",
+    "intervals rest on",
 )
 TEXTS = {
     "rois": (
@@ -78,8 +95,60 @@ TEXTS = {
     ),
     "differences": (
         "Mean r of a minus mean r of b, each feature space by itself, with the 95 % "
-        "interval of the difference from the same resamples for both. Intervals are "
-        "not corrected for the number of ROIs and pairs."
+        "interval of the difference from the same resamples for both; low_all, "
+        "high_all and p_all hold for all ROIs of a pair at once. Other summaries "
+        "than the mean have a table of their own."
+    ),
+    "significance": (
+        "Test predictions are moved in time against responses that stay (runs turned "
+        "around, or clips that change places); p is one-sided: how often chance does "
+        "as well. q_bh and q_by bound the share of false discoveries among voxels, "
+        "p_max and p_all are corrected for all voxels or ROIs at once. n_found counts "
+        "voxels at q of 0.05; n_gaussian is what the paper's null of independent "
+        "samples would find, for comparison alone: it finds too much. p and q of each "
+        "voxel are in voxel_significance and in maps/."
+    ),
+    "maps": (
+        "Tables: how alike the maps of two feature spaces are (r_of_maps), each by "
+        "itself; p_spin is against the same maps turned on the sphere, which keeps "
+        "them as smooth as they are."
+    ),
+    "ceilings": (
+        "What repeats of the test clips have in common, and the largest r that a model "
+        "can reach with the mean of n_averaged of them, with 95 % intervals (jackknife "
+        "over clips). Normalised scores (r_over_largest_r) stand beside raw ones. "
+        "drift_share is an estimate of what drift adds where repeats share a run and "
+        "an order; drift_ceilings are what planted drift alone would give there."
+    ),
+    "added": (
+        "r2 of the model with both feature spaces less r2 of the model of the one that "
+        "is added to. Intervals and p of an ROI come from a bootstrap over clips, "
+        "n_voxels_found counts voxels at q of 0.05 (sign flips of clips); voxels are "
+        "in voxel_added."
+    ),
+    "partition": (
+        "Set algebra over the models of all subsets: a region of one name is a unique "
+        "share. Regions may be below 0, since scores are estimates; r2_positive are "
+        "the nearest ones that are not, and score_bias is what that takes. The views "
+        "set product measure, unique share and stacking side by side; notes say where "
+        "they disagree."
+    ),
+    "compared": (
+        "Mean, median and best tenth of each ROI; the tenth is chosen by scores on "
+        "held-out training folds. Hemispheres: left less right. Hierarchy: change of "
+        "the score per level. Gradient index: -1 if all is explained by the low-level "
+        "feature spaces, 1 if by the high-level ones."
+    ),
+    "group": (
+        "Each subject is a replication first. p_sign cannot go below smallest_p_sign; "
+        "prevalence is how common the effect is among people, from the subjects that "
+        "show it by themselves; mean and p_mean are of a random-effects model with "
+        "n_subjects - 1 degrees of freedom."
+    ),
+    "voxels": (
+        "How many voxels have each pair of scores, and the feature loadings of the "
+        "three main components of the joint model's weights, delays averaged (red, "
+        "green and blue in maps/)."
     ),
     "layers": (
         "Each voxel, or ROI, takes the layer whose plain ridge does best on held-out "
@@ -117,12 +186,17 @@ def write_report(
         simulated=study["dataset"]["simulated"],
         subjects=list(subjects),
         bands=_band_labels(out, study),
-        notes=summarise(notes),
+        notes=summarise(_warnings_first(notes)),
         sections=_sections(out),
         made=_made(out, study),
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
     return []
+
+
+def _warnings_first(notes: Sequence[str]) -> list[str]:
+    """Put what limits every number first: few permutations, subjects or blocks."""
+    return sorted(notes, key=lambda note: not any(w in note for w in WARNINGS))
 
 
 def _template() -> Any:

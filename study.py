@@ -21,10 +21,10 @@ from .feature_spaces import (
     FeatureSpace,
     NotNegative,
     Positive,
-    Seed,
     StudyError,
     problems_of,
 )
+from .study_analysis import Analysis, analysis_problems
 from .study_dataset import (
     Dataset,
     Responses,
@@ -36,7 +36,7 @@ from .study_dataset import (
 from .study_encoding import Encoding, Machine, solver_problems
 from .study_errors import explain, unknown_key
 
-__all__ = ["Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
+__all__ = ["Analysis", "Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -78,17 +78,6 @@ class Stimuli:
     table: str | None = None
     column: str = "clip"
     audio: bool = True
-
-
-@dataclass(frozen=True, config=STRICT, kw_only=True)
-class Analysis:
-    """Intervals, nulls and, for simulated studies, what was planted."""
-
-    n_resamples: Annotated[int, Field(ge=100)] = 1000
-    n_permutations: Annotated[int, Field(ge=200)] = 1000
-    block_s: Positive = 30.0
-    planted: str | None = None
-    seed: Seed = 0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -227,6 +216,7 @@ def _problems(study: Study) -> Iterator[str]:
     yield from solver_problems(study.encoding, study.machine)
     yield from dataset_problems(study.dataset, study.responses)
     yield from roi_problems(study.rois)
+    yield from analysis_problems(study.analysis, bands)
     yield from _reference_problems(study)
     yield from _event_problems(study)
 

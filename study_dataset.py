@@ -93,11 +93,16 @@ class Responses:
 class Rois:
     """Regions: masks, atlases, every label by itself, or named groups of labels.
 
+    In the path of a file, {subject} stands for the subject's label.
+
     `atlas` is a label volume (with its `names`), or of grayordinates a .dlabel.nii;
     `left` and `right` are label files of the hemispheres (.label.gii or .annot);
     `overlays` is a pycortex subject's folder, with its overlays.svg. `mesh` names the
     mesh that those are of, and `surfaces` a .surf.gii of it for each hemisphere, whose
     faces are checked; `keep` names the ROIs to keep (all if none are given).
+    `made_from` lists the runs whose responses the ROIs were made from ('test' and
+    'train' for a whole side); a mask file may say so itself, as `runs`. Those made from
+    test runs are refused: scores would be too high in them, truth or not.
     """
 
     masks: str | None = None
@@ -111,6 +116,7 @@ class Rois:
     keep: tuple[str, ...] = ()
     each_label: bool = False
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    made_from: tuple[str, ...] = ()
 
 
 def dataset_problems(dataset: Dataset, responses: Responses) -> Iterator[str]:
@@ -120,6 +126,16 @@ def dataset_problems(dataset: Dataset, responses: Responses) -> Iterator[str]:
         yield (
             "responses.confounds, censor = 'scrub' and fwhm_mm are for what fMRIPrep "
             "wrote: give dataset.derivatives and dataset.space."
+        )
+    if responses.confound_options and not asked:
+        yield (
+            "responses.confound_options has no effect without responses.confounds or "
+            "censor = 'scrub'. Leave it out, or ask for them."
+        )
+    if dataset.derivatives is not None and dataset.unprocessed == "allow":
+        yield (
+            "dataset.unprocessed has no effect beside dataset.derivatives, which are "
+            "processed. Leave it out."
         )
     if (dataset.responses is None) == (dataset.derivatives is None):
         yield (
@@ -146,6 +162,14 @@ def roi_problems(rois: Rois) -> Iterator[str]:
             "rois.surfaces are two, left and right, and belong to rois.left and "
             "rois.right."
         )
+    by_table = rois.atlas is not None and not rois.atlas.endswith(".dlabel.nii")
+    if rois.names is not None and not by_table:
+        yield (
+            "rois.names names the regions of an atlas image (rois.atlas); other files "
+            "hold their names. Leave it out."
+        )
+    if rois.mesh is not None and rois.left is None and rois.masks is None:
+        yield "rois.mesh is of rois.left and right, or of rois.masks. Leave it out."
     if rois.left is not None and rois.mesh is None:
         yield (
             "rois.left and rois.right need rois.mesh, the mesh that they are of, such "

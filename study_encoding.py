@@ -30,14 +30,16 @@ class Encoding:
     held out in the other: refused unless `clips_over_folds` allows it.
 
     `solver` 'fold-gram' is ours, 'himalaya' the reference, slower and with the same
-    scores. The rest says what 'fold-gram' may leave out to be faster; all is off, and
-    the answer exact, unless asked for. `compression_tolerance`: the share of each
+    scores on the same penalties. Ours widens the grid where a voxel's best penalty is
+    at its end, by up to `widen_alphas` steps, and says so.
+
+    The rest says what 'fold-gram' may leave out to be faster; all is off, and
+    nothing left out, unless asked for. `compression_tolerance`: the share of each
     band's variance that may be lost. `racing_margin`: voxels whose best held-out R2
     after the first candidates is not above it stop searching. `placed_candidates`:
     so many more are put where a sample of voxels found their best. With
     `interpolate_alphas` a coarse grid is enough: a parabola through the best three.
     `follow_alphas`: later candidates try the penalties around a voxel's best.
-    `widen_alphas`: steps by which the grid may grow where a voxel's best is at its end.
 
     `stacking` also mixes the bands' own models, with convex weights for each voxel.
     """
@@ -57,7 +59,7 @@ class Encoding:
     placed_candidates: Annotated[int, Field(ge=0)] = 0
     interpolate_alphas: bool = False
     follow_alphas: bool = False
-    widen_alphas: Annotated[int, Field(ge=0)] = 0
+    widen_alphas: Annotated[int, Field(ge=0)] = 3
     stacking: bool = False
 
 
@@ -93,7 +95,12 @@ def solver_problems(encoding: Encoding, machine: Machine) -> Iterator[str]:
     """Yield what himalaya's solvers and the schedulers cannot do."""
     plain = Encoding(bands=encoding.bands)
     keys = (*LEVERS, "stacking")
-    asked = [key for key in keys if getattr(encoding, key) != getattr(plain, key)]
+    off = {"widen_alphas": 0}
+    asked = [
+        key
+        for key in keys
+        if getattr(encoding, key) not in (getattr(plain, key), off.get(key))
+    ]
     if encoding.solver == "himalaya" and asked:
         yield (
             f"encoding.{asked[0]} is for solver = 'fold-gram'. Leave it out with "

@@ -194,7 +194,7 @@ def _resample(
     members = members[:, used].astype(np.float64)
     if not len(used):
         return out
-    sums = _BlockSums.make(Y[:, used], part[:, used], whole[:, used], blocks)
+    sums = BlockSums.make(Y[:, used], part[:, used], whole[:, used], blocks)
     n_members = members.sum(axis=1)
     some = n_members > 0
     n_rows = max(1, CHUNK // len(used))
@@ -212,28 +212,30 @@ def _resample(
     return out
 
 
-class _BlockSums:
+class BlockSums:
     """Sums over each block of Y, part, whole and their products, per voxel."""
 
-    def __init__(self, sizes: Floats, sums: dict[str, Floats]) -> None:
+    def __init__(self, sizes: Floats, sums: Mapping[str, Floats]) -> None:
         self.sizes = sizes
         self.sums = sums
 
     @classmethod
     def make(
         cls, Y: Floats, part: Floats, whole: Floats, blocks: NDArray
-    ) -> "_BlockSums":
-        Y, part, whole = (_centred(array) for array in (Y, part, whole))
+    ) -> "BlockSums":
+        """Sum over each block; `part` is a part of `whole`, or all of it."""
         order = np.argsort(blocks, kind="stable")
         sizes = np.bincount(blocks)
         starts = np.r_[0, np.cumsum(sizes)[:-1]]
-
-        def total(array: Floats) -> Floats:
-            return np.add.reduceat(array[order], starts, axis=0)
-
-        products = {"y": Y, "b": part, "p": whole, "yb": Y * part}
-        products |= {"yy": Y**2, "pp": whole**2}
-        return cls(sizes.astype(float), {k: total(a) for k, a in products.items()})
+        sums = {name: np.empty((len(sizes), Y.shape[1])) for name in SUMS}
+        n_voxels = max(1, CHUNK // max(1, len(Y)))
+        for start in range(0, Y.shape[1], n_voxels):
+            batch = slice(start, start + n_voxels)
+            y, b, p = (_centred(array[order, batch]) for array in (Y, part, whole))
+            products = {"y": y, "b": b, "p": p, "yb": y * b, "yy": y**2, "pp": p**2}
+            for name, product in products.items():
+                sums[name][:, batch] = np.add.reduceat(product, starts, axis=0)
+        return cls(sizes.astype(float), sums)
 
     def correlate(self, counts: Floats) -> Floats:
         """Return the correlation in each resample, (n_resamples, n_voxels)."""

@@ -1,15 +1,18 @@
 """Time and peak memory of reading and cleaning full-size runs into the store.
 
-    python benchmarks/ingest.py [--runs 2] [--dtype int16 float32] [--gz] [--small]
+    python benchmarks/ingest.py [--kind volume surface cifti] [--runs 3 6]
+                                [--subjects 1] [--dtype int16 float32] [--small]
 
-Makes runs of 410 x 96 x 96 x 68 (the design of ds003720 at a whole-brain grid) whose
-mask holds every voxel, the largest that such a run can be, and cleans them as a study
-does: high-pass cosines of 240 s, 24 motion parameters and z-scores, in a process of its
-own whose largest resident size is asked of the system. With one run and with several
-the peak must be the same.
+Makes runs of 410 volumes: 96 x 96 x 68 (the design of ds003720 at a whole-brain grid)
+whose mask holds every voxel, the largest that such a run can be; fsaverage, 163,842
+vertices a side; or 91,282 grayordinates. They are cleaned as a study does: high-pass
+cosines of 240 s, 24 motion parameters and z-scores, in a process of its own whose
+largest resident size is asked of the system. Leaves with 1 if a peak is above 1.5 GB,
+or grows by more than a tenth with runs or subjects.
 """
 
 import argparse
+import itertools
 import json
 import resource
 import subprocess
@@ -23,15 +26,18 @@ import numpy as np
 import pandas as pd
 
 SHAPE, N_SAMPLES, TR_S = (96, 96, 68), 410, 1.5
-LIMIT_GB = 1.5
+SMALL = 4  # times less in each direction
+N_VERTICES, N_GRAY = 163_842, 91_282
+LIMIT_GB, GROWTH = 1.5, 1.1
+SPACES = {"volume": "T1w", "surface": "fsaverage", "cifti": "fsLR:91k"}
 STUDY = """\
 title = "ingest"
 
 [dataset]
 root = "."
-subjects = ["01"]
+subjects = {subjects}
 derivatives = "derivatives/fmriprep"
-space = "T1w"
+space = "{space}"
 tr_s = {tr_s}
 train = {{ task = "train" }}
 test = {{ task = "test" }}
@@ -52,27 +58,62 @@ folds = 2
 """
 
 
-def write_runs(
-    folder: Path, shape: tuple[int, int, int], n_runs: int, dtype: str, ending: str
-) -> None:
-    """Write fMRIPrep's files of `n_runs` runs, two of them for training at least."""
+def write_runs(folder: Path, kind: str, n_runs: int, subject: str, dtype: str) -> None:
+    """Write fMRIPrep's files of a subject's runs, the last one for the test."""
     rng = np.random.default_rng(0)
-    place = folder / "derivatives/fmriprep/sub-01/func"
+    place = folder / f"derivatives/fmriprep/sub-{subject}/func"
     place.mkdir(parents=True)
-    pd.DataFrame({"onset": [0.0], "duration": [60.0]}).to_csv(
-        folder / "none.tsv", sep="\t", index=False
-    )
-    names = [f"task-train_run-{k + 1}" for k in range(max(2, n_runs - 1))]
+    names = [f"task-train_run-{k + 1}" for k in range(n_runs - 1)]
     for name in [*names, "task-test_run-1"]:
-        stem = f"sub-01_{name}"
-        path = place / f"{stem}_space-T1w_desc-preproc_bold.{ending}"
-        _write_image(path, rng, shape, dtype)
-        mask = nib.Nifti1Image(np.ones(shape, np.uint8), np.eye(4) * 2)
-        nib.save(mask, place / f"{stem}_space-T1w_desc-brain_mask.nii.gz")
-        facts = {"RepetitionTime": TR_S, "StartTime": TR_S / 2}
-        sidecar = place / f"{stem}_space-T1w_desc-preproc_bold.json"
-        sidecar.write_text(json.dumps(facts))
-        _write_confounds(place / f"{stem}_desc-confounds_timeseries.tsv", rng)
+        stem = place / f"sub-{subject}_{name}"
+        for path in WRITERS[kind](stem, rng, dtype):
+            facts = {"RepetitionTime": TR_S, "StartTime": TR_S / 2}
+            sidecar = path.with_name(path.name.split(".")[0] + ".json")
+            sidecar.write_text(json.dumps(facts))
+        _write_confounds(Path(f"{stem}_desc-confounds_timeseries.tsv"), rng)
+
+
+def _write_volume(stem: Path, rng: np.random.Generator, dtype: str) -> list[Path]:
+    path = Path(f"{stem}_space-T1w_desc-preproc_bold.nii.gz")
+    _write_image(path, rng, SHAPE, dtype)
+    mask = nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.eye(4) * 2)
+    nib.save(mask, Path(f"{stem}_space-T1w_desc-brain_mask.nii.gz"))
+    return [path]
+
+
+def _write_surface(stem: Path, rng: np.random.Generator, _dtype: str) -> list[Path]:
+    paths = []
+    for side, structure in (("L", "CortexLeft"), ("R", "CortexRight")):
+        base = rng.uniform(400, 1200, N_VERTICES)
+        arrays = [
+            nib.gifti.GiftiDataArray(
+                (base + rng.normal(0, 20, N_VERTICES)).astype(np.float32),
+                "NIFTI_INTENT_TIME_SERIES",
+                "NIFTI_TYPE_FLOAT32",
+            )
+            for _ in range(N_SAMPLES)
+        ]
+        meta = nib.gifti.GiftiMetaData({"AnatomicalStructurePrimary": structure})
+        paths.append(
+            Path(f"{stem}_hemi-{side}_space-{SPACES['surface']}_bold.func.gii")
+        )
+        nib.save(nib.GiftiImage(darrays=arrays, meta=meta), paths[-1])
+    return paths
+
+
+def _write_cifti(stem: Path, rng: np.random.Generator, _dtype: str) -> list[Path]:
+    models = nib.cifti2.BrainModelAxis
+    half = N_GRAY // 2
+    axis = models.from_surface(np.arange(half), half + 10, "CortexLeft")
+    axis += models.from_surface(np.arange(N_GRAY - half), half + 10, "CortexRight")
+    Y = rng.normal(800, 20, (N_SAMPLES, N_GRAY)).astype(np.float32)
+    series = nib.cifti2.SeriesAxis(0, TR_S, N_SAMPLES, "SECOND")
+    path = Path(f"{stem}_space-fsLR_den-91k_bold.dtseries.nii")
+    nib.save(nib.Cifti2Image(Y, (series, axis)), path)
+    return [path]
+
+
+WRITERS = {"volume": _write_volume, "surface": _write_surface, "cifti": _write_cifti}
 
 
 def _write_image(
@@ -120,14 +161,23 @@ def ingest(study_file: Path, out: Path) -> None:
     sys.stdout.write(json.dumps({"seconds": seconds, "peak_gb": peak / 1e9}))
 
 
-def measure(folder: Path, options: argparse.Namespace, dtype: str, n_runs: int) -> dict:
-    """Return what a process of its own took for `n_runs` runs."""
-    shape = (24, 24, 17) if options.small else SHAPE
-    ending = "nii.gz"
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+def measure(
+    options: argparse.Namespace, kind: str, dtype: str, n_runs: int, n_subjects: int
+) -> dict:
+    """Return what a process of its own took for the runs of some subjects."""
+    subjects = [f"{k + 1:02d}" for k in range(n_subjects)]
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
         place = Path(name)
-        write_runs(place, shape, n_runs, dtype, ending)
-        text = STUDY.format(tr_s=TR_S, detrend=options.detrend)
+        for subject in subjects:
+            write_runs(place, kind, n_runs, subject, dtype)
+        events = pd.DataFrame({"onset": [0.0], "duration": [60.0]})
+        events.to_csv(place / "none.tsv", sep="\t", index=False)
+        text = STUDY.format(
+            tr_s=TR_S,
+            detrend=options.detrend,
+            space=SPACES[kind],
+            subjects=json.dumps(subjects),
+        )
         (place / "study.toml").write_text(text)
         command = [sys.executable, __file__, "--child", str(place / "study.toml")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -136,29 +186,61 @@ def measure(folder: Path, options: argparse.Namespace, dtype: str, n_runs: int) 
         return json.loads(done.stdout)
 
 
+def shrink() -> None:
+    """Make everything small, to see that it runs."""
+    global SHAPE, N_VERTICES, N_GRAY
+    SHAPE = tuple(n // SMALL for n in SHAPE)
+    N_VERTICES, N_GRAY = 10_242, N_GRAY // SMALL**3
+    SPACES["surface"] = "fsaverage5"
+
+
 def main() -> None:
     """Measure what the arguments ask for, and say it as a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kind", nargs="+", default=["volume"], choices=SPACES)
     parser.add_argument("--runs", type=int, nargs="+", default=[3, 6])
+    parser.add_argument("--subjects", type=int, nargs="+", default=[1])
     parser.add_argument("--dtype", nargs="+", default=["int16", "float32"])
     parser.add_argument("--detrend", default="cosine")
     parser.add_argument("--folder", type=Path, default=None)
-    parser.add_argument("--small", action="store_true", help="a 64th of the grid")
+    parser.add_argument("--small", action="store_true", help="about a 64th of the size")
     parser.add_argument("--child", type=Path, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
         ingest(options.child, options.child.parent / "out")
         return
-    for dtype in options.dtype:
-        for n_runs in options.runs:
-            found = measure(options.folder, options, dtype, n_runs)
-            verdict = "within" if found["peak_gb"] < LIMIT_GB else "ABOVE"
-            sys.stdout.write(
-                f"{dtype}, {n_runs} runs: {found['seconds']:.0f} s "
-                f"({found['seconds'] / n_runs:.0f} s a run), peak "
-                f"{found['peak_gb']:.2f} GB, {verdict} {LIMIT_GB} GB\n"
-            )
-            sys.stdout.flush()
+    if min(options.runs) < 3:
+        parser.error("--runs: two for training and one for the test are the fewest")
+    if options.small:
+        shrink()
+    raise SystemExit(int(not _report(options)))
+
+
+def _report(options: argparse.Namespace) -> bool:
+    """Print a line for each size; return whether memory keeps to its bounds."""
+    good = True
+    for kind in options.kind:
+        for dtype in options.dtype if kind == "volume" else ["float32"]:
+            peaks = []
+            for n_subjects, n_runs in itertools.product(options.subjects, options.runs):
+                found = measure(options, kind, dtype, n_runs, n_subjects)
+                peaks.append(found["peak_gb"])
+                verdict = "within" if peaks[-1] < LIMIT_GB else "ABOVE"
+                each = found["seconds"] / n_runs / n_subjects
+                sys.stdout.write(
+                    f"{kind}, {dtype}, {n_subjects} subjects of {n_runs} runs: "
+                    f"{found['seconds']:.0f} s ({each:.0f} s a run), peak "
+                    f"{peaks[-1]:.2f} GB, {verdict} {LIMIT_GB} GB\n"
+                )
+                sys.stdout.flush()
+            good &= max(peaks) < LIMIT_GB
+            if max(peaks) > GROWTH * min(peaks):
+                good = False
+                sys.stdout.write(
+                    f"{kind}, {dtype}: the peak GROWS from {min(peaks):.2f} to "
+                    f"{max(peaks):.2f} GB\n"
+                )
+    return good
 
 
 if __name__ == "__main__":

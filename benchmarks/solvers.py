@@ -138,7 +138,8 @@ def as_himalaya(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what `himalaya` does, by our solver of the same arguments, no lever.
 
-    himalaya's kernel solver takes no fold's own means off, so neither does ours here.
+    himalaya's kernel solver has an intercept only where it returns weights, which
+    would take longer; so neither has ours here.
     """
     from brain2music.core.ridge.as_himalaya import solve_group_ridge_fold_gram
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from nilearn.interfaces.fmriprep import load_confounds, load_confounds_strategy
 from nilearn.interfaces.fmriprep.load_confounds_strategy import preset_strategies
 from numpy.typing import NDArray
@@ -68,6 +69,11 @@ def check_confounds(
     if isinstance(groups, str):
         check_choice(groups, "responses.confounds, as a strategy,", STRATEGIES)
         asked = preset_strategies[groups]["strategy"]
+        if "ica_aroma" in options and groups == "ica_aroma":
+            raise InputError(
+                "responses.confound_options sets 'ica_aroma', which the strategy "
+                "'ica_aroma' sets itself. Leave it out, or name groups of confounds."
+            )
         if ("scrub" in asked) != (censor == "scrub"):
             raise InputError(
                 f"responses.confounds is the strategy {groups!r}, but responses.censor "
@@ -94,6 +100,7 @@ def check_confounds(
 
 def read_confounds(
     images: Sequence[Path],
+    table_path: Path,
     n_samples: int,
     *,
     groups: Sequence[str] | str,
@@ -107,6 +114,8 @@ def read_confounds(
     ----------
     images : sequence of Path
         The run's image, or the left and the right hemisphere.
+    table_path : Path
+        The run's table of confounds.
     n_samples : int
         Volumes of the run.
     groups : sequence of str, or str
@@ -133,19 +142,20 @@ def read_confounds(
     """
     check_confounds(groups, censor, options)
     files: Any = str(images[0]) if len(images) == 1 else [str(path) for path in images]
-    table, sample_mask = _load(files, groups, censor, options, name)
-    n_rows = len(table)
-    used = np.ones(n_rows, bool)
-    if sample_mask is not None and censor != "none":
-        used[:] = False
-        used[np.asarray(sample_mask, int)] = True
+    n_rows, steady = _rows_of(table_path, name)
+    used = np.ones(n_rows, bool) if censor == "none" else steady
+    table = pd.DataFrame(index=range(n_rows))
+    if groups or censor == "scrub":
+        table, sample_mask = _load(files, groups, censor, options, name)
+        if sample_mask is not None and censor != "none":
+            used = np.isin(np.arange(n_rows), np.asarray(sample_mask, int))
     if n_rows != n_samples:
         raise InputError(
             f"{name}: the table of confounds has {n_rows} rows, the run {n_samples} "
             "volumes. They are not of the same run, or volumes were cut from one."
         )
     names = tuple(map(str, table.columns))
-    values = table.to_numpy(np.float64)
+    values = table.to_numpy(np.float64).reshape(n_rows, len(names))
     finite = np.isfinite(values).all(axis=0)
     bad = [one for one, ok in zip(names, finite, strict=True) if not ok]
     if bad:
@@ -154,6 +164,16 @@ def read_confounds(
             "Choose others; none is replaced for you."
         )
     return Confounds(values, names, used), _notes(names, used, name)
+
+
+def _rows_of(path: Path, name: str) -> tuple[int, NDArray[np.bool_]]:
+    """Return how many rows a table has, and which are of a steady state."""
+    try:
+        table = pd.read_csv(path, sep="\t", na_values=["n/a"])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: {path} cannot be read: {error}.") from error
+    outliers = [c for c in table if str(c).startswith("non_steady_state_outlier")]
+    return len(table), ~(table[outliers] == 1).any(axis=1).to_numpy(dtype=bool)
 
 
 def _load(

@@ -15,6 +15,7 @@ from nilearn.interfaces.bids import parse_bids_filename
 
 from ..core.checks import InputError, MissingFileError, nearest
 from ..core.types import Run
+from .files import Rule, select_runs
 
 MESHES = ("fsaverage", "fsaverage3", "fsaverage4", "fsaverage5", "fsaverage6")
 SURFACES = (*MESHES, "fsnative")
@@ -80,9 +81,14 @@ def parse_space(line: str) -> Wanted:
 
 
 def find_scans(
-    root: Path, derivatives: str, subject: str, space: str
+    root: Path,
+    derivatives: str,
+    subject: str,
+    space: str,
+    *,
+    rules: Sequence[Rule] = (),
 ) -> dict[Run, Scan]:
-    """Return the files of every run of a subject in one space.
+    """Return the files of a subject's runs in one space.
 
     Parameters
     ----------
@@ -94,6 +100,9 @@ def find_scans(
         Label, without 'sub-'.
     space : str
         See the head of this module.
+    rules : sequence of mapping
+        Which runs, as `data.files.select_runs` has them: those of any rule. What
+        other runs are like does not matter then. None takes all.
 
     Returns
     -------
@@ -114,12 +123,24 @@ def find_scans(
         raise MissingFileError(_nothing_there(root, derivatives, subject, wanted))
     files = _files(folder, subject)
     bold = [one for one in files if one["suffix"] == "bold" and _is_image(one)]
+    _check_labels(bold, subject)
+    if bold and rules:
+        runs = {_run_of(one) for one in bold}
+        who = f"sub-{subject}"
+        asked = {r for rule in rules for r in select_runs(runs, rule, name=who)}
+        bold = [one for one in bold if _run_of(one) in asked]
     found: dict[Run, list] = {}
     for one in bold:
         if _fits(one, wanted):
             found.setdefault(_run_of(one), []).append(one)
     if not found:
         raise MissingFileError(_no_such_space(folder, subject, space, bold))
+    if wanted.space == NO_SPACE and len(found) > 1:
+        raise InputError(
+            f"sub-{subject}: the space {space!r} is the grid of each run by itself; "
+            f"nothing has brought the {len(found)} runs into one place. Choose a space "
+            "that all runs share, such as T1w."
+        )
     lacking = sorted({_run_of(one) for one in bold} - set(found), key=_order)
     if lacking:
         raise MissingFileError(
@@ -155,8 +176,8 @@ def grey_matter(root: Path, derivatives: str, subject: str, space: str) -> Path:
         there = ", ".join(path.name for path in found) or "none"
         raise MissingFileError(
             f"sub-{subject}: one map of grey matter in {wanted.space} is needed in "
-            f"{folder}/anat (label-GM_probseg.nii.gz), found {there}. Use the mask "
-            "'brain', or name a mask of your own."
+            f"{folder}/anat (label-GM_probseg.nii.gz), found {there}. Say which in "
+            "dataset.space (such as ':res-2'), use the mask 'brain', or name a mask."
         )
     return found[0]
 
@@ -200,9 +221,15 @@ def refuse_raw(root: Path, path: Path) -> None:
     """
     entities = parse_bids_filename(path)["entities"]
     inside = path.relative_to(root).parts if path.is_relative_to(root) else path.parts
-    description = root / "dataset_description.json"
-    is_raw = inside[0].startswith("sub-") and not {"desc", "space"} & set(entities)
-    if is_raw and description.is_file() and _kind_of(description) == "raw":
+    below = [path.parents[k] for k in range(len(inside))]
+    places = [folder / "dataset_description.json" for folder in below]
+    description = next((place for place in places if place.is_file()), None)
+    named = entities.get("suffix", path.name.split(".")[0].rsplit("_", 1)[-1])
+    is_raw = named == "bold" and not {"desc", "space"} & set(entities)
+    if not is_raw or description is None:
+        return
+    between = path.relative_to(description.parent).parts
+    if "derivatives" not in between and _kind_of(description) == "raw":
         raise InputError(
             f"{'/'.join(inside)} is a raw scan: nothing has corrected its motion or "
             f"brought its runs into one place. {_what_to_run(root, entities['sub'])} "
@@ -250,8 +277,9 @@ def _is_image(one: Mapping) -> bool:
 
 def _fits(one: Mapping, wanted: Wanted) -> bool:
     entities = one["entities"]
-    space = None if wanted.space == NO_SPACE else wanted.space
-    if one["extension"] != wanted.ending or entities.get("space") != space:
+    if one["extension"] != wanted.ending:
+        return False
+    if entities.get("space", NO_SPACE) != wanted.space:
         return False
     labels = dict(wanted.labels)
     if wanted.ending == "nii.gz":
@@ -262,6 +290,22 @@ def _fits(one: Mapping, wanted: Wanted) -> bool:
 def _run_of(one: Mapping) -> Run:
     entities = one["entities"]
     return Run(entities.get("task", ""), entities.get("run", ""), entities.get("ses"))
+
+
+def _check_labels(bold: list, subject: str) -> None:
+    """Raise if one run goes by two labels, such as run-1 and run-01."""
+    names: dict[tuple, set[str]] = {}
+    for one in bold:
+        run = _run_of(one)
+        parts = (run.session or "", run.task, run.run)
+        bare = tuple(part.lstrip("0") if part.isdigit() else part for part in parts)
+        names.setdefault(bare, set()).add(str(run))
+    for same in names.values():
+        if len(same) > 1:
+            raise InputError(
+                f"sub-{subject}: one run goes by {' and '.join(sorted(same))}. Give "
+                "its files one label."
+            )
 
 
 def _order(run: Run) -> tuple:

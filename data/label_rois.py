@@ -24,7 +24,10 @@ from .rois import Rois, check_wrapped, without_empty
 from .surfaces import SIDES, check_side, read_gifti
 
 NOTHING = ("unknown", "???", "medial_wall", "medial wall", "medialwall", "background")
-NAMED_SIDES = {"lh": "left", "rh": "right", "hemi-l": "left", "hemi-r": "right"}
+NAMED_SIDES = {
+    **{"lh": "left", "rh": "right", "hemi-l": "left", "hemi-r": "right"},
+    **{"l": "left", "r": "right"},  # as the Human Connectome Project names its files
+}
 CORTEX = {"left": ("left", LEFT), "right": ("right", RIGHT)}
 
 
@@ -208,16 +211,13 @@ def _read_labels(
         if not path.is_file():
             raise MissingFileError(f"no labels at {path}. Check the path.")
         try:
-            labels, _, names = read_annot(path)
+            labels, colours, names = read_annot(path, orig_ids=True)
         except Exception as error:  # a damaged file may raise anything
             raise InputError(f"{path} cannot be read as .annot: {error}.") from error
-        table = {k: name.decode() for k, name in enumerate(names)}
-        # Its numbers count the table from 0, where 0 may be a region.
-        return (
-            labels.astype(np.int64) + 1,
-            {k + 1: n for k, n in table.items()},
-            (labels.dtype),
-        )
+        # A vertex bears its region's colour as one number; 0 is none.
+        numbers = colours[:, -1].tolist()
+        table = {int(n): name.decode() for n, name in zip(numbers, names, strict=True)}
+        return labels.astype(np.int64), table, labels.dtype
     image = _label_gifti(path)
     check_side(image, side, str(path))
     (array,) = image.darrays if len(image.darrays) == 1 else (None,)

@@ -102,11 +102,15 @@ def write_map(
     if space.kind == "volume":
         image = nib.Nifti1Image(whole.reshape(space.shape), space.affine)
         image.header.set_xyzt_units("mm")
+        code = "mni" if space.name.startswith("MNI152") else "scanner"
+        image.set_sform(space.affine, code)
+        image.set_qform(space.affine, code)
         image.header["descrip"] = name.encode("ascii", "replace")[:79]
     else:
         axes = (cifti2.ScalarAxis([name]), space_axis(space))
         image = nib.Cifti2Image(whole[None], axes)
         image.nifti_header.set_data_dtype(np.float32)
+        image.nifti_header.set_intent("ConnDenseScalar", name="ConnDenseScalar")
     nib.save(image, path)
     _write_sidecar(path, said)
     return [path]

@@ -1,6 +1,6 @@
 """Opens a subject's recording, whatever files it is kept in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +18,7 @@ from .derivatives import (
     grey_matter,
     parse_space,
 )
-from .files import find_runs, path_of, placeholders
+from .files import Rule, find_runs, path_of, placeholders
 from .grayordinates import CiftiRecording
 from .matrices import ENDINGS, MatrixRecording, read_run_rows
 from .sidecars import Timing
@@ -158,6 +158,7 @@ def open_derivatives(
     space: str,
     mask: str = "brain",
     fwhm_mm: float | None = None,
+    rules: Sequence[Rule] = (),
 ) -> Opening:
     """Open what fMRIPrep wrote for a subject in one space.
 
@@ -179,6 +180,8 @@ def open_derivatives(
     fwhm_mm : float, optional
         For volumes: full width at half maximum of a Gaussian that smooths each of
         them in space, in mm. None does not smooth.
+    rules : sequence of mapping
+        Which runs are wanted, as in `find_scans`; no other has a part in it.
 
     Returns
     -------
@@ -192,7 +195,7 @@ def open_derivatives(
     MissingFileError
         If there are none.
     """
-    scans = find_scans(root, derivatives, subject, space)
+    scans = find_scans(root, derivatives, subject, space, rules=rules)
     wanted = parse_space(space)
     confounds = {run: scan.confounds for run, scan in scans.items() if scan.confounds}
     images = {run: scan.paths for run, scan in scans.items()}

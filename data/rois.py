@@ -27,6 +27,8 @@ def rois_from_masks(
         One mask per ROI, by name: over the whole grid of the space (all vertices of
         the mesh, or the volume) or over its columns. An `affine` of shape (4, 4), or
         the name of a `mesh`, may stand beside them: they must be those of the space.
+        So may `runs`, names of the runs whose responses the masks were made from: see
+        `runs_of_masks`.
     space : Space
     mesh : str, optional
         Name of the mesh of the masks, if the file does not say.
@@ -56,11 +58,20 @@ def rois_from_masks(
         raise InputError(
             f"{path} cannot be read as a .npz file of boolean masks: {error}."
         ) from error
+    masks.pop("runs", None)
     said = _check_place(masks, space, mesh, path)
     cut = {name: _cut(mask, space, f"{path}: {name}") for name, mask in masks.items()}
     sizes = {name: int(mask.sum()) for name, mask in masks.items()}
     rois, notes = without_empty(cut, sizes, path.name)
     return rois, [*said, *notes]
+
+
+def runs_of_masks(path: Path) -> tuple[str, ...]:
+    """Return the runs that a .npz file of masks says it was made from; none if none."""
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        if "runs" not in file.files:
+            return ()
+        return tuple(np.atleast_1d(file["runs"]).astype(str).tolist())
 
 
 def rois_from_labels(
@@ -86,6 +97,11 @@ def rois_from_labels(
     InputError
         If the subject lacks every label of an ROI, or a label is no text.
     """
+    if groups is None and space.kind != "labels":
+        raise InputError(
+            f"rois.each_label is for tables of labels; these responses are "
+            f"{space.kind} ({space.name}), whose columns are places. Use an atlas."
+        )
     if groups is None:
         own = np.eye(space.n_voxels, dtype=bool)
         return dict(zip(space.ids, own, strict=True)), []

@@ -130,6 +130,7 @@ def _facts(path: Path) -> tuple[dict[str, Any], Path]:
     names = [stem, stem.removesuffix(".dtseries").removesuffix(".func")]
     places = [path.with_name(f"{name}.json") for name in dict.fromkeys(names)]
     sidecar = next((place for place in places if place.is_file()), None)
+    sidecar = sidecar or _inherited(path)
     if sidecar is None:
         return {}, places[-1]
     try:
@@ -139,6 +140,24 @@ def _facts(path: Path) -> tuple[dict[str, Any], Path]:
     if not isinstance(facts, dict):
         raise InputError(f"{sidecar} must hold one JSON object, not a list or a value.")
     return facts, sidecar
+
+
+def _inherited(path: Path) -> Path | None:
+    """Return the nearest .json above that holds for a BIDS image, if there is one.
+
+    Such as task-music_bold.json in the data set's root: its entities are among the
+    image's, and its suffix is the image's. Folders above the root are not looked at.
+    """
+    parts = path.name.split(".")[0].split("_")
+    entities, suffix = set(parts[:-1]), parts[-1]
+    for folder in path.parents:
+        for found in sorted(folder.glob(f"*{suffix}.json")):
+            *theirs, last = found.stem.split("_")
+            if last == suffix and set(theirs) <= entities:
+                return found
+        if (folder / "dataset_description.json").is_file():
+            return None
+    return None
 
 
 def _checked_start(start_s: Any, tr_s: float | None, what: str) -> float:

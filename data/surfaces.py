@@ -19,6 +19,7 @@ from .sidecars import LONGEST_TR_S, Timing, agreed_tr, checked_tr, read_timing
 
 SIDES = ("left", "right")
 STRUCTURES = {"left": "CortexLeft", "right": "CortexRight"}
+ROWS_AT_ONCE = 32
 MIRRORED = {"left": "right", "right": "left"}
 SIZES = {
     "fsaverage3": 642,
@@ -113,15 +114,24 @@ class GiftiRecording:
 
     def read(self, run: Run) -> NDArray[np.float32]:
         """Return a run's responses, shape (n_samples, n_vertices), as they stand."""
-        both = [
-            time_series(read_gifti(path, self._who(run)), path)
-            for path in self._paths[run]
-        ]
-        return np.concatenate(both, axis=1)[:, self.space.index]
+        out = np.empty((self._n_samples[run], self.space.n_voxels), np.float32)
+        for start, rows in self.blocks(run):
+            out[start : start + len(rows)] = rows
+        return out
 
     def blocks(self, run: Run) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield the run's responses, in one block: GIFTI cannot be read in parts."""
-        yield 0, self.read(run)
+        """Yield the run's responses some rows at a time, each with its first row.
+
+        GIFTI is parsed whole: both hemispheres are in memory while this goes on.
+        """
+        sides = [
+            series_rows(read_gifti(path, self._who(run)), path)
+            for path in self._paths[run]
+        ]
+        for start in range(0, self._n_samples[run], ROWS_AT_ONCE):
+            here = slice(start, start + ROWS_AT_ONCE)
+            both = [np.asarray(rows[here], np.float32) for rows in sides]
+            yield start, np.concatenate(both, axis=1)[:, self.space.index]
 
     def _check(self, run: Run) -> list[int]:
         """Return the number of vertices of each side, after checking its files."""
@@ -130,9 +140,9 @@ class GiftiRecording:
             who = f"{self._who(run)}, {side} hemisphere"
             image = read_gifti(path, who)
             check_side(image, side, f"{who} ({path.name})")
-            series = time_series(image, path)
-            lengths.append(len(series))
-            sizes.append(series.shape[1])
+            n_samples, n_vertices = _series_shape(image, path)
+            lengths.append(n_samples)
+            sizes.append(n_vertices)
             trs.append(agreed_tr(_header_tr(image, who), path, who))
         if lengths[0] != lengths[1]:
             raise InputError(
@@ -310,17 +320,25 @@ def faces_identity(faces: NDArray[np.integer]) -> str:
     return hashlib.sha256(ordered.tobytes()).hexdigest()
 
 
-def time_series(image: nib.GiftiImage, path: Path) -> NDArray[np.float32]:
-    """Return a GIFTI file's arrays as rows, shape (n_samples, n_vertices)."""
+def series_rows(
+    image: nib.GiftiImage, path: Path
+) -> NDArray[np.floating] | list[NDArray[np.floating]]:
+    """Return a time series' rows, (n_samples, n_vertices), without a copy of them."""
     arrays = [np.asarray(array.data) for array in image.darrays]
     if len(arrays) == 1 and arrays[0].ndim == 2:
-        return np.ascontiguousarray(arrays[0].T, dtype=np.float32)
+        return arrays[0].T
     if any(array.shape != arrays[0].shape or array.ndim != 1 for array in arrays):
         raise InputError(
             f"{path}: its arrays have different shapes; a time series has one value "
             "per vertex and volume."
         )
-    return np.stack(arrays).astype(np.float32)
+    return arrays
+
+
+def _series_shape(image: nib.GiftiImage, path: Path) -> tuple[int, int]:
+    """Return samples and vertices, without a copy of the values."""
+    rows = series_rows(image, path)
+    return len(rows), len(rows[0])
 
 
 def _header_tr(image: nib.GiftiImage, who: str) -> float | None:

@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import math
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -119,6 +120,7 @@ class NiftiRecording:
             for start in range(0, n_samples, step):
                 block = np.asanyarray(image.dataobj[..., start : start + step])
                 if self._fwhm_mm is not None:
+                    _refuse_nan(block, self._who(run), path)
                     whole = nib.Nifti1Image(block.astype(np.float32), image.affine)
                     block = np.asanyarray(smooth_img(whole, self._fwhm_mm).dataobj)
                 yield start, block[self._mask].T.astype(np.float32)
@@ -139,6 +141,20 @@ class NiftiRecording:
 
     def _who(self, run: Run) -> str:
         return f"sub-{self.subject}, {run}"
+
+
+def _refuse_nan(block: NDArray, who: str, path: Path) -> None:
+    """Raise if volumes that shall be smoothed hold what is not finite.
+
+    Smoothing would take it for 0 and spread that into the neighbours.
+    """
+    bad = int((~np.isfinite(block)).any(axis=3).sum())
+    if bad:
+        raise InputError(
+            f"{who}: {path.name} has NaN or infinity in {bad} voxels, which smoothing "
+            "would spread over their neighbours. Repair the image, or leave "
+            "responses.fwhm_mm out."
+        )
 
 
 def open_image(path: Path, who: str) -> nib.Nifti1Image:
@@ -237,13 +253,18 @@ def check_grid(
         )
 
 
+def _name_of_space(mask: Path) -> str:
+    """Return the space that a mask's name says, or that it is this mask's own."""
+    said = re.search(r"(?:^|_)(?:space|tpl)-([A-Za-z0-9]+)", mask.name)
+    return said[1] if said else f"grid of {mask.name}"
+
+
 def _masked_space(
     paths: Sequence[Path], who: str, grey: Path | None, name: str | None
 ) -> tuple[Space, list[str]]:
     """Return the space inside every mask, and notes on what the masks do not share."""
     first, inside = _read_mask(paths[0], who)
-    own = paths[0].name.removesuffix(".gz").removesuffix(".nii")
-    whole = _grid_space(first, inside, name or own)
+    whole = _grid_space(first, inside, name or _name_of_space(paths[0]))
     anywhere = inside.copy()
     for path in paths[1:]:
         image, values = _read_mask(path, who)
@@ -265,7 +286,7 @@ def _masked_space(
         inside = kept
     if not inside.any():
         raise InputError(f"{who}: no voxel is inside every mask. Check the masks.")
-    return _grid_space(first, inside, name or own), notes
+    return _grid_space(first, inside, whole.name), notes
 
 
 def _read_mask(path: Path, who: str) -> tuple[nib.Nifti1Image, NDArray[np.bool_]]:

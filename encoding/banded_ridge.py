@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -122,12 +122,12 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         fit = fit_banded_ridge(
             X,
             Y,
-            widths=self._widths(X),
+            widths=self._widths(X.shape),
             folds=folds_of(self.cv, X, y, groups),
             search=Search(
                 self.alphas,
                 structured_candidates(
-                    len(self._widths(X)), self.n_candidates, self.seed
+                    len(self._widths(X.shape)), self.n_candidates, self.seed
                 ),
                 self.form,
                 solver=self.solver,
@@ -168,27 +168,29 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def predict_bands(self, X: ArrayLike) -> dict[str, Floats]:
         """Return each band's part of the prediction, without the intercept."""
         check_is_fitted(self)
-        shaped: Any = X if hasattr(X, "shape") else np.asarray(X)
-        self._widths(shaped)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        edges = np.cumsum(np.array(self._widths(X), dtype=np.intp))[:-1]
+        self._widths(np.shape(X))
+        known = {"reset": False, "dtype": [np.float64, np.float32]}
+        checked: Floats = validate_data(self, X, **known)
+        edges = np.cumsum(np.array(self._widths(checked.shape), dtype=np.intp))[:-1]
         pairs = zip(
-            np.split(X, edges, axis=1), np.split(self.coef_, edges), strict=True
+            np.split(checked, edges, axis=1), np.split(self.coef_, edges), strict=True
         )
         names = ["all"] if self.bands is None else [band.name for band in self.bands]
         return {n: x @ w for n, (x, w) in zip(names, pairs, strict=True)}
 
-    def _widths(self, X: NDArray) -> list[int]:
-        if self.bands is None or len(X.shape) != 2:
-            return [*X.shape][-1:]
+    def _widths(self, shape: tuple[int, ...]) -> list[int]:
+        if self.bands is None or len(shape) != 2:
+            return [*shape][-1:]
         widths = [band.n_columns for band in self.bands]
-        if sum(widths) != X.shape[1]:
-            return _refuse(X, ", ".join(f"{b.name} {b.n_columns}" for b in self.bands))
+        if sum(widths) != shape[1]:
+            return _refuse(
+                shape[1], ", ".join(f"{b.name} {b.n_columns}" for b in self.bands)
+            )
         return widths
 
 
-def _refuse(X: NDArray, bands: str) -> list[int]:
+def _refuse(n_columns: int, bands: str) -> list[int]:
     raise InputError(
-        f"X has {X.shape[1]} columns, but its bands add up to another number: {bands}. "
+        f"X has {n_columns} columns, but its bands add up to another number: {bands}. "
         "If X holds delays, count a band's columns after them (features * delays)."
     )

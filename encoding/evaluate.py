@@ -30,7 +30,7 @@ __all__ = [
 
 def fit_models(
     X_train: ArrayLike,
-    Y_train: ArrayLike,
+    Y_train: ArrayLike | Columns,
     X_test: ArrayLike,
     *,
     bands: Sequence[Band],

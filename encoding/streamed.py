@@ -75,7 +75,12 @@ class Job:
             found.update(repr((array.shape, array.dtype.str)).encode())
             found.update(np.ascontiguousarray(array).data)
         settings = self.settings
-        rest = [self.widths, settings.alphas, settings.form, settings.backend]
+        rest: list[Any] = [
+            self.widths,
+            settings.alphas,
+            settings.form,
+            settings.backend,
+        ]
         rest += [settings.levers.tolerance, dtype.name]
         found.update(json.dumps(rest).encode())
         return found.hexdigest()[:20]
@@ -173,7 +178,7 @@ def fit_subjects(
     InputError
         If the shapes do not fit together, or himalaya is to run on workers.
     """
-    dtype = _check(job, Ys, place)
+    dtype = check_job(job, Ys, place)
     sizes = (job.X_train.shape[1], len(job.bands), len(job.X_test))
     results = {}
     for name, Y in Ys.items():
@@ -187,7 +192,7 @@ def fit_subjects(
             stacking=job.settings.stacking,
         )
         results[name] = Results(targets, Y.shape[1])
-    for (name, part), chunk in _each_chunk(job, Ys, dtype, place, fit_chunk):
+    for (name, part), chunk in each_chunk(job, Ys, dtype, place, fit_chunk):
         results[name].write(part, chunk)
         if advance is not None:
             advance((part.stop - part.start) * job.n_models)
@@ -209,16 +214,16 @@ def score_voxels(
     -------
     cv_scores : array of shape (n_voxels,)
     """
-    dtype = _check(job, {"": Y}, place)
+    dtype = check_job(job, {"": Y}, place)
     scores = np.empty(Y.shape[1])
-    for (_, part), found in _each_chunk(job, {"": Y}, dtype, place, score_chunk):
+    for (_, part), found in each_chunk(job, {"": Y}, dtype, place, score_chunk):
         scores[part] = found
         if advance is not None:
             advance(part.stop - part.start)
     return scores
 
 
-def _check(job: Job, Ys: Mapping[str, Columns], place: Place) -> np.dtype:
+def check_job(job: Job, Ys: Mapping[str, Columns], place: Place) -> np.dtype:
     """Return the precision of the fit, or say what does not fit together."""
     dtype = np.result_type(job.X_train.dtype, *(Y.dtype for Y in Ys.values()))
     for Y in Ys.values():
@@ -231,14 +236,23 @@ def _check(job: Job, Ys: Mapping[str, Columns], place: Place) -> np.dtype:
     return dtype
 
 
-def _each_chunk(
+def each_chunk(
     job: Job,
     Ys: Mapping[str, Columns],
     dtype: np.dtype,
     place: Place,
     work: Callable[[Job, FoldGram | None, Floats], Any],
 ) -> Iterator[tuple[tuple[str, slice], Any]]:
-    """Yield what `work` makes of each chunk of each subject's voxels."""
+    """Yield what `work` makes of each chunk of each subject's voxels.
+
+    Yields
+    ------
+    place : tuple of str and slice
+        The subject, and the voxels of the chunk.
+    made : object
+        What work(job, engine, Y) returned, here or on a worker; the engine is None
+        for himalaya's solvers.
+    """
     together = SideBySide(list(Ys.values()))
     if job.settings.solver == "himalaya":
         size = batch_size(job, None, together.shape[1], dtype)

@@ -53,7 +53,7 @@ def write_tiny_clap(
     _save(transformers.ClapModel, config, folder, seed)
     feeder = transformers.ClapFeatureExtractor(truncation="rand_trunc")
     feeder.save_pretrained(folder)
-    _write_tokenizer(transformers, folder, words)
+    write_tokenizer(folder, words)
 
 
 def write_tiny_w2v_bert(
@@ -85,11 +85,24 @@ def _words(text: str) -> list[str]:
     return [word for word, _ in pre_tokenizers.Whitespace().pre_tokenize_str(text)]
 
 
-def _write_tokenizer(transformers: Any, folder: Path, words: Sequence[str]) -> None:
+def write_tokenizer(
+    folder: Path, words: Sequence[str], special: Sequence[str] = SPECIAL
+) -> None:
+    """Write a tokeniser that knows whole words.
+
+    Parameters
+    ----------
+    folder : Path
+    words : sequence of str
+        All others are unknown to it.
+    special : sequence of str
+        The tokens for begin, padding, end and unknown words.
+    """
+    _, transformers = libraries()
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-    begin, pad, end, unknown = SPECIAL
-    numbers = {word: k for k, word in enumerate([*SPECIAL, *words])}
+    begin, pad, end, unknown = special
+    numbers = {word: k for k, word in enumerate([*special, *words])}
     tokenizer = Tokenizer(models.WordLevel(numbers, unk_token=unknown))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from brain2music.study import read_study
@@ -53,3 +54,44 @@ def test_the_page_shows_every_road():
         "rois.npz",
     ):
         assert road in text
+
+
+ANALYSIS = (Path(__file__).parents[1] / "docs/analysis.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_analysis_shows_keys_that_are_read(tmp_path):
+    (block,) = re.findall(r"```toml\n(.*?)```", ANALYSIS, re.S)
+    names = ["mulan-music", "mulan-text", "w2v-bert"]
+    raw = {**BASE, "analysis": tomllib.loads(block)["analysis"]}
+    raw["dataset"] = {**BASE["dataset"], **ROAD}
+    raw["features"] = dict.fromkeys(names, BASE["features"]["on"])
+    raw["encoding"] = {"bands": names}
+    study = read_study(raw, folder=tmp_path)
+    assert study.analysis.partitioned(study.encoding.bands) == tuple(names)
+    assert study.analysis.hierarchy[1] == ("LBelt", "MBelt")
+
+
+ENCODING = (Path(__file__).parents[1] / "docs/encoding.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_encoding_shows_keys_that_are_read(tmp_path):
+    local, slurm = map(tomllib.loads, re.findall(r"```toml\n(.*?)```", ENCODING, re.S))
+    raw = {**BASE, **local, "dataset": {**BASE["dataset"], **ROAD}}
+    raw["features"] = dict.fromkeys(raw["encoding"]["bands"], BASE["features"]["on"])
+    study = read_study(raw, folder=tmp_path)
+    assert study.encoding.placed_candidates == 8
+    assert study.machine.workers == 2
+    study = read_study({**raw, **slurm}, folder=tmp_path)
+    assert study.machine.slurm["queue"] == "normal"
+
+
+def test_the_code_on_the_page_on_encoding_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", ENCODING, re.S)
+    names: dict = {}
+    exec(code, names)
+    X = names["X"]
+    assert set(names["parts"]) == {"mel", "genre"}
+    np.testing.assert_allclose(
+        names["again"].predict(X), names["model"].predict(X), rtol=0.01, atol=0.05
+    )

@@ -136,3 +136,49 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
     path.write_text("title = ")
     with pytest.raises(StudyError, match=r"study.toml: not a readable TOML"):
         load_study(path)
+
+
+def with_bands(n, **analysis):
+    """Return a study of `n` bands, a to e, with these keys of [analysis]."""
+    names = list("abcde")[:n]
+    raw = changed(encoding={"bands": names}, analysis=analysis)
+    raw["features"] = dict.fromkeys(names, PLAIN["features"]["mel"])
+    return raw
+
+
+def test_two_bands_are_partitioned_without_more_fits_and_more_when_asked():
+    two, three = (read(with_bands(n)) for n in (2, 3))
+    bands = two.encoding.bands
+    assert two.analysis.partitioned(bands) == ("a", "b")
+    assert not two.analysis.stacks
+    assert two.analysis.questions(bands) == (("b", "a"), ("a", "b"))
+    assert three.analysis.partitioned(three.encoding.bands) == ()
+    assert three.analysis.questions(three.encoding.bands) == ()
+    asked = read(with_bands(5, partition=["d", "b"])).analysis
+    assert asked.stacks
+    assert asked.partitioned(tuple("abcde")) == ("b", "d")
+
+
+def test_the_papers_question_is_asked_where_both_are_bands():
+    bands = ("mulan-text", "genre", "mulan-music")
+    assert read(PLAIN).analysis.questions(bands) == (("mulan-text", "mulan-music"),)
+    assert read(with_bands(2, added=[])).analysis.questions(bands) == ()
+
+
+@pytest.mark.parametrize(
+    ("n", "keys", "words"),
+    [
+        (2, {"low": ["a"], "high": ["c"]}, r"analysis\.high names 'c', which is no"),
+        (2, {"low": ["a"]}, r"two sides of one index"),
+        (2, {"low": ["a"], "high": ["a", "b"]}, r"none on both"),
+        (5, {"partition": True}, r"is of 5 feature spaces; it takes 2 to 4"),
+        (3, {"partition": ["a"]}, r"is of 1 feature spaces"),
+        (2, {"added": [["a", "a"]]}, r"a pair of one feature space"),
+        (2, {"method": "tail", "n_permutations": 300}, r"'tail' needs .* = 500"),
+        (2, {"hierarchy": [["A1"]]}, r"has one level, or an empty one"),
+        (2, {"null": "shuffle"}, r"analysis\.null"),
+    ],
+)
+def test_keys_of_the_analysis_that_cannot_be_are_refused(n, keys, words):
+    with pytest.raises(StudyError, match=words):
+        read(with_bands(n, **keys))

@@ -39,8 +39,16 @@ def read_all_confounds(
                 "state are not known. Set responses.lead_in_s if there are any."
             )
             continue
+        if run not in tables:
+            raise InputError(
+                f"{name}: responses asks for confounds, and there is no table of them "
+                "beside its scan: expected one that ends on "
+                "desc-confounds_timeseries.tsv and bears the run's own session, task "
+                "and run. Fetch it, or name it so."
+            )
         found[run], said = read_confounds(
             images[run],
+            tables[run],
             recording.n_samples(run),
             groups=responses.confounds,
             censor=responses.censor,

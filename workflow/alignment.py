@@ -155,8 +155,9 @@ def _windows_of(
     start, end = n_dropped(study)
     n_samples = int(opened.rows_of(run).sum()) - end
     events = opened.events[run]
+    # Half a TR is let pass: a reference time moves clips by up to that.
     kept = (events["clip"] != "") & (
-        events["onset"] >= start * study.dataset.tr_s - 1e-6
+        events["onset"] >= (start - 0.5) * study.dataset.tr_s - 1e-6
     )
     place = np.flatnonzero(kept)
     try:
@@ -171,7 +172,9 @@ def _windows_of(
         )
     except InputError as error:
         raise InputError(f"{opened.name}, {run}: {error}") from error
-    windows, said = _uncensored(windows, opened.used(run))
+    used = opened.used(run).copy()
+    used[:start] = False
+    windows, said = _uncensored(windows, used)
     notes += said
     table = windows.table.assign(
         presentation=place[windows.table["presentation"].to_numpy()]
@@ -203,5 +206,6 @@ def _uncensored(
         return windows, []
     samples = tuple(s for s, ok in zip(windows.samples, whole, strict=True) if ok)
     table = windows.table[whole].reset_index(drop=True)
-    note = f"{int((~whole).sum())} of {len(whole)} windows hold a censored volume"
+    n = int((~whole).sum())
+    note = f"{n} of {len(whole)} windows hold a censored or dropped volume"
     return replace(windows, table=table, samples=samples), [f"{note}; left out."]

@@ -82,7 +82,7 @@ def _describe(study: Study, opened: Opened, found: Check) -> None:
     )
     found.lines += _describe_runs(opened.split, opened.rows)
     found.lines += [f"  note: {note}" for note in summarise(opened.notes)]
-    rois, notes = load_rois(study, space)
+    rois, notes = load_rois(study, space, opened.subject)
     found.lines.append(f"  {len(rois)} ROIs")
     found.lines += [f"  note: {note}" for note in notes]
 

@@ -140,7 +140,7 @@ def fit_subject(
     designs = session.out / f"features/sub-{opened.subject}"
     X_train, X_test = (np.load(designs / f"{n}.npy") for n in ("X_train", "X_test"))
     bands, valid = load_bands(designs), store.valid
-    rois, _ = load_rois(study, opened.recording.space)
+    rois, _ = load_rois(study, opened.recording.space, opened.subject)
     masks = [mask[valid] for mask in rois.values()]
     layers = len({band.name for band in bands}) < len(bands)
     n_rows = len(X_train) + len(X_test)
@@ -164,7 +164,7 @@ def fit_subject(
     save_bands(folder, bands)
     save_space(folder, store.space)
     notes = [f"{opened.name}: {note}" for note in result.notes]
-    return notes + _grid_notes(opened.name, result.grid_ends, study.encoding.alphas)
+    return notes + _grid_notes(opened.name, result.grid_ends, study)
 
 
 def shares_features(session: Session, subject: str) -> bool:
@@ -240,19 +240,23 @@ def _save_choices(
 
 
 def _grid_notes(
-    name: str, ends: dict[str, tuple[float, float]], alphas: Sequence[float]
+    name: str, ends: dict[str, tuple[float, float]], study: Study
 ) -> list[str]:
+    encoding = study.encoding
+    steps = encoding.widen_alphas if encoding.solver == "fold-gram" else 0
+    grid = f"{min(encoding.alphas):g} to {max(encoding.alphas):g}"
+    if steps:
+        grid += f", and up to {steps} steps beyond"
     notes = []
-    for model, (_, high) in ends.items():
-        low = ends[model][0]
+    for model, (low, high) in ends.items():
         if low > 0.05:
             notes.append(
-                f"{name}, {model}: {low:.0%} of voxels chose the smallest penalty "
-                f"({min(alphas):g}). Add smaller ones to encoding.alphas."
+                f"{name}, {model}: {low:.0%} of voxels chose the smallest penalty that "
+                f"was tried ({grid}). Add smaller ones to encoding.alphas."
             )
         if high > 0.95:
             notes.append(
-                f"{name}, {model}: {high:.0%} of voxels chose the largest penalty "
-                f"({max(alphas):g}), as voxels without signal do."
+                f"{name}, {model}: {high:.0%} of voxels chose the largest penalty that "
+                f"was tried ({grid}), as voxels without signal do."
             )
     return notes

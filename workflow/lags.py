@@ -89,7 +89,7 @@ def _score_lags(
     X = X[:, columns_of(bands, middle)]
     # Exact, whatever the models may leave out: there is one band and few penalties.
     settings = replace(
-        ridge_settings(study, bytes_beside(*X.shape, study, layers=False)),
+        ridge_settings(study, bytes_beside(len(X), X.shape[1], study, layers=False)),
         levers=EXACT,
     )
     band = Band("all of them", X.shape[1])

@@ -2,39 +2,28 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..core.artefacts import package_versions
 from ..core.saved import SavedModel, load_model
 from ..data.maps import map_problem, write_description, write_map
 from ..features.design import split_delays
 from ..study import Study
+from .statistic_maps import Map, gradient_map, read_statistics, statistic_maps
 from .tables import read_table
 
 FEW_FEATURES = 8
-UNITS = {"r": "correlation", "r2": "share of variance", "p": "p", "q": "q (FDR)"}
+UNITS = {"r": "correlation", "r2": "share of variance"}
 MODELS = {
     "joint": "banded ridge over all feature spaces",
     "plain": "ridge with one penalty for all feature spaces",
     "alone": "ridge on this feature space alone",
     "part": "what this feature space adds to the joint score (product measure)",
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Map:
-    """One map: its statistic, what it is of, a value per column, and facts on it."""
-
-    stat: str
-    of: str
-    values: NDArray[np.floating]
-    facts: dict[str, Any]
 
 
 def write_maps(
@@ -58,6 +47,7 @@ def write_maps(
     version = package_versions(["brain2music"]).get("brain2music", "unknown")
     write_description(folder, study.title, version)
     table, notes = read_table(out / "tables", "voxel_scores"), []
+    statistics = read_statistics(out / "tables")
     for subject in subjects:
         model = load_model(out / f"models/sub-{subject}")
         problem = map_problem(model.space)
@@ -65,7 +55,13 @@ def write_maps(
             notes.append(f"sub-{subject}: {problem or 'no scores to map'}.")
             continue
         names: dict[str, str] = {}
-        for one in _maps(table[table["subject"] == subject], model):
+        scores = table[table["subject"] == subject]
+        every = chain(
+            _maps(scores, model),
+            statistic_maps(study, out, statistics, model, subject),
+            gradient_map(study, scores, model),
+        )
+        for one in every:
             labels = {"sub": _alphanumeric(subject), "stat": one.stat}
             labels["desc"] = _unlike(names, one.of)
             write_map(

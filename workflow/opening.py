@@ -90,6 +90,7 @@ def open_subject(study: Study, subject: str) -> Opened:
         name=f"sub-{subject}",
     )
     _check_tr(recording, split, dataset.tr_s)
+    _check_sessions(study, subject, split)
     events, notes = read_all_events(study, subject, split.train + split.test)
     _check_all_recorded(study, subject, split)
     if study.responses.reference_time == "sidecar":
@@ -105,7 +106,12 @@ def open_subject(study: Study, subject: str) -> Opened:
     rows = pd.concat(parts, ignore_index=True)
     names = [str(run) for run in split.train]
     rows["side"] = np.where(rows["run_name"].isin(names), "train", "test")
-    files = tuple(tables[run] for run in confounds)
+    files = tuple(
+        path
+        for run in confounds
+        for path in (tables[run], tables[run].with_suffix(".json"))
+        if path.is_file()
+    )
     opened = Opened(
         subject, recording, split, events, rows, tuple(notes), confounds, files
     )
@@ -129,6 +135,7 @@ def _open_files(
             space=str(dataset.space),
             mask=dataset.mask or "brain",
             fwhm_mm=study.responses.fwhm_mm,
+            rules=(dataset.train.as_mapping(), dataset.test.as_mapping()),
         )
         return opening.recording, opening.confounds, opening.images
     recording = open_recording(
@@ -142,7 +149,8 @@ def _open_files(
         vertices=dataset.vertices,
     )
     if recording.space.kind == "volume" and dataset.unprocessed == "refuse":
-        refuse_raw(study.root, recording.files[0])
+        for path in recording.files:
+            refuse_raw(study.root, path)
     return recording, {}, {}
 
 
@@ -246,6 +254,20 @@ def _after_the_last_event(study: Study, opened: Opened) -> list[str]:
                 f"volumes do ({end_s:g} of {lasts_s:g} s). Is the TR right?"
             )
     return notes
+
+
+def _check_sessions(study: Study, subject: str, split: Split) -> None:
+    """Raise if runs are to be scaled by training rows of a session that has none."""
+    if study.responses.zscore != "session":
+        return
+    trained = {run.session for run in split.train}
+    without = [run for run in split.test if run.session not in trained]
+    if without:
+        raise InputError(
+            f"sub-{subject}: responses.zscore is 'session', but {without[0]} "
+            f"{'and others are' if without[1:] else 'is'} of a session without a "
+            "training run, by whose rows it could be scaled. Take 'run' or 'train'."
+        )
 
 
 def _check_tr(recording: Recording, split: Split, tr_s: float) -> None:

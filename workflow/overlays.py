@@ -4,16 +4,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..core.checks import InputError, MissingFileError
 from ..core.types import Space
 from ..data.label_rois import on_columns
+from ..data.rois import without_empty
 from ..data.surfaces import faces_identity
 from ..figures.cortex import has_pycortex, open_cortex
 
 Floats = NDArray[np.floating]
 Rois = dict[str, NDArray[np.bool_]]
-SIDES = ("left", "right")
+WALL_SHARE = 0.002  # of a surface's vertices; a medial wall has about 4 %
 
 
 def rois_from_overlays(folder: Path, space: Space) -> tuple[Rois, list[str]]:
@@ -80,13 +83,19 @@ def rois_from_overlays(folder: Path, space: Space) -> tuple[Rois, list[str]]:
                 for part, half in zip(space.parts, halves, strict=True)
             ]
         )
-    return {name: mask for name, mask in rois.items() if mask.any()}, notes
+    sizes = {name: len(found) for name, found in drawn.items()}
+    kept, said = without_empty(rois, sizes, "overlays.svg")
+    return kept, [*notes, *said]
 
 
 def with_cuts(
     mask: NDArray[np.bool_], on_map: NDArray[np.bool_], faces: NDArray[np.integer]
 ) -> tuple[NDArray[np.bool_], int]:
-    """Return a mask with those neighbours that the flatmap lacks, and how many.
+    """Return a mask with those neighbours that lie in the flatmap's cuts, and how many.
+
+    A cut is narrow: nearly all of its vertices are next to the flatmap. The medial
+    wall, which the flatmap lacks too, has many connected vertices that are not (0.2 %
+    of the surface or more); they and those beside them are not taken in.
 
     Parameters
     ----------
@@ -96,11 +105,26 @@ def with_cuts(
     faces : array of int, shape (n_faces, 3)
         Of the whole surface.
     """
-    touched = faces[mask[faces].any(axis=1)]
-    added = np.zeros(len(mask), bool)
-    added[touched] = True
-    added &= ~on_map & ~mask
+
+    def with_neighbours(some: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        reached = some.copy()
+        reached[faces[some[faces].any(axis=1)]] = True
+        return reached
+
+    wall = with_neighbours(_large_parts(~with_neighbours(on_map), faces))
+    added = with_neighbours(mask) & ~on_map & ~mask & ~wall
     return mask | added, int(added.sum())
+
+
+def _large_parts(
+    some: NDArray[np.bool_], faces: NDArray[np.integer]
+) -> NDArray[np.bool_]:
+    edges = np.vstack([faces[:, :2], faces[:, 1:], faces[:, ::2]])
+    within = edges[some[edges].all(axis=1)]
+    graph = coo_array((np.ones(len(within)), within.T), shape=(len(some), len(some)))
+    labels = connected_components(graph, directed=False)[1]
+    sizes = np.bincount(labels)
+    return some & (sizes[labels] >= WALL_SHARE * len(some))
 
 
 def _check_mesh(space: Space, subject: str, sides: list) -> None:

@@ -42,17 +42,19 @@ from .result import Result, collect_notes
 from .session import Progress, Session
 from .source_names import check_same_sources, source_of
 from .sources import check_features
+from .spheres import sphere_files
 from .subject_steps import (
     check_layer_rois,
     make_encoding,
     make_features,
     make_responses,
 )
+from .subsets import make_subsets, wanted_subsets
 from .tables import analyse, check_analysis, write_tables
 
 PER_SUBJECT = ("responses", "features", "models")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
-VERSIONS = {"tables": 2, "maps": 1, "figures": 2, "report": 2}
+VERSIONS = {"tables": 3, "maps": 2, "figures": 2, "report": 3}
 
 
 def run(
@@ -128,6 +130,7 @@ def redraw(out: str | Path) -> Result:
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
     places = [f"{step}/sub-{one}" for step in steps for one in subjects]
+    places += [f"subsets/sub-{one}" for one in subjects]
     places += ["stimuli", "tables", "maps", "figures", "report"]
     check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
@@ -155,20 +158,31 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
             )
             for one in opened
         }
-    if last < STAGES.index("tables"):
-        return
-    stimuli = make_stimuli(session, opened)
-    tables = _make_tables(session, opened, models, stimuli)
+        if last < STAGES.index("tables"):
+            return
+        others = {"stimuli": make_stimuli(session, opened)}
+        for one in opened:
+            others[f"subsets of {one.subject}"] = make_subsets(
+                session,
+                one,
+                open_place,
+                responses=responses[one.subject],
+                features=features[one.subject],
+            )
+    tables = _make_tables(session, opened, models, others)
     if last >= STAGES.index("figures"):
         _make_maps(session, subjects, tables)
         _draw(session, subjects, tables, last)
 
 
 def _discard_what_is_not_made(session: Session, subjects: Sequence[str]) -> None:
-    """Delete lags and shared clips of an earlier study, which would pass for ours."""
+    """Delete lags, subsets and shared clips of an earlier study: none of ours."""
     if not _several_lags(session.study):
         for subject in subjects:
             discard(session.out / f"lags/sub-{subject}")
+    if not wanted_subsets(session.study):
+        for subject in subjects:
+            discard(session.out / f"subsets/sub-{subject}")
     if not makes_stimuli(session.study):
         discard(session.out / "stimuli")
 
@@ -195,23 +209,32 @@ def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[
 def check_subject(study: Study, opened: Opened) -> None:
     """Raise if an opened subject's features or tables could not be made."""
     aligned = align(study, opened)
-    check_analysis(study, opened.recording.space, rows_to_score(study, aligned))
+    rows = rows_to_score(study, aligned)
+    check_analysis(study, opened.recording.space, rows, opened.subject)
     check_features(study, aligned)
     check_stimuli(study, opened)
-    check_layer_rois(study, opened.recording.space)
+    check_layer_rois(study, opened.recording.space, opened.subject)
 
 
 def _make_tables(
     session: Session,
     opened: Sequence[Opened],
     models: dict[str, str],
-    stimuli: str,
+    others: dict[str, str],
 ) -> str:
     study, out = session.study, session.out
     settings = study.part("analysis", "rois")
-    files = [name for name in (*roi_files(study), study.analysis.planted) if name]
+    files = [
+        name
+        for name in (
+            *roi_files(study, list(models)),
+            *sphere_files(study, list(models)),
+            study.analysis.planted,
+        )
+        if name
+    ]
     inputs = models | {name: file_identity(study.root / name) for name in files}
-    inputs |= {"stimuli": stimuli} if stimuli else {}
+    inputs |= {name: identity for name, identity in others.items() if identity}
     recipe = Recipe("tables", VERSIONS["tables"], settings, inputs)
     rest = [s for s in study.dataset.subjects if s not in models]
 
@@ -220,12 +243,12 @@ def _make_tables(
         for number, one in enumerate(opened, start=1):
             parts.append(analyse(study, out, one.subject))
             session.progress("scores, intervals and nulls", number, len(opened))
-        notes = write_tables(folder, parts)
+        notes = write_tables(study, folder, parts)
         write_roi_sizes(folder, out, {part.subject: part.rois for part in parts})
         first = opened[0].subject
         sources = {n: source_of(study, n, first) for n in study.encoding.bands}
         more = alignment_tables(out, list(models), sources)
-        if stimuli:
+        if others["stimuli"]:
             shared = out / "stimuli/shared_clips.csv"
             more["shared_clips"] = pd.read_csv(shared, dtype={"subject": str})
         for name, table in more.items():

@@ -1,6 +1,6 @@
 """The ROIs of a study, over the columns of a subject's responses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
+from ..core.selection import Selection, masks_to_score
 from ..core.types import Space
-from ..data.files import file_inside
+from ..data.files import file_inside, path_of
 from ..data.label_rois import keep_rois, rois_from_dlabel, rois_from_hemispheres
-from ..data.rois import rois_from_atlas, rois_from_labels, rois_from_masks
+from ..data.rois import (
+    rois_from_atlas,
+    rois_from_labels,
+    rois_from_masks,
+    runs_of_masks,
+)
 from ..data.surfaces import surface_topology
 from ..study import Study
 from .overlays import rois_from_overlays
@@ -20,9 +26,11 @@ ALL = "all voxels"
 
 
 def load_rois(
-    study: Study, space: Space
+    study: Study, space: Space, subject: str
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
     """Return the ROIs as masks over the columns of Y; all voxels if there are none.
+
+    A file may be of each subject: {subject} in its path stands for the label.
 
     Raises
     ------
@@ -32,14 +40,14 @@ def load_rois(
     wanted, notes, found = study.rois, [], []
     rois: dict[str, NDArray[np.bool_]] = {}
     if wanted.masks:
-        path = file_inside(study.root, wanted.masks)
+        path = _file(study, wanted.masks, subject)
         found.append(rois_from_masks(path, space, mesh=wanted.mesh))
     if wanted.atlas:
-        found.append(_atlas(study, space))
+        found.append(_atlas(study, space, subject))
     if wanted.left:
-        found.append(_hemispheres(study, space))
+        found.append(_hemispheres(study, space, subject))
     if wanted.overlays:
-        drawing = file_inside(study.root, f"{wanted.overlays}/overlays.svg")
+        drawing = _file(study, f"{wanted.overlays}/overlays.svg", subject)
         found.append(rois_from_overlays(drawing.parent, space))
     if wanted.groups:
         found.append(rois_from_labels(space, wanted.groups))
@@ -54,6 +62,36 @@ def load_rois(
     if wanted.keep:
         rois = keep_rois(rois, wanted.keep)
     return rois or {ALL: np.ones(space.n_voxels, dtype=bool)}, notes
+
+
+def rois_to_score(
+    study: Study, space: Space, rows: pd.DataFrame, subject: str
+) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    """Return the ROIs of `load_rois`, unless they were made from responses of `rows`.
+
+    Parameters
+    ----------
+    study : Study
+    space : Space
+    rows : DataFrame
+        Rows of the test runs, with `run_name`.
+    subject : str
+
+    Raises
+    ------
+    InputError
+        If an ROI was made from responses of a run that it would be scored on.
+    """
+    rois, notes = load_rois(study, space, subject)
+    test = frozenset(rows["run_name"])
+    said = set(study.rois.made_from)
+    if study.rois.masks:
+        said |= set(runs_of_masks(_file(study, study.rois.masks, subject)))
+    made_from = (said - {"test", "train"}) | (test if "test" in said else frozenset())
+    how = "as rois.made_from or the mask file says"
+    made = frozenset(made_from)
+    selections = [Selection(name, mask, how, made) for name, mask in rois.items()]
+    return masks_to_score(selections, test), notes
 
 
 def roi_sizes(
@@ -81,34 +119,49 @@ def write_roi_sizes(
     whole.to_csv(folder / "roi_sizes.csv", index=False)
 
 
-def roi_files(study: Study) -> list[str]:
-    """Return the files that ROIs are read from, as the study names them."""
+def roi_files(study: Study, subjects: Sequence[str]) -> list[str]:
+    """Return the files that some subjects' ROIs are read from, below the root."""
     rois = study.rois
     named = [rois.masks, rois.atlas, rois.names, rois.left, rois.right, *rois.surfaces]
     if rois.overlays:
-        named += [f"{rois.overlays}/overlays.svg"]
-    return [name for name in named if name]
+        named.append(f"{rois.overlays}/overlays.svg")
+    found: dict[str, None] = {}
+    for subject in subjects:
+        for name in (name for name in named if name):
+            path = path_of(study.root, name, subject)
+            found[path.relative_to(study.root).as_posix()] = None
+            # Outlines are drawn on a flatmap, so they depend on its surfaces too.
+            drawn_on = path.parent / "surfaces"
+            if path.name == "overlays.svg" and drawn_on.is_dir():
+                for surface in sorted(drawn_on.glob("*.gii")):
+                    found[surface.relative_to(study.root).as_posix()] = None
+    return list(found)
+
+
+def _file(study: Study, pattern: str, subject: str) -> Path:
+    name = path_of(study.root, pattern, subject).relative_to(study.root)
+    return file_inside(study.root, name.as_posix())
 
 
 def _atlas(
-    study: Study, space: Space
+    study: Study, space: Space, subject: str
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
-    atlas = file_inside(study.root, str(study.rois.atlas))
+    atlas = _file(study, str(study.rois.atlas), subject)
     if atlas.name.endswith(".dlabel.nii"):
         return rois_from_dlabel(atlas, space)
     if not study.rois.names:
         raise InputError("rois.atlas needs rois.names: a table of index and name.")
-    return rois_from_atlas(atlas, file_inside(study.root, study.rois.names), space)
+    return rois_from_atlas(atlas, _file(study, study.rois.names, subject), space)
 
 
 def _hemispheres(
-    study: Study, space: Space
+    study: Study, space: Space, subject: str
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
     wanted = study.rois
-    paths = [file_inside(study.root, str(p)) for p in (wanted.left, wanted.right)]
+    paths = [_file(study, str(p), subject) for p in (wanted.left, wanted.right)]
     topology = ("", "")
     if wanted.surfaces:
-        surfaces = [file_inside(study.root, name) for name in wanted.surfaces]
+        surfaces = [_file(study, name, subject) for name in wanted.surfaces]
         sizes = [part.shape[0] for part in space.parts if len(part.shape) == 1]
         topology = surface_topology(surfaces, sizes)
     return rois_from_hemispheres(paths, space, mesh=str(wanted.mesh), topology=topology)

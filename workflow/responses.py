@@ -209,18 +209,14 @@ def _targets(
 
 
 def _scale(study: Study, opened: Opened, folder: Path) -> None:
-    """Scale every run by the training rows of its session, or by all training rows.
-
-    A session without a training run is scaled by its own rows: there is nothing else
-    that is not another session's.
-    """
+    """Scale every run by the training rows of its session, or by all training rows."""
     groups: dict[tuple[Run, ...], list[Run]] = {}
     for run in opened.runs:
         basis = [
             other
             for other in opened.split.train
             if study.responses.zscore == "train" or other.session == run.session
-        ] or [other for other in opened.runs if other.session == run.session]
+        ]
         groups.setdefault(tuple(basis), []).append(run)
     for basis_, runs in groups.items():
         mean, sd = _mean_and_sd([folder / _file(run) for run in basis_])

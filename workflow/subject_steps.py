@@ -25,7 +25,7 @@ from .responses import store_responses
 from .session import Session
 from .sources import feature_files, sound_notes
 
-VERSIONS = {"responses": 3, "features": 2, "encoding": 3}
+VERSIONS = {"responses": 3, "features": 2, "encoding": 4}
 
 
 def make_responses(session: Session, aligned: Aligned) -> str:
@@ -118,12 +118,15 @@ def make_encoding(
     settings = study.part("encoding", "features", "rois")
     inputs = {"responses": responses, "features": features}
     names = ("alphas", "n_candidates", "folds", "precision", "seed", "solver")
-    names = (*names, *LEVERS, "stacking")
-    chosen = {name: settings["encoding"][name] for name in names}
+    chosen = {
+        name: settings["encoding"][name] for name in (*names, *LEVERS, "stacking")
+    }
     by_roi = spaces_by_roi(study)
     if by_roi:
         chosen |= {"layers per ROI": sorted(by_roi), "rois": settings["rois"]}
-        inputs |= {n: file_identity(study.root / n) for n in roi_files(study)}
+        inputs |= {
+            n: file_identity(study.root / n) for n in roi_files(study, [opened.subject])
+        }
     recipe = Recipe("encoding", VERSIONS["encoding"], chosen, inputs)
 
     def work(folder: Path) -> list[str]:
@@ -143,28 +146,38 @@ def spaces_by_roi(study: Study) -> list[str]:
     ]
 
 
-def check_layer_rois(study: Study, space: Space) -> None:
+def check_layer_rois(study: Study, space: Space, subject: str) -> None:
     """Raise if ROIs that choose a layer share a voxel: before anything is fitted."""
     names = spaces_by_roi(study)
     if names:
-        check_disjoint(names[0], list(load_rois(study, space)[0].values()))
+        check_disjoint(names[0], list(load_rois(study, space, subject)[0].values()))
 
 
 def hash_inputs(
     session: Session, files: Iterable[Path], opened: Opened
 ) -> dict[str, str]:
-    """Return the identity of each file, by its path inside the data set."""
+    """Return the identity of each file, by its path inside the data set as written.
+
+    So two links to files of one name are two files. What sidecars say of the times of
+    a run counts too.
+    """
     root = session.study.root
     found = {}
     for path in files:
-        inside = path.resolve().is_relative_to(root)
-        name = str(path.resolve().relative_to(root) if inside else path.name)
-        found[name] = file_identity(path)
+        found[below(path, root)] = file_identity(path)
+    for run in opened.runs:
+        found[f"timing {run}"] = repr(opened.recording.timing(run))
     events = session.study.dataset.events
     for run_, table in opened.events.items():
         if events is not None:
             found[f"events {run_}"] = _table_identity(table)
     return found
+
+
+def below(path: Path, root: Path) -> str:
+    """Return a path as it lies below `root`; as a whole where it does not."""
+    inside = path.is_relative_to(root)
+    return (path.relative_to(root) if inside else path).as_posix()
 
 
 def _table_identity(table: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """Scores a subject's saved predictions, and writes the tables that others lean on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,33 +9,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..analysis.bootstrap import (
-    block_of_clip,
-    block_of_row,
-    bootstrap_roi_scores,
-)
-from ..analysis.noise_ceiling import explainable_variance, largest_r
-from ..analysis.rois import members_of, roi_differences, roi_scores
+from ..analysis.bootstrap import bootstrap_roi_scores
+from ..analysis.maps import WeightComponents
+from ..analysis.rois import members_of, roi_scores
 from ..analysis.significance import recovered_bands, roi_null
 from ..core.checks import InputError
 from ..core.saved import SavedModel, load_model
-from ..core.store import open_store
 from ..core.types import Space
-from ..data.events import group_repeats
 from ..data.files import file_inside
 from ..encoding.evaluate import score_models
 from ..study import Study
+from .ceiling_tables import ceiling_tables
+from .group_tables import group_tables, template_of
 from .layer_tables import layer_table
 from .leakage import SUBSETS, read_safe
-from .regions import load_rois
+from .map_tables import components_of, map_tables, save_components
+from .partition_tables import partition_tables
+from .regions import rois_to_score
+from .roi_tables import check_hierarchy, resample_rois, resampled_means, roi_tables
+from .scored import SOURCES, Scored, Scores, blocks_of, read_scored
+from .spheres import on_template, spheres_of, spin_tables
+from .subsets import read_subsets
+from .tested_tables import check_null, tested_tables
 
-Floats = NDArray[np.floating]
-Key = tuple[str, str]
-Scores = Mapping[Key, Mapping[str, Floats]]
 MAX_CSV_ROWS = 200_000
 FEW_BLOCKS = 10
-SOURCES = ("source", "source_a", "source_b")
-LABELS = dict.fromkeys(("subject", "roi", "voxel", *SOURCES), str)
+TEXTS = ("subject", "roi", "voxel", "region", "versus", "levels", "leads")
+LABELS = dict.fromkeys((*TEXTS, *SOURCES, *SOURCES.values()), str)
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,11 @@ class Analysed:
     """One subject's tables, and what should be known of them."""
 
     tables: dict[str, pd.DataFrame]
-    voxel_scores: pd.DataFrame
     rois: dict[str, NDArray[np.bool_]]
     subject: str
+    sources: dict[str, str]
+    components: WeightComponents | None
+    space: Space
     notes: list[str]
 
 
@@ -70,7 +72,9 @@ def read_planted(study: Study) -> pd.DataFrame | None:
     return planted
 
 
-def check_analysis(study: Study, space: Space, test_rows: pd.DataFrame) -> None:
+def check_analysis(
+    study: Study, space: Space, test_rows: pd.DataFrame, subject: str
+) -> None:
     """Raise if the tables could not be made: before the slow part.
 
     Parameters
@@ -80,21 +84,25 @@ def check_analysis(study: Study, space: Space, test_rows: pd.DataFrame) -> None:
         Of one subject.
     test_rows : DataFrame
         That subject's rows as they will be scored.
+    subject : str
     """
-    rois, _ = load_rois(study, space)
+    rois, _ = rois_to_score(study, space, test_rows, subject)
+    spheres_of(study, space, subject)
+    check_hierarchy(study, rois)
     planted = read_planted(study)
     if planted is not None and not set(planted["roi"]) & set(rois):
         raise InputError(
             f"analysis.planted names none of the ROIs: it has "
             f"{', '.join(planted['roi'][:5])}, the study {', '.join(list(rois)[:5])}."
         )
-    blocks = block_of_row(test_rows, study.dataset.tr_s, study.analysis.block_s)
+    blocks = blocks_of(study, test_rows)
     n_blocks, needed = len(np.unique(blocks)), 2 if planted is None else 6
     if n_blocks < needed:
         raise InputError(
             f"the test rows make {n_blocks} blocks, and {needed} are needed for "
             "intervals and nulls. Lower analysis.block_s, or test on more runs."
         )
+    check_null(study, test_rows, blocks)
     n_rows = 2 * space.n_voxels * (2 * len(study.encoding.bands) + 3)
     if n_rows * len(study.dataset.subjects) > MAX_CSV_ROWS and not _has_parquet():
         raise InputError(
@@ -110,117 +118,76 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
     ----------
     study : Study
     out : Path
-        Folder of the results: responses/ and models/ are read.
+        Folder of the results: responses/, models/ and subsets/ are read.
     subject : str
     """
     model = load_model(out / f"models/sub-{subject}")
-    valid = model.valid
-    scored = _Scored(
-        np.asarray(model.array("test_responses"))[:, valid],
-        _predictions(model, valid),
-        model.array("intercept")[valid],
-        model.rows,
-    )
-    rois, notes = load_rois(study, model.space)
-    inside = {name: mask[valid] for name, mask in rois.items()}
-    sources = {band.name: band.source for band in model.bands}
-    scores, table, resampled, said = _roi_tables(study, scored, inside, subject)
-    differences = roi_differences(scores, inside, resampled, subject=subject)
-    ceilings, said_of_ceilings = _ceilings(study, out, subject, rois)
-    subsets, said_of_subsets = _subset_tables(study, out, scored, inside, subject)
-    subsets = None if subsets is None else with_source(subsets, sources)
+    scored, notes = read_scored(study, out, subject)
+    scores = score_models(scored.predictions, scored.intercept, scored.Y)
+    summaries = resample_rois(study, scored, scored.rois)
+    resampled = resampled_means(summaries)
+    table = roi_scores(scores, scored.rois, resampled, subject=subject)
+    parts = [
+        tested_tables(study, scored),
+        ceiling_tables(study, out, scored, scores["joint", "all"]["r"]),
+        partition_tables(study, scored, scores, read_subsets(out, subject)),
+        map_tables(study, scored, model, scores),
+        spin_tables(study, scored, model.space, scores),
+    ]
+    subsets, said = _subset_tables(study, out, scored)
+    rois = scored.whole_rois
     tables = {
-        "roi_scores": with_source(table, sources),
-        "roi_differences": differences.assign(
-            source_a=differences["a"].map(sources),
-            source_b=differences["b"].map(sources),
-        ),
-        "ceilings": ceilings,
+        "roi_scores": scored.named(table),
+        **roi_tables(study, scored, model.space, summaries),
+        **{name: one for part in parts for name, one in part.tables.items()},
         "subset_scores": subsets,
-        "layers": layer_table(out, subject, rois, model.space.ids, sources),
+        "layers": layer_table(out, subject, rois, model.space.ids, scored.sources),
+        "voxel_scores": scored.named(_voxel_table(scores, model, subject)),
+        "truth": _truth(study, table, scored),
     }
-    truth = _truth(study, table, scored, inside)
-    if truth is not None:
-        tables["truth"] = with_source(truth, sources, column="recovered")
-    voxels = with_source(_voxel_table(scores, model, subject), sources)
+    said = [*notes, *_few_blocks(scored), *said]
+    said += [note for part in parts for note in part.notes]
     return Analysed(
         tables={name: table for name, table in tables.items() if table is not None},
-        voxel_scores=voxels,
         rois=rois,
         subject=subject,
-        notes=[
-            f"sub-{subject}: {note}"
-            for note in [*notes, *said, *said_of_ceilings, *said_of_subsets]
-        ],
+        sources=scored.sources,
+        components=components_of(model, scored),
+        space=model.space,
+        notes=[f"sub-{subject}: {note}" for note in dict.fromkeys(said)],
     )
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """Test responses and predictions of the fitted voxels, with what their rows are."""
-
-    Y: Floats
-    predictions: dict[Key, Floats]
-    intercept: Floats
-    rows: pd.DataFrame
-
-    def at(self, kept: NDArray[np.bool_]) -> "_Scored":
-        """Return some of the rows."""
-        predictions = {key: values[kept] for key, values in self.predictions.items()}
-        rows = self.rows[kept].reset_index(drop=True)
-        return _Scored(self.Y[kept], predictions, self.intercept, rows)
+def _few_blocks(scored: Scored) -> list[str]:
+    n_blocks = len(np.unique(scored.blocks))
+    if n_blocks >= FEW_BLOCKS:
+        return []
+    return [f"intervals rest on {n_blocks} blocks only: read them as rough."]
 
 
-def with_source(
-    table: pd.DataFrame, sources: Mapping[str, str], column: str = "feature_space"
-) -> pd.DataFrame:
-    """Return a table with what each row's feature space is made by."""
-    return table.assign(source=table[column].map(sources).fillna(""))
-
-
-def _roi_tables(
-    study: Study,
-    scored: _Scored,
-    inside: Mapping[str, NDArray[np.bool_]],
-    subject: str,
-) -> tuple[Scores, pd.DataFrame, dict[Key, Floats], list[str]]:
-    """Return scores per voxel and per ROI, the resamples, and what to know of them."""
+def _roi_table(study: Study, scored: Scored) -> pd.DataFrame:
+    """Return scores per ROI, with intervals."""
     scores = score_models(scored.predictions, scored.intercept, scored.Y)
-    blocks = block_of_row(scored.rows, study.dataset.tr_s, study.analysis.block_s)
-    resampled_blocks = block_of_clip(scored.rows, blocks)
-    n_blocks = len(np.unique(resampled_blocks))
-    notes = []
-    if n_blocks < FEW_BLOCKS:
-        notes.append(f"intervals rest on {n_blocks} blocks only: read them as rough.")
     resampled = bootstrap_roi_scores(
         scored.Y,
         scored.predictions,
-        members_of(inside, scored.Y.shape[1]),
-        resampled_blocks,
+        members_of(scored.rois, scored.Y.shape[1]),
+        scored.blocks,
         n_resamples=study.analysis.n_resamples,
         seed=study.analysis.seed,
     )
-    return (
-        scores,
-        roi_scores(scores, inside, resampled, subject=subject),
-        resampled,
-        notes,
-    )
+    return roi_scores(scores, scored.rois, resampled, subject=scored.subject)
 
 
 def _subset_tables(
-    study: Study,
-    out: Path,
-    scored: _Scored,
-    inside: Mapping[str, NDArray[np.bool_]],
-    subject: str,
+    study: Study, out: Path, scored: Scored
 ) -> tuple[pd.DataFrame | None, list[str]]:
     """Return the scores on test clips that share no artist, or no sound, with training.
 
     None where nothing is known of the clips. A subset that is all test clips, or fewer
     than two, has no rows of its own and a note in their place.
     """
-    safe = read_safe(out, subject)
+    safe = read_safe(out, scored.subject)
     if safe is None:
         return None, []
     tables, notes = [], []
@@ -230,29 +197,40 @@ def _subset_tables(
             notes.append(f"{len(clips)} of {len(safe)} test clips are {subset}.")
             continue
         kept = scored.rows["clip"].isin(clips).to_numpy()
-        _, table, _, _ = _roi_tables(study, scored.at(kept), inside, subject)
+        table = scored.named(_roi_table(study, scored.at(kept, study)))
         table.insert(2, "subset", subset)
         table.insert(3, "n_clips", len(clips))
         tables.append(table)
     return (pd.concat(tables, ignore_index=True) if tables else None), notes
 
 
-def write_tables(folder: Path, parts: Sequence[Analysed]) -> list[str]:
+def write_tables(study: Study, folder: Path, parts: Sequence[Analysed]) -> list[str]:
     """Write all subjects' tables into `folder`; return what should be known of them."""
-    for name in dict.fromkeys(name for part in parts for name in part.tables):
-        found = [part.tables[name] for part in parts if name in part.tables]
-        _write(folder / f"{name}.csv", found)
+    whole = {
+        name: _together([part.tables[name] for part in parts if name in part.tables])
+        for name in dict.fromkeys(name for part in parts for name in part.tables)
+    }
+    group, notes = group_tables(whole, parts[0].sources)
+    if group is not None:
+        whole["group"] = group
+    maps = {part.subject: _joint_r(part.tables["voxel_scores"]) for part in parts}
+    spaces = {part.subject: part.space for part in parts}
+    template = on_template(study, maps, spaces)
+    if template is None:
+        template = template_of(maps, spaces)
+    if template is not None:
+        whole["template_r"] = template
+    for name, table in whole.items():
+        if len(table) <= MAX_CSV_ROWS:
+            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
+        else:
+            table.to_parquet(folder / f"{name}.parquet", index=False)
     for part in parts:
         names, masks = np.array(list(part.rois)), np.stack(list(part.rois.values()))
         np.savez(folder / f"rois_sub-{part.subject}.npz", names=names, masks=masks)
-    voxels = [part.voxel_scores for part in parts]
-    n_rows = sum(map(len, voxels))
-    if n_rows <= MAX_CSV_ROWS:
-        _write(folder / "voxel_scores.csv", voxels)
-    else:
-        whole = pd.concat(voxels, ignore_index=True)
-        whole.to_parquet(folder / "voxel_scores.parquet", index=False)
-    return [note for part in parts for note in part.notes]
+        if part.components is not None:
+            save_components(folder, part.subject, part.components)
+    return [*notes, *(note for part in parts for note in part.notes)]
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame | None:
@@ -266,7 +244,7 @@ def read_table(folder: Path, name: str) -> pd.DataFrame | None:
     if not csv.exists():
         return None
     table = pd.read_csv(csv, dtype=LABELS, keep_default_na=False, na_values=[""])
-    sources = [column for column in SOURCES if column in table]
+    sources = [column for column in SOURCES.values() if column in table]
     table[sources] = table[sources].fillna("")
     return table
 
@@ -278,23 +256,7 @@ def read_rois(folder: Path, subject: str) -> dict[str, NDArray[np.bool_]]:
         return dict(zip(saved["names"].tolist(), saved["masks"], strict=True))
 
 
-def _predictions(model: SavedModel, valid: NDArray[np.bool_]) -> dict[Key, Floats]:
-    def read(name: str) -> Floats:
-        return np.asarray(model.array(name))[..., valid]
-
-    names = [band.name for band in model.bands]
-    alone, parts = read("predictions_alone"), read("predictions_parts")
-    return {
-        ("joint", "all"): read("predictions"),
-        ("plain", "all"): read("predictions_plain"),
-        **{("alone", name): one for name, one in zip(names, alone, strict=True)},
-        **{("part", name): one for name, one in zip(names, parts, strict=True)},
-    }
-
-
-def _voxel_table(
-    scores: Mapping[Key, Mapping[str, Floats]], model: SavedModel, subject: str
-) -> pd.DataFrame:
+def _voxel_table(scores: Scores, model: SavedModel, subject: str) -> pd.DataFrame:
     """Return one row per voxel, model, feature space and score; NaN if not fitted."""
     tables = []
     for (name, feature_space), kinds in scores.items():
@@ -307,60 +269,18 @@ def _voxel_table(
     return pd.concat(tables, ignore_index=True)
 
 
-def _ceilings(
-    study: Study, out: Path, subject: str, rois: Mapping[str, NDArray[np.bool_]]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return what repeats of the test clips say could be explained, per ROI."""
-    columns = ["subject", "roi", "n_repeats", "explainable_variance", "largest_r"]
-    store = open_store(out / f"responses/sub-{subject}")
-    rows = store.repeat_rows()
-    heard = rows["clip"] != ""
-    group, groups = group_repeats(rows[heard].reset_index(drop=True))
-    counts = groups["n_repeats"] if heard.any() else pd.Series(dtype=int)
-    if counts.empty or counts.max() < 2:
-        return pd.DataFrame(columns=columns), ["no ceiling: no repeats."]
-    n_repeats, notes = int(counts.max()), []
-    whole = (counts == n_repeats).to_numpy()
-    if whole.mean() < 0.5:
-        return pd.DataFrame(columns=columns), ["no ceiling: unequal repeats."]
-    if not whole.all():
-        notes = [
-            f"the ceiling leaves out {int((~whole).sum())} of {len(whole)} test rows, "
-            f"which have fewer than {n_repeats} repeats."
-        ]
-    order = np.argsort(group, kind="stable")
-    order = np.flatnonzero(heard)[order[whole[group[order]]]]
-    n_averaged = n_repeats if study.responses.repeats == "average" else 1
-    used = np.logical_or.reduce(list(rois.values()))
-    repeats = store.repeats(used)[order]
-    repeats = repeats.reshape(-1, n_repeats, repeats.shape[1]).swapaxes(0, 1)
-    share = np.full(len(used), np.nan)
-    share[used] = explainable_variance(repeats)
-    records = []
-    for name, mask in rois.items():
-        here = share[mask][np.isfinite(share[mask])]
-        mean = float(here.mean()) if len(here) else float("nan")
-        ceiling = float(largest_r(np.array([mean]), n_averaged)[0])
-        records.append((subject, name, n_repeats, mean, ceiling))
-    return pd.DataFrame(records, columns=columns), notes
-
-
-def _truth(
-    study: Study,
-    table: pd.DataFrame,
-    scored: _Scored,
-    rois: Mapping[str, NDArray[np.bool_]],
-) -> pd.DataFrame | None:
+def _truth(study: Study, table: pd.DataFrame, scored: Scored) -> pd.DataFrame | None:
     """Return planted against recovered, if the study says what was planted."""
     planted = read_planted(study)
     if planted is None:
         return None
+    rois = scored.rois
     named = {name: rois[name] for name in planted["roi"] if name in rois}
     null = roi_null(
         scored.Y,
         scored.predictions["joint", "all"],
         members_of(named, scored.Y.shape[1]),
-        block_of_row(scored.rows, study.dataset.tr_s, study.analysis.block_s),
+        scored.moved,
         n_permutations=study.analysis.n_permutations,
         seed=study.analysis.seed,
     )
@@ -369,12 +289,19 @@ def _truth(
     )
     merged = found.merge(planted, on="roi", how="left")
     columns = ["subject", "roi", "planted", "recovered"]
-    return merged[[*columns, "r_joint", "null_low", "null_high"]]
+    merged = merged[[*columns, "r_joint", "null_low", "null_high"]]
+    return merged.assign(source=merged["recovered"].map(scored.sources).fillna(""))
 
 
-def _write(path: Path, tables: Sequence[pd.DataFrame]) -> None:
+def _joint_r(scores: pd.DataFrame) -> NDArray[np.floating]:
+    """Return the joint model's r, in the order of the columns."""
+    rows = (scores["model"] == "joint") & (scores["score"] == "r")
+    return scores.loc[rows, "value"].to_numpy(float)
+
+
+def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     full = [table for table in tables if len(table)] or list(tables[:1])
-    pd.concat(full, ignore_index=True).to_csv(path, index=False, float_format="%.9g")
+    return pd.concat(full, ignore_index=True)
 
 
 def _has_parquet() -> bool:

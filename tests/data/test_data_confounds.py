@@ -23,8 +23,16 @@ def scan(fmriprep, rng):
 
 
 def read(scan, groups=(), censor="dummies", n_samples=N, **options):
+    stem = scan.name.split("_space-")[0]
+    table = scan.with_name(f"{stem}_desc-confounds_timeseries.tsv")
     return read_confounds(
-        [scan], n_samples, groups=groups, censor=censor, options=options, name="sub-01"
+        [scan],
+        table,
+        n_samples,
+        groups=groups,
+        censor=censor,
+        options=options,
+        name="sub-01",
     )
 
 
@@ -82,7 +90,7 @@ def test_what_the_table_lacks_is_said(scan):
     with pytest.raises(InputError, match=r"cannot be had: .*compcor"):
         read(scan, ["high_pass", "compcor"])
     next(scan.parent.glob("*confounds_timeseries.tsv")).unlink()
-    with pytest.raises(InputError, match=r"cannot be had: .*confound file"):
+    with pytest.raises(InputError, match=r"confounds_timeseries\.tsv cannot be read"):
         read(scan, ["motion"])
 
 

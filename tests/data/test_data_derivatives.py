@@ -9,8 +9,10 @@ from numpy.testing import assert_array_equal
 
 from brain2music.core.checks import InputError, MissingFileError
 from brain2music.core.types import Run
+from brain2music.data.confounds import read_confounds
 from brain2music.data.derivatives import find_scans, parse_space, refuse_raw
 from brain2music.data.recordings import open_derivatives
+from brain2music.data.sidecars import read_timing
 
 PREP = "derivatives/fmriprep"
 SPACES = {"volume": "MNI152NLin2009cAsym", "surface": "fsnative", "cifti": "fsLR:91k"}
@@ -117,6 +119,37 @@ def test_a_raw_scan_is_told_from_a_derivative(tmp_path):
     refuse_raw(tmp_path, tmp_path / "derivatives/x/sub-01_task-music_bold.nii.gz")
     description.write_text(json.dumps({"DatasetType": "derivative"}))
     refuse_raw(tmp_path, raw)
+    own = tmp_path / "rawdata/dataset_description.json"
+    own.parent.mkdir()
+    own.write_text(json.dumps({"DatasetType": "raw"}))
+    with pytest.raises(InputError, match=r"^rawdata/sub-01/.* is a raw scan"):
+        refuse_raw(tmp_path, own.parent / raw.relative_to(tmp_path))
+
+
+def test_runs_that_no_rule_asks_for_have_no_part(fmriprep, rng):
+    Y = rng.standard_normal((20, 12))
+    for run in (("music", 1), ("rest", 1)):
+        fmriprep.write("volume", "01", run, Y)
+    place = (fmriprep.root, PREP, "01", SPACES["volume"])
+    assert len(find_scans(*place)) == 2
+    (run_,) = find_scans(*place, rules=[{"task": "music"}])
+    assert run_.task == "music"
+
+
+def test_one_run_under_two_labels_is_refused(fmriprep, rng):
+    for label in ("1", "01"):
+        fmriprep.write("volume", "01", ("music", label), rng.standard_normal((20, 12)))
+    with pytest.raises(InputError, match="goes by task-music_run-01 and"):
+        find_scans(fmriprep.root, PREP, "01", SPACES["volume"])
+
+
+def test_the_grid_of_each_run_is_no_space_of_several(fmriprep, rng):
+    for run in (("music", 1), ("music", 2)):
+        for path in fmriprep.write("volume", "01", run, rng.standard_normal((20, 12))):
+            name = path.name.replace("_space-MNI152NLin2009cAsym_res-2", "")
+            path.rename(path.with_name(name))
+    with pytest.raises(InputError, match="grid of each run by itself"):
+        find_scans(fmriprep.root, PREP, "01", "boldref")
 
 
 @pytest.mark.parametrize(
@@ -260,3 +293,43 @@ def test_other_kinds_of_images_are_taken_only_when_asked_for(fmriprep, rng):
     (scan,) = find_scans(fmriprep.root, PREP, "01", line).values()
     assert scan.paths == (other,)
     assert scan.mask is not None
+
+
+def test_aroma_files_are_read_by_default(fmriprep, rng):
+    """Their confounds are gone already; the table says which volumes are steady."""
+    run = ("music", 1)
+    (path,) = fmriprep.write("volume", "01", run, rng.standard_normal((20, 12)))
+    name = path.name.replace("desc-preproc", "desc-smoothAROMAnonaggr")
+    aroma = path.rename(path.with_name(name))
+    table = fmriprep.write_confounds(fmriprep.stem("01", run), 20, dummies=(0,))
+    line = f"{SPACES['volume']}:desc-smoothAROMAnonaggr"
+    opening = open_all(fmriprep.root, line)
+    assert opening.recording.read(Run("music", "1")).shape == (20, 12)
+    found, _ = read_confounds(
+        [aroma], table, 20, groups=(), censor="dummies", options={}, name="run"
+    )
+    assert found.values.shape == (20, 0)
+    assert np.flatnonzero(~found.used).tolist() == [0]
+
+
+def test_nan_is_refused_and_not_smoothed_into_its_neighbours(fmriprep, rng):
+    Y = rng.standard_normal((20, 12))
+    Y[3, 5] = np.nan
+    fmriprep.write("volume", "01", ("music", 1), Y)
+    recording = open_all(fmriprep.root, SPACES["volume"], fwhm_mm=3.0).recording
+    with pytest.raises(InputError, match="infinity in 1 voxels, which smoothing"):
+        recording.read(recording.runs[0])
+
+
+def test_a_sidecar_of_the_whole_task_is_inherited(fmriprep, rng):
+    (path,) = fmriprep.write(
+        "volume", "01", ("music", 1), rng.standard_normal((20, 12))
+    )
+    path.with_name(path.name.replace(".nii.gz", ".json")).unlink()
+    (fmriprep.root / "dataset_description.json").write_text('{"Name": "x"}')
+    assert read_timing(path).tr_s is None
+    other = fmriprep.folder / "task-rest_bold.json"
+    other.write_text(json.dumps({"RepetitionTime": 9.0}))
+    ours = fmriprep.folder / "task-music_bold.json"
+    ours.write_text(json.dumps({"RepetitionTime": 1.5}))
+    assert read_timing(path).tr_s == 1.5

@@ -94,6 +94,23 @@ def test_freesurfer_annotations_are_the_same(tmp_path, space):
         rois_from_hemispheres(paths[::-1], space, mesh="fsnative")
 
 
+def test_a_code_of_no_region_is_no_region(tmp_path, space):
+    """Not of the next one in the table, as a search by order would have it."""
+    names = ["unknown", "V1", "A1", "belt"]
+    colours = np.array([[k * 40, 9 * k, 200 - k, 0, 0] for k in range(1, 5)])
+    paths = (tmp_path / "lh.x.annot", tmp_path / "rh.x.annot")
+    for path, n in zip(paths, (len(LEFT), len(RIGHT)), strict=True):
+        write_annot(path, np.full(n, 2), colours, names, fill_ctab=True)
+    content = bytearray(paths[0].read_bytes())
+    content[4 + 8 * 1 + 4 : 4 + 8 * 1 + 8] = (12345).to_bytes(4, "big")
+    paths[0].write_bytes(bytes(content))
+    rois, notes = rois_from_hemispheres(paths, space, mesh="fsnative")
+    assert set(rois) == {"left A1", "right A1"}
+    here = np.array([str(i) == "1" for i in space.ids])
+    assert not rois["left A1"][here].any()
+    assert any("12345" in note or "no name" in note for note in notes)
+
+
 def test_columns_that_the_recording_lacks_are_counted(pair):
     whole = mesh_space("fsnative", [8, 6])
     index = np.array([13, 2, 5, 0])

@@ -44,6 +44,18 @@ def test_a_map_comes_back_to_the_bit(fmriprep, tmp_path, rng, kind):
         assert sidecar["a"] == 1
 
 
+def test_headers_say_what_a_map_is(fmriprep, tmp_path, rng):
+    heads = {}
+    for kind in ("volume", "cifti"):
+        space = space_of(fmriprep, kind, rng.standard_normal((20, 12))).space
+        (path,) = write(tmp_path / kind, np.zeros(space.n_voxels), space)
+        heads[kind] = nib.load(path)
+    codes = [int(heads["volume"].header[key]) for key in ("sform_code", "qform_code")]
+    assert codes == [4, 4]  # MNI
+    assert int(heads["cifti"].nifti_header["intent_code"]) == 3006
+    assert heads["cifti"].nifti_header.get_intent()[2] == "ConnDenseScalar"
+
+
 def test_names_are_those_of_bids_derivatives(fmriprep, tmp_path, rng):
     names = {}
     for kind in SPACES:

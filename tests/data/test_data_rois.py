@@ -83,6 +83,12 @@ def test_each_label_is_an_roi_of_its_own():
     assert notes == []
 
 
+def test_each_place_of_a_volume_is_no_roi():
+    space = Space("volume", "T1w", ("0", "1"), np.arange(2), (2, 1, 1), np.eye(4))
+    with pytest.raises(InputError, match=r"each_label is for tables of labels"):
+        rois_from_labels(space, None)
+
+
 def test_a_label_that_one_subject_lacks_is_noted():
     rois, notes = rois_from_labels(LABELS, {"core": ["278", "13", "1"], "v": ["2"]})
     assert rois["core"].tolist() == [True, False, False, True]

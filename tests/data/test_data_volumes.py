@@ -74,7 +74,10 @@ def test_voxels_equal_those_that_nilearn_takes(folder, mask, rng, ending, monkey
 def test_the_space_says_where_each_voxel_lies(folder, mask, rng):
     write_run(folder, 1, volumes_of(rng))
     space = open_images(folder).space
-    assert (space.kind, space.name, space.shape) == ("volume", "sub-1_mask", SHAPE)
+    assert (space.kind, space.name, space.shape) == (
+        *("volume", "grid of sub-1_mask.nii"),
+        SHAPE,
+    )
     assert_array_equal(space.index, np.flatnonzero(mask.ravel()))
     assert space.ids == tuple(map(str, space.index))
     assert_allclose(space.affine, AFFINE, atol=1e-6)

@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
+from brain2music.features.tiny import write_tokenizer
+
 try:
     import torch
     import transformers
@@ -142,7 +144,7 @@ def _clap(folder, *, fusion=False, projection_dim=512):
     _save(transformers.ClapModel(config), folder)
     kind = "fusion" if fusion else "rand_trunc"
     transformers.ClapFeatureExtractor(truncation=kind).save_pretrained(folder)
-    _tokenizer(folder, ["<s>", "<pad>", "</s>", "<unk>"])
+    write_tokenizer(folder, WORDS, ["<s>", "<pad>", "</s>", "<unk>"])
 
 
 def _encodec(folder, **changes):
@@ -185,7 +187,7 @@ def _sentence(folder, *, normalize=True, pooling="mean"):
         max_position_embeddings=40,
     )
     _save(transformers.BertModel(config), folder)
-    _tokenizer(folder, ["[CLS]", "[PAD]", "[SEP]", "[UNK]"])
+    write_tokenizer(folder, WORDS, ["[CLS]", "[PAD]", "[SEP]", "[UNK]"])
     parts = [{"type": "sentence_transformers.models.Transformer"}]
     if normalize:
         parts.append({"type": "sentence_transformers.models.Normalize"})
@@ -194,25 +196,6 @@ def _sentence(folder, *, normalize=True, pooling="mean"):
     (folder / "1_Pooling").mkdir()
     modes = {f"pooling_mode_{pooling}_tokens": True}
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
-
-
-def _tokenizer(folder, special):
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    begin, pad, end, unknown = special
-    words = {word: k for k, word in enumerate([*special, *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token=unknown))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{begin} $A {end}",
-        special_tokens=[(begin, words[begin]), (end, words[end])],
-    )
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=pad,
-        unk_token=unknown,
-        model_max_length=1000,
-    ).save_pretrained(folder)
 
 
 def _save(network, folder):

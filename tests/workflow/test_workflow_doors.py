@@ -68,7 +68,7 @@ def test_a_wrong_table_of_what_was_planted_is_refused(
 
 def test_files_outside_the_data_set_are_refused(study_file, refuses):
     study = edit(study_file, "[analysis]", '[rois]\nmasks = "../m.npz"\n\n[analysis]')
-    refuses(study, "../m.npz lies outside")
+    refuses(study, "leaves the data set's folder")
 
 
 def test_folders_of_the_user_are_refused_before_the_work(study_file, tmp_path):
@@ -161,3 +161,18 @@ def test_a_missing_feature_file_is_not_taken_for_missing_responses(study_file):
     found = check_study(load_study(study_file))
     assert any("1 of 1 feature files are missing" in p for p in found.problems)
     assert "no responses yet" not in str(found)
+
+
+def test_rois_may_be_files_of_each_subject(study_file, tmp_path):
+    folder = study_file.parent
+    for subject, n in (("01", 3), ("02", 5)):
+        np.savez(folder / f"rois-{subject}.npz", a=np.arange(12) < n)
+    study = edit(
+        study_file, "[analysis]", '[rois]\nmasks = "rois-{subject}.npz"\n\n[analysis]'
+    )
+    done = run(study, tmp_path / "out", stage="tables")
+    sizes = done.roi_scores.groupby("subject")["n_voxels"].unique()
+    assert {s: n.tolist() for s, n in sizes.items()} == {"01": [3], "02": [5]}
+    np.savez(folder / "rois-02.npz", a=np.arange(12) < 7)
+    done = run(study, tmp_path / "out", stage="tables")
+    assert "tables" in done.made

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from brain2music import load_study, run
 from brain2music.core.checks import InputError, MissingFileError
@@ -47,7 +49,17 @@ def test_every_score_and_weight_becomes_a_map_of_its_values(scans, tmp_path, kin
     table = result.voxel_scores.query("subject == '01'")
     n_scores = len(table.groupby(["model", "feature_space", "score"]))
     n_weights = 2 + 3 + 3  # a norm for each band, and its three features
-    assert len(stems) == n_scores + n_weights
+    # p and q of 3 models; r2 and q of what is added, both ways; 3 regions; best space.
+    n_statistics = 3 * 2 + 2 * 2 + 3 + 2
+    assert len(stems) == n_scores + n_weights + n_statistics
+    tested = pd.read_csv(
+        result.out / "tables/voxel_significance.csv",
+        dtype={"subject": str, "voxel": str},
+    ).query("subject == '01' and model == 'alone' and feature_space == 'genre'")
+    for stat, column in (("p", "p"), ("q", "q_bh")):
+        found = read_map(paths_of(folder, kind, stat, "aloneGenre"), model.space)
+        expected = tested.set_index("voxel")[column].reindex(list(model.space.ids))
+        assert_array_equal(found, expected.to_numpy(np.float32))
     for (name, space, score), rows in table.groupby(
         ["model", "feature_space", "score"]
     ):
@@ -135,12 +147,35 @@ def test_regions_of_label_files_are_checked_against_the_mesh(scans, tmp_path):
 
 
 def test_vertices_at_the_cuts_are_taken_in_with_their_neighbours():
-    faces = np.array([[0, 1, 2], [1, 2, 3], [3, 4, 5], [2, 3, 5]])
-    on_map = np.array([True, True, True, False, False, False])
-    mask = np.array([False, True, False, False, False, False])
+    faces = np.array([[0, 1, 2], [1, 2, 3], [2, 3, 4]])
+    on_map = np.array([True, True, True, False, True])
+    mask = np.array([False, True, False, False, False])
     grown, n_added = with_cuts(mask, on_map, faces)
-    assert grown.tolist() == [False, True, False, True, False, False]
+    assert grown.tolist() == [False, True, False, True, False]
     assert n_added == 1
+
+
+def test_the_medial_wall_is_not_taken_for_a_cut():
+    faces = np.array([[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]])
+    on_map = np.array([True, True, True, False, False, False])  # 5 lies inside the wall
+    mask = np.array([False, True, True, False, False, False])
+    grown, n_added = with_cuts(mask, on_map, faces)
+    assert n_added == 0
+    assert grown.tolist() == mask.tolist()
+
+
+def test_a_wide_spot_of_a_cut_is_no_medial_wall():
+    strip = np.arange(1003)
+    faces = np.column_stack([strip[:-2], strip[1:-1], strip[2:]])
+    on_map = np.ones(1003, bool)
+    on_map[500:505] = False  # 502 is next to nothing on the map
+    mask = np.zeros(1003, bool)
+    mask[490:500] = True
+    grown, n_added = with_cuts(mask, on_map, faces)
+    assert n_added == 2
+    assert grown[490:502].all()
+    on_map[505:520] = False
+    assert with_cuts(mask, on_map, faces)[1] == 0
 
 
 def test_overlays_need_their_drawing_and_their_mesh(tmp_path):
@@ -156,12 +191,24 @@ def test_drawn_regions_are_those_of_pycortex(tmp_path):
     with open_cortex(tmp_path / "db") as cortex:
         add_s1(cortex)
         expected = cortex.utils.get_roi_verts("S1", roi=["AC", "V1"], mask=True)
+        flat = cortex.db.get_surf("S1", "flat", merge=True)[1]
+        faces = cortex.db.get_surf("S1", "wm", merge=True)[1]
+    edges = np.vstack([faces[:, :2], faces[:, 1:]])
+    edges = edges[~np.isin(edges, flat).any(axis=1)]  # between vertices off the map
+    n_vertices = int(faces.max()) + 1
+    graph = coo_array((np.ones(len(edges)), edges.T), shape=(n_vertices, n_vertices))
+    labels = connected_components(graph, directed=False)[1]
+    wall = np.bincount(labels)[labels] > 5000  # a cut has at most 52
     before = (tmp_path / "db/S1/overlays.svg").read_bytes()
     space = mesh_space("S1", [152893, 151487])
     rois, notes = rois_from_overlays(tmp_path / "db/S1", space)
     for name, mask in expected.items():
         assert mask.sum() > 100
-        assert_array_equal(rois[name], mask)
+        assert not (rois[name] & ~mask).any()
+        # pycortex takes in the rim of the medial wall as well
+        more = np.flatnonzero(mask & ~rois[name])
+        assert len(more) <= {"AC": 6, "V1": 0}[name]
+        assert wall[more].all()
     assert any("at the flatmap's cuts were taken in" in note for note in notes)
     assert (tmp_path / "db/S1/overlays.svg").read_bytes() == before
     with pytest.raises(InputError, match=r"S1 has \[152893, 151487\] vertices"):

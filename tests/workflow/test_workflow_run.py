@@ -53,6 +53,7 @@ def test_tables_have_the_columns_that_others_lean_on(finished):
     assert set(result.roi_scores["model"]) == {"alone", "joint", "part", "plain"}
     expected = ["subject", "roi", "a", "b", "r_diff", "low", "high"]
     expected += ["source_a", "source_b"]
+    expected += ["n_voxels", "r_diff_se", "low_all", "high_all", "p", "p_all"]
     assert list(result.roi_differences) == expected
     expected = ["subject", "voxel", "model", "feature_space", "score", "value"]
     expected.append("source")
@@ -126,7 +127,12 @@ def test_the_joint_model_is_himalayas_on_the_same_candidates(finished):
     ).fit(X, Y)
     # Voxels that dropped a band chose a candidate that himalaya cannot try.
     both = (saved(result, "band_weights") > 0).all(axis=0)
-    assert both.sum() >= 3
+    # Others found a better penalty beyond the grid, where himalaya does not look.
+    alphas = saved(result, "alphas")
+    both &= (alphas >= min(study.encoding.alphas)) & (
+        alphas <= max(study.encoding.alphas)
+    )
+    assert both.sum() >= 2
     assert_allclose(
         model.predict(X_test)[:, both], saved(result, "predictions")[:, both], rtol=1e-8
     )

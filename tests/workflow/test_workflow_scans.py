@@ -1,7 +1,9 @@
 """Tests of a whole study on fMRIPrep's outputs: volume, surface and CIFTI alike."""
 
+import json
 import re
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,8 @@ from brain2music.core.saved import read_rows
 from brain2music.core.store import open_store
 from brain2music.data import cleaning
 from brain2music.data.cleaning import Cleaning, clean_run
+from brain2music.study import StudyError
+from brain2music.workflow.alignment import align
 from brain2music.workflow.check import check_study
 from brain2music.workflow.opening import open_subject
 
@@ -139,7 +143,7 @@ def test_dummies_are_dropped_by_default_and_can_be_kept(scans, tmp_path):
 @pytest.mark.parametrize("how", ["session", "train", "none", "run"])
 def test_zscores_by_run_session_or_training_rows(scans, tmp_path, how):
     sessions = {("Training", "1"): "a", ("Training", "2"): "b"}
-    sessions |= {("Training", "10"): "b", ("Test", "1"): "a", ("Test", "2"): "c"}
+    sessions |= {("Training", "10"): "b", ("Test", "1"): "a", ("Test", "2"): "b"}
     path, _ = scans("volume", sessions=sessions)
     path.write_text(path.read_text().replace("detrend", f'zscore = "{how}"\ndetrend'))
     # The events are not of a session: one table serves the run of any.
@@ -161,14 +165,22 @@ def test_zscores_by_run_session_or_training_rows(scans, tmp_path, how):
             "run": [label],
             "none": [],
             "train": order[:3],
-            "session": [k for k in order[:3] if sessions[k] == ours]
-            or [k for k in order if sessions[k] == ours],
+            "session": [k for k in order[:3] if sessions[k] == ours],
         }[how]
         expected = clean[label].astype(float)
         if basis:
             rows = np.vstack([clean[k] for k in basis]).astype(float)
             expected = (expected - rows.mean(axis=0)) / rows.std(axis=0)
         assert_allclose(store.run(one.name), expected, atol=2e-5)
+
+
+def test_a_session_without_training_runs_cannot_be_scaled(scans):
+    sessions = {("Training", "1"): "a", ("Training", "2"): "b", ("Training", "10"): "b"}
+    sessions |= {("Test", "1"): "a", ("Test", "2"): "c"}
+    path, _ = scans("volume", sessions=sessions)
+    path.write_text(path.read_text().replace("detrend", 'zscore = "session"\ndetrend'))
+    with pytest.raises(InputError, match="Test_run-2 is of a session without"):
+        open_subject(load_study(path), "01")
 
 
 def test_test_rows_change_no_scale_of_training(scans, tmp_path):
@@ -307,3 +319,67 @@ def test_the_reference_time_of_the_volumes_can_move_the_clips(scans, tmp_path):
 def test_a_reference_time_that_nobody_says_is_refused(scans):
     path, _ = scans("cifti", responses='reference_time = "sidecar"', StartTime=None)
     assert "the sidecar has no StartTime" in check_study(load_study(path)).problems[0]
+
+
+def test_what_changes_responses_makes_them_again(scans, tmp_path):
+    path, writer = scans("volume", responses='confounds = ["motion"]')
+    run(load_study(path), tmp_path / "out", stage="responses")
+    table = writer.stem("01", ("Training", "1"))
+    facts = table.with_name(f"{table.name}_desc-confounds_timeseries.json")
+    facts.write_text('{"a_comp_cor_00": {"Mask": "CSF"}}')
+    done = run(load_study(path), tmp_path / "out", stage="responses")
+    assert done.made == ("responses/sub-01",)
+    (sidecar,) = table.parent.glob(f"{table.name}_*_bold.json")
+    said = json.loads(sidecar.read_text()) | {"StartTime": 0.5}
+    sidecar.write_text(json.dumps(said))
+    done = run(load_study(path), tmp_path / "out", stage="responses")
+    assert done.made == ("responses/sub-01",)
+    assert any("0.5 s after they begin" in note for note in done.notes)
+
+
+def test_links_to_files_of_one_name_are_told_apart(write_study, tmp_path):
+    path = write_study(tmp_path / "data", road="images")
+    folder = path.parent
+    pattern = "linked/sub-{subject}/task-{task}_run-{run}/bold.nii.gz"
+    for file in (folder / "nii").glob("sub-*_bold.nii.gz"):
+        subject, task, label, _ = file.name.split("_")
+        place = folder / f"linked/{subject}/{task}_{label}"
+        place.mkdir(parents=True)
+        kept = tmp_path / f"store/{file.name.removesuffix('.gz')}/bold.nii.gz"
+        kept.parent.mkdir(parents=True)
+        file.rename(kept)
+        (place / "bold.nii.gz").symlink_to(kept)
+    old = "nii/sub-{subject}_task-{task}_run-{run}_bold.nii.gz"
+    path.write_text(path.read_text().replace(old, pattern))
+    run(load_study(path), tmp_path / "out", stage="responses")
+    kept = tmp_path / "store/sub-01_task-Training_run-1_bold.nii/bold.nii.gz"
+    image = nib.load(kept)
+    turned = np.asanyarray(image.dataobj)[..., ::-1].copy()
+    nib.save(nib.Nifti1Image(turned, image.affine, image.header), kept)
+    done = run(load_study(path), tmp_path / "out", stage="responses")
+    assert done.made == ("responses/sub-01",)
+
+
+def test_a_reference_time_keeps_the_first_clip_of_windows(scans):
+    path, writer = scans("volume", responses='reference_time = "sidecar"')
+    for file in writer.folder.rglob("*_bold.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"StartTime": 0.76}))
+    text = path.read_text().replace("delays = [1, 2]\n", "")
+    windows = '[alignment]\nrows = "windows"\nwindow_s = 6\n\n[encoding]\n'
+    path.write_text(text.replace("[encoding]\n", windows))
+    aligned = align(load_study(path), open_subject(load_study(path), "01"))
+    train = aligned.rows[aligned.rows["side"] == "train"]
+    assert train.groupby("run_name")["presentation"].nunique().tolist() == [6, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("responses", "message"),
+    [
+        ("confound_options = { fd_threshold = 0.2 }", "has no effect without"),
+        ('zscore = "x"', "zscore"),
+    ],
+)
+def test_keys_of_scans_without_effect_are_refused(scans, responses, message):
+    path, _ = scans("volume", responses=responses)
+    with pytest.raises(StudyError, match=message):
+        load_study(path)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from brain2music import load_study, run
+from brain2music.workflow.tables import read_table
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "studyforrest.toml"
 AUDITORY = ["56", "210", "218", "44", "83"]
@@ -52,3 +53,38 @@ def test_a_table_study_invents_no_anatomy_and_no_ceiling(result):
     assert not list((result.out / "figures").glob("flatmap*"))
     page = result.report.read_text(encoding="utf-8")
     assert all(f"<td>{parcel}</td>" in page for parcel in AUDITORY)
+
+
+@pytest.mark.slow
+@pytest.mark.dataset
+def test_auditory_parcels_are_more_than_chance_in_every_brain(result):
+    found = read_table(result.out / "tables", "roi_significance")
+    acoustic = found[found["feature_space"] == "acoustic"]
+    auditory = acoustic[acoustic["roi"].isin(AUDITORY)]
+    assert (auditory["p"] < 0.005).all()
+    assert auditory["n_found"].mean() >= 0.9
+    # The null of independent samples finds far more than runs that are turned.
+    counts = acoustic[["n_bh", "n_max", "n_gaussian"]].sum()
+    assert counts["n_gaussian"] > 1.5 * counts["n_bh"] > counts["n_max"] > 0
+    group = read_table(result.out / "tables", "group")
+    rows = group.query("effect == 'r_mean' and feature_space == 'acoustic'")
+    rows = rows[rows["roi"].isin(AUDITORY)]
+    assert set(rows["p_sign"]) == {0.125}
+    assert set(rows["n_significant"]) == {4}
+    assert (rows["mean_low"] > 0).all()
+
+
+@pytest.mark.slow
+@pytest.mark.dataset
+def test_the_page_shows_every_table_that_these_data_allow(result):
+    page = result.report.read_text(encoding="utf-8")
+    tables = ("roi_significance", "partition", "partition_views", "added", "gradient")
+    for name in (*tables, "roi_summaries", "roi_differences", "group"):
+        assert f'id="{name}"' in page, name
+        assert len(read_table(result.out / "tables", name)) > 0
+    first = page.split("</ul>")[1]
+    assert "cannot give a p below 0.125" in first
+    assert "nothing can be significant in fewer than" in first
+    # No repeats, no position: no ceiling, no hemispheres and no map.
+    assert len(read_table(result.out / "tables", "ceilings")) == 0
+    assert read_table(result.out / "tables", "hemispheres") is None

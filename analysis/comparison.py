@@ -1,0 +1,230 @@
+"""Which feature space does better where, and how sure that is over all ROIs at once."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.checks import Floats, InputError
+from .rois import members_of
+from .summaries import SUMMARIES, Resampled, Summaries
+
+LEVEL = 0.95
+
+
+def summary_table(
+    summaries: Summaries, rois: Sequence[str], *, subject: str, level: float = LEVEL
+) -> pd.DataFrame:
+    """Return each ROI's mean, median and best tenth under each model, with intervals.
+
+    Parameters
+    ----------
+    summaries : dict of ((model, feature space), summary) to Resampled
+        From `bootstrap_summaries`.
+    rois : sequence of str
+        Names, in the order of `members`.
+    subject : str
+    level : float
+        Share of the resamples between r_low and r_high (percentile interval).
+
+    Returns
+    -------
+    table : DataFrame
+        One row per ROI, model, feature space and summary: subject, roi, model,
+        feature_space, summary, n_voxels, r, r_se (spread of the resamples), r_low,
+        r_high.
+    """
+    tables = []
+    for ((model, space), summary), values in summaries.items():
+        low, high = percentile_interval(values.resampled, level)
+        table = pd.DataFrame({"subject": subject, "roi": list(rois), "model": model})
+        numbers = {"n_voxels": values.n_voxels, "r": values.observed}
+        numbers |= {"r_se": values.resampled.std(axis=0, ddof=1)}
+        numbers |= {"r_low": low, "r_high": high}
+        named = table.assign(feature_space=space, summary=summary)
+        tables.append(named.assign(**numbers))
+    return _in_order(pd.concat(tables, ignore_index=True), rois)
+
+
+def paired_differences(
+    summaries: Summaries, rois: Sequence[str], *, subject: str, level: float = LEVEL
+) -> pd.DataFrame:
+    """Return how much better one feature space alone does than another, over ROIs.
+
+    Differences are taken inside each resample, so what two models share cancels out.
+    For each pair and summary, the correction is over all ROIs.
+
+    Returns
+    -------
+    table : DataFrame
+        One row per ROI, pair and summary: subject, roi, summary, a, b, and the columns
+        of `corrected_intervals` for r of a less r of b.
+    """
+    spaces = [key[1] for key, summary in summaries if key[0] == "alone"]
+    names = list(dict.fromkeys(spaces))
+    tables = [
+        corrected_intervals(
+            summaries[("alone", a), summary] - summaries[("alone", b), summary], level
+        ).assign(subject=subject, roi=list(rois), summary=summary, a=a, b=b)
+        for summary in SUMMARIES
+        for a, b in combinations(names, 2)
+    ]
+    return _leading(tables, ["subject", "roi", "summary", "a", "b"], rois)
+
+
+def hemisphere_differences(
+    summaries: Summaries,
+    rois: Sequence[str],
+    *,
+    subject: str,
+    level: float = LEVEL,
+) -> pd.DataFrame:
+    """Return how much higher each ROI's score is on the left than on the right.
+
+    Parameters
+    ----------
+    summaries : dict of ((model, feature space), summary) to Resampled
+        Made with the ROIs of `by_hemisphere`: all left ones, then all right ones.
+    rois : sequence of str
+        Names of the ROIs before they were cut in two.
+    subject : str
+    level : float
+
+    Returns
+    -------
+    table : DataFrame
+        One row per ROI, model, feature space and summary: subject, roi, model,
+        feature_space, summary, n_voxels_left, n_voxels_right, and the columns of
+        `corrected_intervals` for left less right.
+    """
+    left, right = np.arange(len(rois)), np.arange(len(rois), 2 * len(rois))
+    tables = []
+    for ((model, space), summary), values in summaries.items():
+        if len(values.observed) != 2 * len(rois):
+            raise InputError(
+                f"the summaries are of {len(values.observed)} ROIs, expected "
+                f"{2 * len(rois)}: each of {len(rois)} on the left, then on the right. "
+                "Cut the ROIs with by_hemisphere."
+            )
+        table = corrected_intervals(values.take(left) - values.take(right), level)
+        tables.append(
+            table.assign(
+                subject=subject,
+                roi=list(rois),
+                model=model,
+                feature_space=space,
+                summary=summary,
+                n_voxels_left=values.n_voxels[left],
+                n_voxels_right=values.n_voxels[right],
+            )
+        )
+    first = ["subject", "roi", "model", "feature_space", "summary"]
+    return _leading(tables, [*first, "n_voxels_left", "n_voxels_right"], rois)
+
+
+def by_hemisphere(
+    rois: Mapping[str, ArrayLike], is_left: ArrayLike
+) -> dict[str, NDArray[np.bool_]]:
+    """Return each ROI's left voxels, then each ROI's right ones.
+
+    Examples
+    --------
+    >>> sides = by_hemisphere({"A1": [True, True, False]}, [True, False, False])
+    >>> {name: mask.tolist() for name, mask in sides.items()}
+    {'A1 left': [True, False, False], 'A1 right': [False, True, False]}
+    """
+    is_left = np.asarray(is_left, dtype=bool)
+    masks = members_of({k: np.asarray(v) for k, v in rois.items()}, len(is_left))
+    named = list(zip(rois, masks, strict=True))
+    left = {f"{name} left": mask & is_left for name, mask in named}
+    return left | {f"{name} right": mask & ~is_left for name, mask in named}
+
+
+def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataFrame:
+    """Return differences with intervals that hold for each ROI, and for all at once.
+
+    With t the resampled differences, less the observed one, in units of their standard
+    deviation: the interval for all reaches as far as the largest |t| over ROIs does in
+    `level` of the resamples, and p counts resamples whose |t|, or largest |t|, is that
+    of 0 or more, with the one added.
+
+    Parameters
+    ----------
+    difference : Resampled
+    level : float
+
+    Returns
+    -------
+    table : DataFrame
+        One row per ROI: n_voxels, r_diff, r_diff_se, low, high (percentile interval of
+        one ROI), low_all, high_all (all ROIs at once), p, p_all (two-sided). NaN for a
+        ROI without a voxel.
+
+    References
+    ----------
+    Romano, J. P. & Wolf, M. (2005). Exact and approximate stepdown methods for multiple
+    hypothesis testing. Journal of the American Statistical Association 100.
+    """
+    observed, resampled = difference.observed, difference.resampled
+    low, high = percentile_interval(resampled, level)
+    known = np.isfinite(observed) & np.isfinite(resampled).all(axis=0)
+    error = np.full(len(observed), np.nan)
+    error[known] = resampled[:, known].std(axis=0, ddof=1)
+    known &= error > 0
+    columns = {name: np.full(len(observed), np.nan) for name in ("reach", "p", "p_all")}
+    if known.any():
+        t = np.abs((resampled - observed)[:, known] / error[known])
+        largest = np.sort(t.max(axis=1))
+        from_0 = np.abs(observed[known] / error[known])
+        columns["reach"][known] = np.quantile(largest, level) * error[known]
+        n = len(t)
+        columns["p"][known] = (1 + (t >= from_0).sum(axis=0)) / (1 + n)
+        above = n - np.searchsorted(largest, from_0, side="left")
+        columns["p_all"][known] = (1 + above) / (1 + n)
+    return pd.DataFrame(
+        {
+            "n_voxels": difference.n_voxels,
+            "r_diff": observed,
+            "r_diff_se": error,
+            "low": low,
+            "high": high,
+            "low_all": observed - columns["reach"],
+            "high_all": observed + columns["reach"],
+            "p": columns["p"],
+            "p_all": columns["p_all"],
+        }
+    )
+
+
+def percentile_interval(resampled: Floats, level: float) -> tuple[Floats, Floats]:
+    """Return the percentile interval of each column; NaN where a column has none."""
+    if not 0 < level < 1:
+        raise InputError(f"level must lie between 0 and 1, got {level}. Try 0.95.")
+    tail = (1 - level) / 2
+    known = np.isfinite(resampled).any(axis=0)
+    out = np.full((2, resampled.shape[1]), np.nan)
+    if known.any():
+        out[:, known] = np.nanquantile(resampled[:, known], [tail, 1 - tail], axis=0)
+    return out[0], out[1]
+
+
+def _leading(
+    tables: Sequence[pd.DataFrame], first: list[str], rois: Sequence[str]
+) -> pd.DataFrame:
+    """Return one table with the named columns first, ROI by ROI."""
+    if not tables:
+        raise InputError(
+            "there is nothing to compare: the summaries hold fewer than two feature "
+            "spaces under the model 'alone'. Study two feature spaces or more."
+        )
+    table = pd.concat(tables, ignore_index=True)
+    rest = [name for name in table if name not in first]
+    return _in_order(table[[*first, *rest]], rois)
+
+
+def _in_order(table: pd.DataFrame, rois: Sequence[str]) -> pd.DataFrame:
+    order = {name: place for place, name in enumerate(rois)}
+    table = table.sort_values("roi", key=lambda names: names.map(order), kind="stable")
+    return table.reset_index(drop=True)

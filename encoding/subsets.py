@@ -1,0 +1,253 @@
+"""Models of subsets of the feature spaces, and predictions of held-out training runs.
+
+What a partition of variance and a stack need beside the models of `evaluate`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..core.checks import Floats, InputError, as_matrix
+from ..core.ridge.banded import RidgeFit, fit_banded_ridge
+from ..core.ridge.fold_gram import FoldGram
+from ..core.ridge.stream import Columns, check_voxels
+from ..core.types import Band
+from .result import RidgeSettings
+from .streamed import HERE, Job, Place, check_job, each_chunk
+
+Subset = tuple[str, ...]
+
+
+def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
+    X_train: ArrayLike,
+    Y_train: ArrayLike | Columns,
+    X_test: ArrayLike,
+    *,
+    bands: Sequence[Band],
+    subsets: Sequence[Subset],
+    folds: ArrayLike,
+    settings: RidgeSettings,
+    advance: Callable[[int], object] | None = None,
+    place: Place = HERE,
+) -> dict[Subset, Floats]:
+    """Fit a joint model of each subset of bands, and predict the test runs.
+
+    Each subset's factorisations are made once, and voxels are worked on chunk by chunk.
+
+    Parameters
+    ----------
+    X_train : array of shape (n_train, n_columns)
+    Y_train : array of shape (n_train, n_voxels)
+        Any array that gives some of its columns, such as a mapped file.
+    X_test : array of shape (n_test, n_columns)
+    bands : sequence of Band
+        In the order of the columns.
+    subsets : sequence of tuple of str
+        Names of the bands of each model, such as `analysis.partition.subsets_of` gives.
+    folds : array of int, shape (n_train,)
+    settings : RidgeSettings
+    advance : callable, optional
+        Called with the number of voxels done; n_voxels for each subset in all.
+    place : Place
+        Whether chunks go to workers, and where the predictions lie; their name is that
+        of the subset, joined by '+'.
+
+    Returns
+    -------
+    predictions : dict of subset to array of shape (n_test, n_voxels)
+        With the intercept.
+
+    Raises
+    ------
+    InputError
+        If a subset names no band, or one that is not there.
+    """
+    X_train, X_test = as_matrix(X_train, "X_train"), as_matrix(X_test, "X_test")
+    Y: Any = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
+    check_voxels(Y, settings.n_voxels_batch, "Y_train")
+    jobs = {
+        subset: _job(X_train, X_test, bands, subset, folds, settings)
+        for subset in subsets
+    }
+    out = {}
+    for subset, job in jobs.items():
+        dtype = check_job(job, {"": Y}, place)
+        shape = (len(X_test), Y.shape[1])
+        target: Any = place.make("+".join(subset), shape, dtype)
+        for (_, part), predicted in each_chunk(
+            job, {"": Y}, dtype, place, predict_chunk
+        ):
+            target[..., part] = predicted
+            if advance is not None:
+                advance(part.stop - part.start)
+        out[subset] = target
+    return out
+
+
+def stack_bands(
+    X_train: ArrayLike,
+    Y_train: ArrayLike | Columns,
+    *,
+    bands: Sequence[Band],
+    folds: ArrayLike,
+    settings: RidgeSettings,
+    advance: Callable[[int], object] | None = None,
+    place: Place = HERE,
+) -> Floats:
+    """Return the convex mixture of the bands' own models that suits each voxel best.
+
+    It is chosen on the training folds, from held-out predictions at each band's best
+    penalty, which cost nothing beyond the search for that penalty. It is always our
+    solver that does it.
+
+    Parameters
+    ----------
+    X_train, Y_train, bands, folds, settings, place
+        As in `predict_subsets`.
+    advance : callable, optional
+        Called with the number of voxels done; n_voxels in all.
+
+    Returns
+    -------
+    shares : array of shape (n_bands, n_voxels)
+        At least 0; each voxel's add up to 1. NaN for a voxel that is flat in a fold.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two bands, or the shapes do not fit together.
+    """
+    X = as_matrix(X_train, "X_train")
+    Y: Any = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
+    if len(bands) < 2:
+        raise InputError(
+            f"{len(bands)} band to stack: a mixture needs at least two. Pass more."
+        )
+    check_voxels(Y, settings.n_voxels_batch, "Y_train")
+    # Joint has no part in it: one candidate, no search of its own.
+    levers = replace(settings.levers, n_refined=0, margin=None)
+    ours = replace(settings, solver="fold-gram", n_candidates=1, levers=levers)
+    job = _job(X, X[:0], bands, tuple(b.name for b in bands), folds, ours)
+    dtype = check_job(job, {"": Y}, place)
+    shares = np.empty((len(bands), Y.shape[1]), dtype)
+    for (_, part), found in each_chunk(job, {"": Y}, dtype, place, share_chunk):
+        shares[:, part] = found
+        if advance is not None:
+            advance(part.stop - part.start)
+    return shares
+
+
+def predict_chunk(job: Job, engine: FoldGram | None, Y: Floats) -> Floats:
+    """Return joint's predictions of the test runs, of one chunk of voxels."""
+    if engine is not None:
+        model = engine.fit(Y.astype(engine.design.dtype, copy=False)).model()
+        return job.X_test @ model.weights + model.intercept
+    search = job.settings.search(len(job.bands))
+    fit = fit_banded_ridge(
+        job.X_train, Y, widths=job.widths, folds=job.folds, search=search
+    )
+    return _predict(job.X_test, fit)
+
+
+def share_chunk(job: Job, engine: FoldGram | None, Y: Floats) -> Floats:
+    """Return the shares of the bands' own models, of one chunk of voxels."""
+    if engine is None:  # `stack_bands` asks for ours
+        raise InputError("himalaya's solvers do not stack. Use 'fold-gram'.")
+    names = {k: a for k, a in job.asides().items() if k != "plain"}
+    searched = engine.fit(Y.astype(engine.design.dtype, copy=False), names)
+    return searched.stack(list(names))[0]
+
+
+def predict_held_out(
+    X_train: ArrayLike,
+    Y_train: ArrayLike,
+    *,
+    bands: Sequence[Band],
+    folds: ArrayLike,
+    settings: RidgeSettings,
+    advance: Callable[[int], object] | None = None,
+) -> Floats:
+    """Predict each training fold by each band's own model, fitted on the other folds.
+
+    The penalty, too, is chosen on the other folds alone, so at least three are needed.
+    The test runs are not asked for.
+
+    Parameters
+    ----------
+    X_train : array of shape (n_train, n_columns)
+    Y_train : array of shape (n_train, n_voxels)
+    bands : sequence of Band
+    folds : array of int, shape (n_train,)
+    settings : RidgeSettings
+    advance : callable, optional
+        Called with the number of voxels done; n_voxels * n_bands * n_folds in all.
+
+    Returns
+    -------
+    predictions : array of shape (n_bands, n_train, n_voxels)
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three folds, or a voxel never varies outside of one.
+    """
+    X, Y = as_matrix(X_train, "X_train"), as_matrix(Y_train, "Y_train")
+    folds = np.asarray(folds)
+    names = np.unique(folds)
+    if len(names) < 3:
+        raise InputError(
+            f"{len(names)} folds: predicting one by a penalty chosen on the others "
+            "takes at least 3. Set encoding.folds to 3 or more."
+        )
+    out = np.empty((len(bands), *Y.shape), np.result_type(X, Y))
+    for place, band in enumerate(bands):
+        columns, widths = _columns(bands, (band.name,))
+        for fold in names:
+            inside = folds == fold
+            fit = fit_banded_ridge(
+                X[~inside][:, columns],
+                Y[~inside],
+                widths=widths,
+                folds=folds[~inside],
+                search=settings.search(1),
+                advance=advance,
+            )
+            out[place, inside] = _predict(X[inside][:, columns], fit)
+    return out
+
+
+def _job(
+    X: Floats,
+    X_test: Floats,
+    bands: Sequence[Band],
+    subset: Subset,
+    folds: ArrayLike,
+    settings: RidgeSettings,
+) -> Job:
+    """Return a fit of some of the bands alone."""
+    columns, widths = _columns(bands, subset)
+    chosen = tuple(Band(n, w) for n, w in zip(subset, widths, strict=True))
+    return Job(X[:, columns], X_test[:, columns], chosen, np.asarray(folds), settings)
+
+
+def _columns(
+    bands: Sequence[Band], subset: Subset
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], list[int]]:
+    """Return the columns of the named bands, and how many each has."""
+    edges = np.cumsum([0, *(band.n_columns for band in bands)])
+    place = {band.name: number for number, band in enumerate(bands)}
+    unknown = [name for name in subset if name not in place]
+    if unknown or not subset or len(set(subset)) < len(subset):
+        raise InputError(
+            f"the subset ({', '.join(subset)}) must name some of the bands, each once: "
+            f"{', '.join(place)}."
+        )
+    pieces = [np.arange(edges[place[n]], edges[place[n] + 1]) for n in subset]
+    return np.concatenate(pieces), [len(piece) for piece in pieces]
+
+
+def _predict(X: Floats, fit: RidgeFit) -> Floats:
+    return X @ fit.weights + fit.intercept

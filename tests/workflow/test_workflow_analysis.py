@@ -1,0 +1,424 @@
+"""Tests of what a run says of its scores: chance, ceilings, partition, comparisons."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from brain2music import load_study, run
+from brain2music.analysis.added import Question, what_is_added
+from brain2music.analysis.bootstrap import block_of_clip, block_of_row
+from brain2music.analysis.moves import shift_runs
+from brain2music.analysis.permutations import permutation_test
+from brain2music.analysis.summaries import best_tenths, bootstrap_summaries
+from brain2music.core.checks import InputError
+from brain2music.core.saved import load_model
+from brain2music.core.stats import correlation, r2_score
+from brain2music.core.store import open_store
+from brain2music.core.types import Part, Space
+from brain2music.workflow.roi_tables import both_sides, sides_of
+from brain2music.workflow.subsets import read_subsets
+from brain2music.workflow.tables import read_table
+
+MUSIC, GENRE, NOISE = range(4), range(4, 8), range(8, 12)
+
+
+def table(result, name):
+    found = read_table(result.out / "tables", name)
+    assert found is not None, name
+    return found
+
+
+def there(result):
+    return {path.stem for path in (result.out / "tables").glob("*.csv")}
+
+
+def edited(path, *pairs):
+    """Return a study whose file is changed: each (old, new) must be found."""
+    text = path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return load_study(path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, write_study):
+    """Return the small study with a partition, a stack and a gradient, and its run."""
+    folder = tmp_path_factory.mktemp("whole")
+    masks = {"music": MUSIC, "genre": GENRE, "noise": NOISE}
+    path = write_study(folder / "data", clip_samples=12)
+    arrays = {n: np.isin(np.arange(12), list(v)) for n, v in masks.items()}
+    np.savez(folder / "data/rois.npz", **arrays)
+    study = edited(
+        path,
+        ("[analysis]", '[rois]\nmasks = "rois.npz"\n\n[analysis]\npartition = true'),
+        ("n_permutations = 200", "n_permutations = 999"),
+        (
+            "n_resamples",
+            'low = ["music"]\nhigh = ["genre"]\n'
+            'hierarchy = [["music"], ["genre"]]\nn_resamples',
+        ),
+    )
+    return study, run(study, folder / "out")
+
+
+def inputs(result, subject="01"):
+    """Return test responses, and a function that reads predictions."""
+    model = load_model(result.out / f"models/sub-{subject}")
+    return np.asarray(model.array("test_responses")), model
+
+
+def test_p_is_that_of_runs_turned_against_each_other(whole):
+    _, result = whole
+    Y, model = inputs(result)
+    moves = shift_runs(model.rows["run_name"], n_permutations=999, seed=0)
+    expected = permutation_test(Y, np.asarray(model.array("predictions")), moves)
+    found = table(result, "voxel_significance")
+    joint = found.query("subject == '01' and model == 'joint'")
+    assert_allclose(joint["p"], expected.p)
+    assert_allclose(joint["r"], expected.r, rtol=1e-7)
+    alone = permutation_test(Y, np.asarray(model.array("predictions_alone"))[1], moves)
+    genre = found.query("subject == '01' and feature_space == 'genre'")
+    assert_allclose(genre["p"], alone.p)
+    assert set(found.loc[found["feature_space"] == "music", "source"]) == {"made up"}
+    assert_array_equal(found["found"], found["q_bh"] <= 0.05)
+
+
+def test_planted_voxels_are_found_and_noise_is_not(whole):
+    _, result = whole
+    found = table(result, "voxel_significance").astype({"voxel": int})
+    for subject in ("01", "02"):
+        mine = found[found["subject"] == subject].set_index("voxel")
+        joint = mine[mine["model"] == "joint"]
+        assert joint.loc[[*MUSIC, *GENRE], "found"].all()
+        assert joint.loc[[*MUSIC, *GENRE], "p_max"].max() < 0.05
+        assert not joint.loc[list(NOISE), "found"].any()
+        music = mine[mine["feature_space"] == "music"]
+        assert music.loc[list(MUSIC), "found"].all()
+        assert not music.loc[[*GENRE, *NOISE], "found"].any()
+    rois = table(result, "roi_significance").query("model == 'joint'")
+    assert (rois.loc[rois["roi"] != "noise", "p_all"] < 0.05).all()
+    assert (rois.loc[rois["roi"] == "noise", "p"] > 0.05).all()
+    assert rois["n_found"].tolist() == [4, 4, 0] * 2
+
+
+def test_what_a_feature_space_adds_is_that_of_one_call(whole):
+    _, result = whole
+    Y, model = inputs(result)
+    blocks = block_of_clip(model.rows, block_of_row(model.rows, 1.5, 30.0))
+    expected = what_is_added(
+        Y,
+        np.asarray(model.array("predictions_alone"))[0],
+        np.asarray(model.array("predictions")),
+        blocks=blocks,
+        rois={"genre": np.isin(np.arange(12), list(GENRE))},
+        question=Question("genre", "music", "01", 999, 200),
+    )
+    rois = table(result, "added").query("subject == '01' and added == 'genre'")
+    mine = rois[rois["roi"] == "genre"].iloc[0]
+    numbers = ["r2_added", "r2_added_se", "low", "high", "p"]
+    theirs = expected.rois.iloc[0][numbers].to_numpy(float)
+    assert_allclose(mine[numbers].to_numpy(float), theirs, rtol=1e-7)
+    voxels = table(result, "voxel_added").query("subject == '01' and added == 'genre'")
+    assert_allclose(voxels["p"], expected.voxels["p"])
+    assert (mine["to"], mine["source_to"]) == ("music", "made up")
+    noise = rois[rois["roi"] == "noise"].iloc[0]
+    assert mine["low_all"] > 0.3
+    assert noise["low_all"] < 0.02
+
+
+def test_the_regions_of_a_partition_sum_to_the_joint_score(whole):
+    _, result = whole
+    Y, model = inputs(result)
+    joint = r2_score(Y, np.asarray(model.array("predictions")))
+    voxels = table(result, "voxel_partition").query("subject == '01'")
+    sums = voxels.groupby(voxels["voxel"].astype(int))["r2"].sum()
+    assert_allclose(sums, joint, atol=1e-8)
+    alone = r2_score(Y, np.asarray(model.array("predictions_alone"))[1])
+    unique = voxels[voxels["region"] == "music"]["r2"]
+    assert_allclose(unique, joint - alone, atol=1e-8)
+    rois = table(result, "partition").query("subject == '01'")
+    leading = rois.loc[rois.groupby("roi")["r2"].idxmax()].set_index("roi")["region"]
+    assert leading["music"] == "music"
+    assert leading["genre"] == "genre"
+
+
+def test_three_views_stand_side_by_side(whole):
+    _, result = whole
+    views = table(result, "partition_views").query("subject == '01' and roi == 'music'")
+    assert views["feature_space"].tolist() == ["music", "genre"]
+    assert views["leads"].tolist()[0] == "product, unique, stacked"
+    assert_allclose(views["stacking_weight"].sum(), 1)
+    parts = result.roi_scores.query(
+        "subject == '01' and roi == 'music' and model == 'part'"
+    ).set_index("feature_space")
+    expected = parts.loc[["music", "genre"], "r2_mean"]
+    assert_allclose(views["r2_product"], expected, atol=1e-8)
+
+
+def test_best_tenths_are_chosen_by_training_scores(whole):
+    study, result = whole
+    Y, model = inputs(result)
+    cv = np.asarray(model.array("cv_scores"))
+    rois = {"music": np.isin(np.arange(12), list(MUSIC))}
+    best = best_tenths(rois, cv, train_runs=["train"], test_runs=["test"])
+    assert best.sum() == 1
+    predictions = {("joint", "all"): np.asarray(model.array("predictions"))}
+    found = bootstrap_summaries(
+        Y,
+        predictions,
+        np.stack(list(rois.values())),
+        block_of_clip(model.rows, block_of_row(model.rows, 1.5, 30.0)),
+        best=best,
+        n_resamples=study.analysis.n_resamples,
+        seed=study.analysis.seed,
+    )
+    summaries = table(result, "roi_summaries").query(
+        "subject == '01' and roi == 'music' and model == 'joint'"
+    )
+    for row in summaries.itertuples():
+        expected = found[("joint", "all"), row.summary]
+        assert_allclose(row.r, expected.observed[0])
+        assert_allclose(row.r_se, expected.resampled[:, 0].std(ddof=1), rtol=1e-7)
+    tenth = summaries.set_index("summary").loc["best_tenth"]
+    place = int(np.flatnonzero(best[0])[0])
+    r = correlation(Y, predictions["joint", "all"])
+    assert_allclose(tenth["r"], r[place])
+
+
+def test_ceilings_are_those_of_the_two_repeats_of_each_moment(whole):
+    _, result = whole
+    store = open_store(result.out / "responses/sub-01")
+    rows, Y = store.repeat_rows(), store.repeats().astype(float)
+    groups = rows.groupby("row").groups.values()
+    first, second = (np.stack([Y[list(g)[k]] for g in groups]) for k in (0, 1))
+    centred = [y - y.mean(axis=0) for y in (first, second)]
+    shared = (centred[0] * centred[1]).mean(axis=0)
+    ev = shared / np.mean([(y**2).mean(axis=0) for y in centred], axis=0)
+    found = table(result, "ceilings").query("subject == '01'").set_index("roi")
+    mean = ev[list(MUSIC)].mean()
+    assert_allclose(found.loc["music", "explainable_variance"], mean, rtol=1e-5)
+    assert_allclose(found.loc["music", "largest_r"], np.sqrt(2 * mean / (1 + mean)))
+    assert found.loc["music", "n_averaged"] == 2
+    assert found.loc["music", "explainable_variance_se"] > 0
+    assert not found["exceeds"].any()
+    drift = table(result, "drift_ceilings").query("subject == '01'")
+    assert drift["cycle_s"].tolist() == [54.0] * 3
+
+
+def test_hierarchy_gradient_and_group_follow_the_planted_truth(whole):
+    _, result = whole
+    slopes = table(result, "hierarchy").query("model == 'alone' and summary == 'mean'")
+    by_space = slopes.groupby("feature_space")["slope_r_per_level"]
+    assert by_space.max()["music"] < -0.3
+    assert by_space.min()["genre"] > 0.3
+    gradient = table(result, "gradient").groupby("roi")["gradient_index"].mean()
+    assert gradient["music"] < -0.8
+    assert gradient["genre"] > 0.8
+    group = table(result, "group")
+    assert set(group["n_subjects"]) == {2}
+    scores = group[group["effect"] == "r_mean"]
+    assert set(scores["smallest_p_sign"]) == {0.5}
+    music = group.query("effect == 'r_mean' and roi == 'music' and model == 'joint'")
+    assert music["n_significant"].tolist() == [2]
+    both = result.roi_scores.query("roi == 'music' and model == 'joint'")["r_mean"]
+    assert_allclose(music["mean"], both.mean(), rtol=1e-7)
+    assert set(group["effect"]) == {"r_mean", "r_diff", "r2_added"}
+
+
+def test_the_page_opens_its_sections_and_warns_first(whole):
+    _, result = whole
+    page = result.report.read_text(encoding="utf-8")
+    titles = ("More than chance?", "Noise ceilings", "What one adds to another")
+    titles += ("Unique and shared variance", "ROIs summed up and compared")
+    for title in (*titles, "All subjects together"):
+        assert f">{title}</h2>" in page, title
+    first = page[page.index("Read first") :]
+    assert first.index("cannot give a p below 0.5") < first.index("quote marks")
+    assert first.index("share a run and an order") < first.index("quote marks")
+
+
+def test_one_band_and_one_subject_have_the_tables_that_they_can(study_file, tmp_path):
+    study = edited(study_file, ('"music", "genre"]', '"music"]'))
+    result = run(study, tmp_path / "out", subjects=["01"])
+    expected = {"voxel_significance", "roi_significance", "ceilings", "roi_summaries"}
+    assert expected <= there(result)
+    assert not {"group", "partition", "added", "density"} & there(result)
+    assert any("no group: one subject" in note for note in result.notes)
+    assert len(table(result, "roi_differences")) == 0
+
+
+def test_three_bands_are_partitioned_where_two_are_named(study_file, tmp_path):
+    text = study_file.read_text().replace("[encoding]", "[encoding]\nwiden_alphas = 0")
+    study_file.write_text(text)
+    two = run(load_study(study_file), tmp_path / "two", stage="tables")
+    noise = '[features.noise]\nkind = "control"\ncontrol = "noise"\nof = "music"\n\n'
+    study_file.write_text(text.replace("[encoding]", f"{noise}[encoding]"))
+    study = edited(
+        study_file,
+        ('"music", "genre"]', '"music", "noise", "genre"]'),
+        ("[analysis]", '[analysis]\npartition = ["genre", "music"]'),
+    )
+    result = run(study, tmp_path / "out", stage="tables")
+    assert result.made.count("subsets/sub-01") == 1
+    partition = table(result, "partition").query("subject == '01'")
+    assert partition["region"].tolist() == ["music", "genre", "music & genre"]
+    views = table(result, "partition_views").query("subject == '01'")
+    assert views["feature_space"].tolist() == ["music", "genre"]
+    # The joint model of the two, and its parts, are those of a study of the two.
+    parts = two.roi_scores.query("subject == '01' and model == 'part'")
+    expected = parts.set_index("feature_space").loc[["music", "genre"], "r2_mean"]
+    assert_allclose(views["r2_product"], expected, atol=1e-8)
+    expected = table(two, "partition").query("subject == '01'")
+    numbers = ["r2", "r2_positive", "score_bias"]
+    assert_allclose(partition[numbers], expected[numbers], atol=1e-8)
+    saved = read_subsets(result.out, "01")
+    whole = saved.parts.sum(axis=0) + saved.intercept
+    assert_allclose(whole, saved.predictions["music", "genre"], atol=1e-10)
+    assert "added" not in there(result)
+    again = edited(study_file, ('partition = ["genre", "music"]', "partition = false"))
+    dropped = run(again, tmp_path / "out", stage="tables")
+    assert not (dropped.out / "subsets/sub-01").exists()
+    assert "partition" not in there(dropped)
+
+
+def test_best_spaces_are_mapped_where_each_bands_training_scores_are(whole, tmp_path):
+    from brain2music.workflow.map_tables import map_tables
+    from brain2music.workflow.scored import read_scored
+
+    study, result = whole
+    _, model = inputs(result)
+    best = table(result, "best_space").query("subject == '01'")
+    alone = np.load(model.folder / "cv_scores_alone.npy")
+    names = np.array([band.name for band in model.bands])
+    assert best["best"].tolist() == names[alone.argmax(axis=0)].tolist()
+    scored, _ = read_scored(study, result.out, "01")
+    r = [correlation(scored.Y, scored.predictions["alone", n]) for n in scored.bands]
+    scores = {("alone", n): {"r": x} for n, x in zip(scored.bands, r, strict=True)}
+    for file in ("weights.npy", "valid.npy"):
+        (tmp_path / file).write_bytes((model.folder / file).read_bytes())
+    cv = np.tile([[0.1], [0.2]], 12)
+    cv[:, :4] = cv[::-1, :4]
+    np.save(tmp_path / "cv_scores_alone.npy", cv)
+    object.__setattr__(model, "folder", tmp_path)
+    found = map_tables(study, scored, model, scores).tables["best_space"]
+    assert found["best"].tolist() == ["music"] * 4 + ["genre"] * 8
+    assert_allclose(found["margin_r"][:4], (r[0] - r[1])[:4])
+    assert found["source_best"].tolist()[0] == "made up"
+
+
+def test_too_few_turns_are_said_and_blocks_that_cannot_be_are_refused(
+    study_file, tmp_path
+):
+    study = edited(
+        study_file,
+        ('test = { task = "Test" }', 'test = { task = "Training", run = "10" }'),
+        (
+            'train = { task = "Training" }',
+            'train = { task = "Training", run = ["1", "2"] }',
+        ),
+    )
+    result = run(study, tmp_path / "out", stage="tables")
+    assert any("the test runs turn in 48 ways" in note for note in result.notes)
+    assert "voxel_significance" not in there(result)
+    study = edited(study_file, ("[analysis]", '[analysis]\nnull = "blocks"'))
+    assert "voxel_significance" in there(run(study, tmp_path / "out", stage="tables"))
+    study = edited(study_file, ('run = "10" }', 'run = "1" }'), ('["1", "2"]', '["2"]'))
+
+
+def test_blocks_of_few_clips_are_refused_at_the_door(study_file, tmp_path):
+    study = edited(study_file, ("[analysis]", '[analysis]\nnull = "blocks"'))
+    with pytest.raises(InputError, match=r"'blocks' cannot be had .* 36 orders"):
+        run(study, tmp_path / "out", stage="responses")
+
+
+@pytest.mark.parametrize("where", ["study", "masks"])
+def test_regions_made_from_test_responses_are_refused(tmp_path, write_study, where):
+    path = write_study(tmp_path / "data", rois='[rois]\nmasks = "rois.npz"')
+    arrays = {"A1": np.arange(12) < 4}
+    if where == "masks":
+        arrays["runs"] = np.array(["task-Test_run-2"])
+    np.savez(path.parent / "rois.npz", **arrays)
+    if where == "study":
+        edited(path, ("[rois]", '[rois]\nmade_from = ["test"]'))
+    with pytest.raises(InputError, match=r"'A1' .* was made from responses of task-Te"):
+        run(load_study(path), tmp_path / "out", stage="responses")
+
+
+def test_regions_made_from_training_responses_are_taken(tmp_path, write_study):
+    path = write_study(tmp_path / "data", rois='[rois]\nmasks = "rois.npz"')
+    runs = np.array(["task-Training_run-1", "another scan"])
+    np.savez(path.parent / "rois.npz", A1=np.arange(12) < 4, runs=runs)
+    edited(path, ("[rois]", '[rois]\nmade_from = ["train"]'))
+    result = run(load_study(path), tmp_path / "out", stage="tables")
+    assert set(table(result, "roi_scores")["roi"]) == {"A1"}
+
+
+def test_levels_without_a_region_are_named(study_file, tmp_path):
+    levels = '[analysis]\nhierarchy = [["all voxels"], ["A5"]]'
+    study = edited(study_file, ("[analysis]", levels))
+    with pytest.raises(InputError, match=r"no ROI at the level A5\. ROIs are all vox"):
+        run(study, tmp_path / "out", stage="responses")
+
+
+def test_hemispheres_are_those_of_the_parts_of_a_space():
+    parts = (
+        Part("left", (5,), np.arange(5)),
+        Part("CIFTI_STRUCTURE_CORTEX_RIGHT", (9,), np.array([3, 4])),
+        Part("CIFTI_STRUCTURE_BRAIN_STEM", (2, 2, 2), np.array([0])),
+    )
+    places = np.array([0, 4, 5, 6, 7])
+    space = Space("surface", "x", tuple("abcde"), places, (8,), parts=parts)
+    sides = sides_of(space)
+    assert sides.tolist() == [1, 1, 2, 2, 0]
+    assert sides_of(Space("labels", "x", ("a", "b"))).tolist() == [0, 0]
+    every = np.ones(5, bool)
+    rois = {"left A1": sides == 1, "right A1": sides == 2, "V1 left": sides == 1}
+    found = both_sides(rois | {"all": every}, sides)
+    assert list(found) == ["A1", "all"]
+    assert found["all"].tolist() == [True] * 4 + [False]
+
+
+@pytest.fixture
+def surface(tmp_path, write_study, write_fmriprep):
+    path = write_study(tmp_path / "surface")
+    return write_fmriprep(path, "surface")[0]
+
+
+def test_a_surface_has_hemispheres(surface, tmp_path):
+    result = run(load_study(surface), tmp_path / "out", stage="tables")
+    halves = table(result, "hemispheres")
+    assert set(halves["roi"]) == {"all voxels"}
+    mean = halves[halves["summary"] == "mean"]
+    assert (mean["n_voxels_left"] + mean["n_voxels_right"] == 12).all()
+    assert set(halves["model"]) == {"joint", "alone"}
+    assert "template_r" not in there(result)  # fsnative is each subject's own
+
+
+def test_subjects_on_one_template_have_a_mean_map():
+    from brain2music.workflow.group_tables import template_of
+
+    spaces = {
+        "01": Space("surface", "fsaverage5", ("0", "2"), np.array([0, 2]), (4,)),
+        "02": Space("surface", "fsaverage5", ("2", "3"), np.array([2, 3]), (4,)),
+    }
+    maps = {"01": np.array([0.1, 0.2]), "02": np.array([0.4, np.nan])}
+    found = template_of(maps, spaces)
+    assert found["vertex"].tolist() == [0, 2]
+    assert found["n_subjects"].tolist() == [1, 2]
+    assert_allclose(found["mean"], [0.1, 0.3])
+    other = Space("surface", "fsaverage6", ("2", "3"), np.array([2, 3]), (4,))
+    assert template_of(maps, spaces | {"02": other}) is None
+    assert template_of({"01": maps["01"]}, {"01": spaces["01"]}) is None
+
+
+def test_every_table_names_the_source_of_its_feature_spaces(whole):
+    _, result = whole
+    for path in sorted((result.out / "tables").glob("*.csv")):
+        columns = pd.read_csv(path, nrows=1).columns
+        if "feature_space" in columns or "region" in columns:
+            assert "source" in columns, path.name
+        if "added" in columns:
+            assert {"source_added", "source_to"} <= set(columns), path.name
