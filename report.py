@@ -1,6 +1,7 @@
 """One page from what a run has saved, and from nothing else."""
 
 import base64
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_numeric_dtype
+from PIL import Image
 
 from .analysis.rois import leading_rois
 from .core.artefacts import artefacts_below, package_versions, read_about
@@ -24,6 +26,18 @@ CAPTIONS = {
     "parts": "what each feature space adds to the joint R2 (product measure)",
     "differences": "paired differences of feature spaces",
     "flatmap": "held-out r of the joint model and of each feature space by itself",
+    "best_space": "the feature space with the largest r2 on held-out training folds, "
+    "and by how much its r is larger on the test runs",
+    "two_spaces": "held-out r of two feature spaces, each by itself",
+    "components": "main components of the joint model's weights, as colours",
+    "template_r": "mean over subjects of the joint model's held-out r",
+    "gradient": "gradient index: which side of the feature spaces explains more",
+    "q_map": "where r is more than chance: q of the joint model and of each feature "
+    "space by itself",
+    "ceiling_map": "what repeats have in common, the largest r that leaves, and r over "
+    "it",
+    "added_map": "what one feature space adds to another",
+    "partition_map": "unique and shared variance",
     "density": "held-out r of voxels under two feature spaces, each by itself",
 }
 
@@ -63,17 +77,20 @@ STIMULI = ("subset_scores", "shared_clips")
 COMPARED = ("roi_summaries", "hemispheres", "hierarchy", "gradient")
 DIFFERENCES = ("roi_differences", "roi_summary_differences")
 VOXELS = ("density", "weight_components")
+CEILINGS = ("ceilings", "drift_ceilings")
+PARTITION = ("partition", "partition_views")
+MAPS = ("flatmap", "best_space", "two_spaces", "components", "template_r")
 SECTIONS = (
     ("truth", "Planted and recovered", ("planted_recovered",), ("truth",)),
     ("rois", "Feature spaces per ROI", ("roi_comparison", "parts"), ("roi_scores",)),
-    ("significance", "More than chance?", (), ("roi_significance",)),
-    ("ceilings", "Noise ceilings", (), ("ceilings", "drift_ceilings")),
+    ("significance", "More than chance?", ("q_map",), ("roi_significance",)),
+    ("ceilings", "Noise ceilings", ("ceiling_map",), CEILINGS),
     ("differences", "Paired differences", ("differences",), DIFFERENCES),
-    ("added", "What one adds to another", (), ("added",)),
-    ("partition", "Unique and shared variance", (), ("partition", "partition_views")),
-    ("compared", "ROIs summed up and compared", (), COMPARED),
+    ("added", "What one adds to another", ("added_map",), ("added",)),
+    ("partition", "Unique and shared variance", ("partition_map",), PARTITION),
+    ("compared", "ROIs summed up and compared", ("gradient",), COMPARED),
     ("group", "All subjects together", (), ("group",)),
-    ("maps", "Maps", ("flatmap",), ("map_correlations",)),
+    ("maps", "Maps", MAPS, ("best_space_counts", "map_correlations")),
     ("voxels", "Voxels under two models", ("density",), VOXELS),
     ("layers", "Layers", (), ("layers",)),
     ("stimuli", "Clips that training and test share", (), STIMULI),
@@ -109,9 +126,13 @@ TEXTS = {
         "voxel are in voxel_significance and in maps/."
     ),
     "maps": (
-        "Tables: how alike the maps of two feature spaces are (r_of_maps), each by "
-        "itself; p_spin is against the same maps turned on the sphere, which keeps "
-        "them as smooth as they are."
+        "The best feature space is chosen on held-out training folds and its margin "
+        "measured on test runs; it is pale where the joint model is not more than "
+        "chance, and left out where no feature space predicts held-out training "
+        "folds. Tables: how many voxels of each ROI each feature space is the best of; "
+        "how alike the maps of two feature spaces are (r_of_maps), each by itself, "
+        "where p_spin is against the same maps turned on the sphere, which keeps them "
+        "as smooth as they are."
     ),
     "ceilings": (
         "What repeats of the test clips have in common, and the largest r that a model "
@@ -228,18 +249,30 @@ def _sections(out: Path) -> list[Section]:
             section.figures += [_figure(path, name) for path in paths]
         for name in tables:
             path = out / "tables" / f"{name}.csv"
-            if path.exists():
-                section.tables.append(_table(path))
+            table = _table(path) if path.exists() else None
+            if table is not None and table.rows:
+                section.tables.append(table)
         if section.figures or section.tables:
             sections.append(section)
     return sections
 
 
 def _figure(path: Path, kind: str) -> Figure:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    data = base64.b64encode(_few_colours(path)).decode("ascii")
     subject = path.stem.removeprefix(kind).strip("_")
     caption = f"{subject}: {CAPTIONS[kind]}" if subject else CAPTIONS[kind]
     return Figure(path.stem, caption, data)
+
+
+def _few_colours(path: Path) -> bytes:
+    """Return a picture in 256 colours, the rare ones of keys kept: a third in size."""
+    buffer = io.BytesIO()
+    with Image.open(path) as whole:
+        few = whole.convert("RGB").quantize(
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+    few.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _table(path: Path) -> Table:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
+from .rois import members_of
 
 NONE = ""
 RGB = 3
@@ -23,12 +24,13 @@ def best_space_table(
 
     Best and second are chosen by the cross-validated training scores; how far apart
     they are is measured on test data, which had no part in the choice. So the margin
-    is as often below 0 as above where nothing sets the two apart.
+    is as often below 0 as above where nothing sets the two apart. Where no feature
+    space predicts held-out training folds (its r2 there is not above 0), none is best.
 
     Parameters
     ----------
     cv_scores : dict of feature space to array of shape (n_voxels,)
-        Of each feature space's own model, on held-out training folds.
+        Of each feature space's own model, on held-out training folds: r2.
     test_scores : dict of feature space to array of shape (n_voxels,)
         Of the same models, on test data: r.
     subject : str
@@ -36,8 +38,9 @@ def best_space_table(
     Returns
     -------
     table : DataFrame
-        One row per voxel: subject, voxel (its column), best, second, cv_margin, r_best,
-        margin_r. '' and NaN where a score is not known.
+        One row per voxel: subject, voxel (its column), best, second, cv_r2_best (NaN
+        where a score is not known), cv_margin, r_best, margin_r. best and second are
+        '' and the last three NaN where no feature space is best.
 
     Raises
     ------
@@ -58,10 +61,13 @@ def best_space_table(
     known = np.isfinite(cv).all(axis=0) & np.isfinite(test).all(axis=0)
     best, second = np.argsort(-cv, axis=0, kind="stable")[:2]
     here = np.arange(cv.shape[1])
+    highest = np.where(known, cv[best, here], np.nan)
+    known &= cv[best, here] > 0
     label = np.array([*names, NONE], dtype=object)
     columns: dict[str, object] = {"subject": subject, "voxel": here}
     columns["best"] = label[np.where(known, best, len(names))]
     columns["second"] = label[np.where(known, second, len(names))]
+    columns["cv_r2_best"] = highest
     numbers = {
         "cv_margin": cv[best, here] - cv[second, here],
         "r_best": test[best, here],
@@ -69,6 +75,43 @@ def best_space_table(
     }
     columns |= {name: np.where(known, x, np.nan) for name, x in numbers.items()}
     return pd.DataFrame(columns)
+
+
+def best_space_counts(
+    table: pd.DataFrame, rois: Mapping[str, ArrayLike], *, subject: str
+) -> pd.DataFrame:
+    """Return how many voxels of each ROI each feature space is the best of.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `best_space_table`, one row per voxel in order; with a column `found`
+        (bool), voxels that are more than chance are counted besides.
+    rois : dict of name to array of bool, shape (n_voxels,)
+    subject : str
+
+    Returns
+    -------
+    table : DataFrame
+        One row per ROI and feature space, and one for 'none': subject, roi,
+        feature_space, n_voxels (of the ROI), n_voxels_best, n_found_best (if `found` is
+        known), margin_r_mean (on test data, over the voxels that it is the best of).
+    """
+    best, margin = table["best"].to_numpy(), table["margin_r"].to_numpy(float)
+    names = [name for name in dict.fromkeys([*table["best"], *table["second"]]) if name]
+    rows = []
+    for roi, mask in zip(rois, members_of(rois, len(table)), strict=True):
+        for name in (*sorted(names), NONE):
+            here = mask & (best == name)
+            row: dict[str, object] = {"subject": subject, "roi": roi}
+            row["feature_space"] = name or "none"
+            row |= {"n_voxels": int(mask.sum()), "n_voxels_best": int(here.sum())}
+            if "found" in table:
+                row["n_found_best"] = int((here & table["found"].to_numpy(bool)).sum())
+            some = here.any() and name != NONE
+            row["margin_r_mean"] = margin[here].mean() if some else np.nan
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def density_table(

@@ -1,18 +1,16 @@
 """Values on the flattened cortex, with curvature, ROIs and what is not shown."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import InputError
+from .looks import OnScale, draw_look, draw_map
 from .outlines import (
     Outline,
     draw_names,
@@ -21,6 +19,7 @@ from .outlines import (
     mask_outlines,
     numbered,
 )
+from .pages import Panel, add_axes, draw_keys, looks_of, write_caption
 from .style import (
     DOUBLE_MM,
     SMALL_PT,
@@ -35,9 +34,7 @@ from .surfaces import FlatMesh, flat_mesh
 Floats = NDArray[np.floating]
 Rois = Mapping[str, NDArray[np.bool_]] | Sequence[str] | None
 
-GYRUS, SULCUS = 0.46, 0.30
-MARGIN_MM = 4.0
-LINE_MM = 2.6
+HALF_MM, WHOLE_MM = 46.0, 80.0  # height of a map on half and on the whole page
 
 
 def plot_flatmap(
@@ -90,9 +87,11 @@ def plot_flatmap(
     outlines = _outlines(flat, rois, store)
     fig = fig or figure_mm(DOUBLE_MM, 104.0)
     caption = _counts(values, flat, scale) + _unseen(outlines)
-    bottom = _write_below(fig, caption, scale, any_of=[values])
+    bottom = write_caption(fig, caption)
+    draw_keys(fig, {"": Panel(values[:, None], OnScale(scale))}, bottom)
+    bottom += OnScale.key_mm
     width, height = size_mm(fig)
-    ax = _add_axes(fig, (2, bottom + 2, width - 4, height - bottom - 8))
+    ax = add_axes(fig, (2, bottom + 2, width - 4, height - bottom - 8))
     draw_map(ax, values, flat, scale)
     draw_outlines(ax, outlines)
     draw_names(ax, outlines, flat)
@@ -125,55 +124,78 @@ def plot_flatmaps(
     -------
     fig : Figure
     """
-    if not maps:
+    panels = {name: Panel(one, OnScale(scale)) for name, one in maps.items()}
+    options = {"fig": fig, "renderer": renderer, "store": store}
+    return plot_panels(panels, mesh=mesh, title=title, rois=rois, **options)
+
+
+def plot_panels(
+    panels: Mapping[str, Panel],
+    *,
+    mesh: str,
+    title: str = "",
+    rois: Rois = None,
+    caption: str = "",
+    fig: Figure | None = None,
+    renderer: str = "auto",
+    store: Path | None = None,
+) -> Figure:
+    """Draw maps of several looks on one page, two in a row, with a key for each look.
+
+    One map has the whole width. ROIs are numbered, with a key below. The other
+    parameters are those of `plot_flatmap`.
+
+    Parameters
+    ----------
+    panels : mapping from title to Panel
+        Drawn in their order.
+    caption : str
+        What stands below the maps, before the mesh and the ROIs.
+
+    Returns
+    -------
+    fig : Figure
+
+    Raises
+    ------
+    InputError
+        If there is no map, or one does not fit the mesh or its look.
+    """
+    if not panels:
         raise InputError("no maps to draw: maps is empty. Give at least one.")
     flat = flat_mesh(mesh, renderer=renderer, store=store)
-    given = {name: _on_mesh(one, flat, f"map {name!r}") for name, one in maps.items()}
+    given = {
+        name: replace(one, values=_rows(one, flat, f"map {name!r}"))
+        for name, one in panels.items()
+    }
+    looks = looks_of(given)
     outlines = _outlines(flat, rois, store)
-    n_rows = -(-len(given) // 2)
-    fig = fig or figure_mm(DOUBLE_MM, 46.0 * n_rows + 32.0)
+    n_columns = min(2, len(given))
+    n_rows = -(-len(given) // n_columns)
+    high = HALF_MM if n_columns == 2 else WHOLE_MM
+    key_mm = max(look.key_mm for look in looks)
+    fig = fig or figure_mm(
+        DOUBLE_MM, high * n_rows + key_mm + (19.0 if n_rows > 1 else 15.0)
+    )
     key = ", ".join(f"{i} {one.name}" for i, one in enumerate(outlines, start=1))
-    caption = _of_mesh(flat) + (f" ROIs: {key}." if key else "") + _unseen(outlines)
-    bottom = _write_below(fig, caption, scale, any_of=list(given.values()))
+    said = [caption, _of_mesh(flat)] if caption else [_of_mesh(flat)]
+    said += [f"ROIs: {key}."] if key else []
+    bottom = write_caption(fig, " ".join(said) + _unseen(outlines))
+    draw_keys(fig, given, bottom)
+    bottom += key_mm
     width, height = size_mm(fig)
-    cell = (width / 2, (height - bottom - 6) / n_rows)
-    for number, (name, values) in enumerate(given.items()):
-        row, column = divmod(number, 2)
+    cell = (width / n_columns, (height - bottom - 6) / n_rows)
+    for number, (name, panel) in enumerate(given.items()):
+        row, column = divmod(number, n_columns)
         left, low = column * cell[0], bottom + (n_rows - 1 - row) * cell[1]
-        ax = _add_axes(fig, (left + 2, low + 1, cell[0] - 4, cell[1] - 8))
-        draw_map(ax, values, flat, scale)
-        draw_outlines(ax, outlines, width_pt=0.7)
+        ax = add_axes(fig, (left + 2, low + 1, cell[0] - 4, cell[1] - 8))
+        draw_look(ax, panel.values, flat, panel.look)
+        draw_outlines(ax, outlines, width_pt=0.7 if n_columns == 2 else 1.0)
         draw_names(ax, numbered(outlines), flat)
         ax.set_title(f"{name}\n", size=TEXT_PT, pad=1.5, linespacing=1.1)
-        _write(ax, _short_counts(values, flat, scale))
+        _write(ax, _short_counts(panel, flat))
     fig.text(0.5, 1 - 1.5 / height, title, size=TITLE_PT, ha="center", va="top")
     return fig
-
-
-def draw_map(ax: Axes, values: Floats, flat: FlatMesh, scale: Scale) -> AxesImage:
-    """Draw the pictures of curvature and values, without text, into `ax`."""
-    cmap, norm = scale.colours()
-    inside = flat.pixels >= 0
-    grey = np.where(flat.curvature > 0, SULCUS, GYRUS)
-    place: dict[str, Any] = {
-        "extent": flat.extent,
-        "origin": "lower",
-        "interpolation": "nearest",
-    }
-    ax.imshow(
-        np.where(inside, grey[flat.pixels], np.nan),
-        cmap="gray",
-        vmin=0.0,
-        vmax=1.0,
-        label="curvature",
-        **place,
-    )
-    shown = np.where(inside, values[flat.pixels], np.nan)
-    image = ax.imshow(
-        np.ma.masked_invalid(shown), cmap=cmap, norm=norm, label="values", **place
-    )
-    ax.set_axis_off()
-    return image
 
 
 def _on_mesh(values: ArrayLike, flat: FlatMesh, name: str) -> Floats:
@@ -188,6 +210,22 @@ def _on_mesh(values: ArrayLike, flat: FlatMesh, name: str) -> Floats:
             f"{name} has {int(np.isinf(values).sum())} infinite values. Make them NaN "
             "if they shall not be drawn; none is replaced for you."
         )
+    return values
+
+
+def _rows(panel: Panel, flat: FlatMesh, name: str) -> Floats:
+    """Return a panel's values as (n_vertices, n_values)."""
+    values = np.asarray(panel.values, dtype=np.float64)
+    n_values = panel.look.n_values
+    if values.ndim == 1 and n_values == 1:
+        return _on_mesh(values, flat, name)[:, None]
+    if values.ndim != 2 or values.shape[1] != n_values:
+        raise InputError(
+            f"{name} has shape {values.shape}, and its look wants {n_values} numbers "
+            f"per vertex. Give an array of shape (n_vertices, {n_values})."
+        )
+    for column in values.T:
+        _on_mesh(column, flat, name)
     return values
 
 
@@ -209,14 +247,14 @@ def _counts(values: Floats, flat: FlatMesh, scale: Scale) -> str:
     return f"{text}. {_of_mesh(flat)[:-1]}{lost}.{_beyond(values, scale)}"
 
 
-def _short_counts(values: Floats, flat: FlatMesh, scale: Scale) -> str:
-    has, on_map = np.isfinite(values), flat.on_map
+def _short_counts(panel: Panel, flat: FlatMesh) -> str:
+    has, on_map = np.isfinite(panel.values).all(axis=1), flat.on_map
     text = f"{(has & on_map).sum():,} drawn"
     if (~has).any():
-        text += f", {(~has & on_map).sum():,} {scale.missing}"
+        text += f", {(~has & on_map).sum():,} {panel.look.missing}"
     lost = (has & ~on_map).sum()
     text += f", {lost:,} off the map" if lost else ""
-    beyond = ((values < scale.vmin) | (values > scale.vmax)).sum()
+    beyond = panel.look.n_beyond(panel.values)
     return text + (f", {beyond:,} off scale" if beyond else "")
 
 
@@ -241,50 +279,14 @@ def _unseen(outlines: Sequence[Outline]) -> str:
     )
 
 
-def _write_below(
-    fig: Figure, caption: str, scale: Scale, *, any_of: Sequence[Floats]
-) -> float:
-    """Draw caption and colour bar; return the height in mm that they take."""
-    width, height = size_mm(fig)
-    per_line = int((width - 2 * MARGIN_MM) / 1.2)  # a letter of 6 pt, on average
-    lines = textwrap.wrap(caption, per_line)
-    fig.text(
-        MARGIN_MM / width,
-        1.5 / height,
-        "\n".join(lines),
-        size=SMALL_PT,
-        va="bottom",
-        linespacing=1.2,
-    )
-    bottom = 1.5 + LINE_MM * len(lines)
-    ax = _add_axes(fig, (width / 2 - 25, bottom + 8.5, 50, 2.5))
-    ends = (
-        any(bool((one < scale.vmin).any()) for one in any_of),
-        any(bool((one > scale.vmax).any()) for one in any_of),
-    )
-    extend = {
-        (False, False): "neither",
-        (True, False): "min",
-        (False, True): "max",
-        (True, True): "both",
-    }[ends]
-    cmap, norm = scale.colours()
-    bar = fig.colorbar(
-        ScalarMappable(norm, cmap), cax=ax, orientation="horizontal", extend=extend
-    )
-    bar.set_label(scale.label, size=TEXT_PT, labelpad=1.5)
-    bar.ax.tick_params(labelsize=SMALL_PT, length=2, pad=1.5)
-    bar.outline.set_linewidth(0.5)
-    return bottom + 13.0
-
-
-def _add_axes(fig: Figure, box_mm: tuple[float, float, float, float]) -> Axes:
-    width, height = size_mm(fig)
-    left, bottom, wide, high = box_mm
-    return fig.add_axes((left / width, bottom / height, wide / width, high / height))
-
-
 def _write(ax: Axes, text: str) -> None:
-    ax.text(
-        0.5, 1.01, text, size=SMALL_PT, ha="center", va="bottom", transform=ax.transAxes
+    ax.annotate(
+        text,
+        (0.5, 1.0),
+        (0, 1),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        size=SMALL_PT,
+        ha="center",
+        va="bottom",
     )

@@ -19,6 +19,7 @@ from ..analysis.noise_ceiling import (
     explainable_variance,
     jackknife_explainable_variance,
 )
+from ..analysis.voxel_ceilings import voxel_ceiling_table
 from ..core.rows import each_run
 from ..core.store import ResponseStore, open_store
 from ..data.events import group_repeats
@@ -56,7 +57,7 @@ class Repeats:
 
 
 def ceiling_tables(study: Study, out: Path, scored: Scored, r: Floats) -> Part:
-    """Return `ceilings`, and `drift_ceilings` where repeats share a run and an order.
+    """Return `ceilings`, `voxel_ceilings`, and `drift_ceilings` where order repeats.
 
     Parameters
     ----------
@@ -84,7 +85,14 @@ def ceiling_tables(study: Study, out: Path, scored: Scored, r: Floats) -> Part:
         drift=shares.get("drift"),
     )
     same_order = repeats.cycles is not None
-    tables = {"ceilings": table}
+    voxels = voxel_ceiling_table(
+        shares["share"],
+        shares["left_out"],
+        r,
+        subject=scored.subject,
+        n_averaged=n_averaged,
+    )
+    tables = {"ceilings": table, "voxel_ceilings": scored.at_voxels(voxels)}
     if same_order:
         tables["drift_ceilings"] = drift_table(study, repeats, n_averaged)
         tables["drift_ceilings"].insert(0, "subject", scored.subject)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..analysis.maps import (
     WeightComponents,
+    best_space_counts,
     best_space_table,
     density_table,
     weight_components,
@@ -22,8 +23,16 @@ SHARE = 0.1  # of the voxels, by training scores, whose weights make the compone
 FEWEST = 4
 
 
-def map_tables(study: Study, scored: Scored, model: SavedModel, scores: Scores) -> Part:
+def map_tables(
+    study: Study,
+    scored: Scored,
+    model: SavedModel,
+    scores: Scores,
+    tested: pd.DataFrame | None,
+) -> Part:
     """Return `best_space`, `density` and `weight_components`, as far as they can be.
+
+    With `best_space` come its counts per ROI, `best_space_counts`.
 
     Parameters
     ----------
@@ -31,13 +40,24 @@ def map_tables(study: Study, scored: Scored, model: SavedModel, scores: Scores) 
     scored : Scored
     model : SavedModel
     scores : dict of (model, feature space) to {'r': (n_voxels,), 'r2': (n_voxels,)}
+    tested : DataFrame or None
+        `voxel_significance`, if there is one: it says where the joint model is found.
     """
     tables: dict[str, pd.DataFrame] = {}
     notes: list[str] = []
     cv = model.folder / CV_ALONE
     if cv.exists() and len(scored.bands) > 1:
-        tables["best_space"] = _best_space(scored, model, scores)
-    density = [_density(scored, scores, *pair) for pair in _pairs(study, scored)]
+        best = _best_space(scored, model, scores)
+        if tested is not None:
+            joint = tested[tested["model"] == "joint"].set_index("voxel")["found"]
+            best["found"] = joint.reindex(best["voxel"]).to_numpy(bool)
+        tables["best_space"] = best
+        tables["best_space_counts"] = best_space_counts(
+            best, scored.rois, subject=scored.subject
+        )
+    density = [
+        _density(scored, scores, *pair) for pair in pairs_of(study, scored.bands)
+    ]
     if density:
         tables["density"] = pd.concat(density, ignore_index=True)
     found = components_of(model, scored)
@@ -89,11 +109,11 @@ def _best_space(scored: Scored, model: SavedModel, scores: Scores) -> pd.DataFra
     return scored.at_voxels(table)
 
 
-def _pairs(study: Study, scored: Scored) -> list[tuple[str, str]]:
+def pairs_of(study: Study, bands: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return pairs (x, y) for densities: what is added stands upright."""
-    asked = [(to, added) for added, to in study.analysis.questions(scored.bands)]
-    if not asked and len(scored.bands) > 1:
-        asked = [(scored.bands[0], scored.bands[1])]
+    asked = [(to, added) for added, to in study.analysis.questions(bands)]
+    if not asked and len(bands) > 1:
+        asked = [(bands[0], bands[1])]
     seen: set[frozenset[str]] = set()
     once = []
     for pair in asked:

@@ -15,7 +15,18 @@ from ..study import Study
 from .tables import read_table
 
 LEAST_R2 = 0.01  # below which there is nothing for a gradient index to divide
-TABLES = ("voxel_significance", "voxel_added", "voxel_partition", "best_space")
+TABLES = (
+    "voxel_significance",
+    "voxel_added",
+    "voxel_partition",
+    "voxel_ceilings",
+    "best_space",
+)
+CEILINGS = {
+    "explainable_variance": "share of variance of single repeats",
+    "largest_r": "largest r with the mean of the repeats that were scored",
+    "r_over_largest_r": "r of the joint model over the largest r",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,13 +56,13 @@ def statistic_maps(
 
     p and q (by `analysis.fdr`) of the joint model and of each feature space alone; r2
     that one feature space adds to another, and its q; regions of the partition; the
-    best feature space and its margin; components of the weights.
+    ceiling of each voxel; best feature space and its margin; components of the weights.
     """
     mine = {
         name: table[table["subject"] == subject].set_index("voxel")
         for name, table in tables.items()
     }
-    on = _OnColumns(model)
+    on = OnColumns(model)
     if "voxel_significance" in mine:
         q = f"q_{study.analysis.fdr}"
         keys = ["model", "feature_space"]
@@ -71,6 +82,10 @@ def statistic_maps(
         for region, rows in mine["voxel_partition"].groupby("region", sort=False):
             facts = {"Region": region, "Units": "share of variance"}
             yield Map("r2", f"partition {region}", on(rows["r2"]), facts)
+    if "voxel_ceilings" in mine:
+        for name, units in CEILINGS.items():
+            values = on(mine["voxel_ceilings"][name])
+            yield Map("ceiling", name.replace("_", " "), values, {"Units": units})
     if "best_space" in mine:
         yield from _best_maps(mine["best_space"], model, on)
     yield from _component_maps(out, subject, model)
@@ -86,7 +101,7 @@ def gradient_map(
     if not study.analysis.low:
         return
     parts = scores[(scores["model"] == "part") & (scores["score"] == "r2")]
-    on = _OnColumns(model)
+    on = OnColumns(model)
     sides = []
     for names in (study.analysis.low, study.analysis.high):
         rows = parts[parts["feature_space"].isin(names)]
@@ -100,16 +115,17 @@ def gradient_map(
 
 
 @dataclass(frozen=True, eq=False)
-class _OnColumns:
+class OnColumns:
     """Puts values by voxel into the order of the columns; NaN where there is none."""
 
     model: SavedModel
 
     def __call__(self, by_voxel: pd.Series) -> NDArray[np.floating]:
+        """Return values, (n_columns,), of a series with voxels as its index."""
         return by_voxel.reindex(list(self.model.space.ids)).to_numpy(dtype=float)
 
 
-def _best_maps(table: pd.DataFrame, model: SavedModel, on: _OnColumns) -> Iterator[Map]:
+def _best_maps(table: pd.DataFrame, model: SavedModel, on: OnColumns) -> Iterator[Map]:
     numbers = {band.name: k for k, band in enumerate(model.bands, start=1)}
     labels = {str(k): band.label for k, band in enumerate(model.bands, start=1)}
     chosen = {"ChosenBy": "r2 on held-out training folds"}

@@ -127,11 +127,14 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
     summaries = resample_rois(study, scored, scored.rois)
     resampled = resampled_means(summaries)
     table = roi_scores(scores, scored.rois, resampled, subject=subject)
+    tested = tested_tables(study, scored)
     parts = [
-        tested_tables(study, scored),
+        tested,
         ceiling_tables(study, out, scored, scores["joint", "all"]["r"]),
         partition_tables(study, scored, scores, read_subsets(out, subject)),
-        map_tables(study, scored, model, scores),
+        map_tables(
+            study, scored, model, scores, tested.tables.get("voxel_significance")
+        ),
         spin_tables(study, scored, model.space, scores),
     ]
     subsets, said = _subset_tables(study, out, scored)

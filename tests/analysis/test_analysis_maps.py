@@ -5,7 +5,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 
-from brain2music.analysis.maps import best_space_table, density_table, weight_components
+from brain2music.analysis.maps import (
+    best_space_counts,
+    best_space_table,
+    density_table,
+    weight_components,
+)
 from brain2music.core.checks import InputError
 
 
@@ -27,6 +32,39 @@ def test_the_winner_is_chosen_on_training_and_its_margin_measured_on_test():
     assert_allclose(table["cv_margin"], [0.1, 0.1, 0.0, np.nan])
     assert_allclose(table["r_best"], [0.4, 0.1, 0.5, np.nan])
     assert_array_equal(table["voxel"], np.arange(4))
+
+
+def test_nothing_is_best_where_no_space_predicts_training_folds():
+    cv = {"mel": [0.1, -0.1, 0.0], "clap": [-0.2, -0.3, -0.1]}
+    test = {"mel": [0.5, 0.6, 0.7], "clap": [0.1, 0.2, 0.3]}
+    table = best_space_table(cv, test, subject="04")
+    assert table["best"].tolist() == ["mel", "", ""]
+    assert table["second"].tolist() == ["clap", "", ""]
+    assert_allclose(table["cv_r2_best"], [0.1, -0.1, 0.0])
+    assert_allclose(table["margin_r"], [0.4, np.nan, np.nan])
+
+
+def test_each_voxel_of_a_roi_is_counted_once(rng):
+    cv, test = (
+        dict(zip("abc", rng.standard_normal((3, 70)), strict=True)) for _ in "xy"
+    )
+    table = best_space_table(cv, test, subject="04").assign(found=rng.random(70) < 0.5)
+    rois = {"A1": rng.random(70) < 0.3, "none": np.zeros(70, bool)}
+    counts = best_space_counts(table, rois, subject="04")
+    for row in counts.to_dict("records"):
+        inside = table[rois[row["roi"]]]
+        wanted = "" if row["feature_space"] == "none" else row["feature_space"]
+        mine = inside[inside["best"] == wanted]
+        assert row["n_voxels"] == len(inside)
+        assert row["n_voxels_best"] == len(mine)
+        assert row["n_found_best"] == mine["found"].sum()
+        assert_allclose(row["margin_r_mean"], mine["margin_r"].mean())
+    of_roi = counts[counts["roi"] == "A1"]
+    assert of_roi["feature_space"].tolist() == ["a", "b", "c", "none"]
+    assert of_roi["n_voxels_best"].sum() == rois["A1"].sum()
+    assert "n_found_best" not in best_space_counts(
+        table.drop(columns="found"), rois, subject="04"
+    )
 
 
 def test_the_margin_of_equal_spaces_is_nothing_on_average(rng):

@@ -10,8 +10,10 @@ from nilearn import datasets
 from brain2music.core.checks import InputError
 from brain2music.figures import flatmap, outlines
 from brain2music.figures.cortex import has_pycortex, open_cortex
-from brain2music.figures.flatmap import SULCUS, plot_flatmap, plot_flatmaps
+from brain2music.figures.flatmap import plot_flatmap, plot_flatmaps, plot_panels
+from brain2music.figures.looks import GYRUS, SULCUS, Names, OnScale, TwoScores
 from brain2music.figures.outlines import drawn_outlines, mask_outlines
+from brain2music.figures.pages import Panel
 from brain2music.figures.style import SMALL_PT, Scale
 from brain2music.figures.surfaces import flat_mesh
 
@@ -81,7 +83,7 @@ def test_nan_shows_the_curvature_in_grey():
     curvature = picture(figure, "curvature").get_array()
     on_map = ~np.ma.getmaskarray(np.ma.masked_invalid(curvature))
     assert (hidden & on_map).sum() > 0.9 * on_map.sum()
-    assert set(np.unique(np.asarray(curvature)[on_map])) == {flatmap.GYRUS, SULCUS}
+    assert set(np.unique(np.asarray(curvature)[on_map])) == {GYRUS, SULCUS}
     assert picture(figure, "values").to_rgba([np.nan])[0, 3] == 0
 
 
@@ -115,7 +117,7 @@ def test_sulci_are_darker_than_gyri():
     bends = np.concatenate([data.parts["left"], data.parts["right"]]).ravel()
     inside = flat.pixels >= 0
     grey = np.asarray(picture(figure, "curvature").get_array())[inside]
-    assert grey[bends[flat.pixels[inside]] > 0].max() < flatmap.GYRUS
+    assert grey[bends[flat.pixels[inside]] > 0].max() < GYRUS
 
 
 def test_pixels_have_the_values_of_their_vertices_unsmoothed(rng):
@@ -294,3 +296,49 @@ def test_says_what_does_not_fit_the_mesh(values, rois, expected):
 def test_no_maps_is_an_error():
     with pytest.raises(InputError, match="no maps to draw"):
         plot_flatmaps({}, mesh="fsaverage5", scale=SCALE)
+
+
+def test_panels_of_two_looks_have_a_key_each_and_say_what_is_missing(rng):
+    names = Names({"mel": "#0072B2", "clap": "#D55E00"}, "largest r2", "not found")
+    best = np.full((20484, 2), np.nan)
+    best[:900] = np.column_stack([rng.integers(0, 2, 900), np.ones(900)])
+    margin = np.where(np.isnan(best[:, 0]), np.nan, 0.1)
+    panels = {
+        "best": Panel(best, names),
+        "margin": Panel(margin, OnScale(Scale(-0.2, 0.2, "margin, r", "RdBu_r"))),
+    }
+    rois = {"core": near(HESCHL["left"], 9.0, "left")}
+    figure = plot_panels(
+        panels, mesh="fsaverage5", rois=rois, caption="Said.", renderer="matplotlib"
+    )
+    (legend,) = figure.legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown == ["mel", "clap", "pale: not found"]
+    assert "margin, r" in [ax.get_xlabel() for ax in figure.axes]
+    assert "Said. fsaverage5" in words(figure)
+    assert "ROIs: 1 core" in words(figure)
+    flat = flat_mesh("fsaverage5", renderer="matplotlib", height_px=150)
+    pixels = np.asarray(picture(figure, "values").get_array())
+    of_best = np.isfinite(best[:, 0])[flat.pixels] & (flat.pixels >= 0)
+    np.testing.assert_array_equal(pixels[..., 3] == 1, of_best)
+    blue = of_best & (best[flat.pixels, 0] == 0)
+    np.testing.assert_allclose(
+        pixels[blue][:, :3] * 255, [[0, 0x72, 0xB2]] * blue.sum()
+    )
+
+
+def test_one_panel_has_the_whole_width():
+    look = TwoScores(("mel, r", "clap, r"), 0.0, 0.5)
+    values = np.full((20484, 2), 0.6)
+    figure = plot_panels(
+        {"both": Panel(values, look)}, mesh="fsaverage5", renderer="matplotlib"
+    )
+    maps = [ax for ax in figure.axes if ax.get_title()]
+    assert maps[0].get_position().width > 0.7
+    assert "19,002 drawn, 1,482 off the map, 20,484 off scale" in words(figure)
+
+
+def test_a_panel_has_as_many_numbers_as_its_look_wants():
+    look = TwoScores(("mel, r", "clap, r"), 0.0, 0.5)
+    with pytest.raises(InputError, match=r"wants 2 numbers per vertex"):
+        plot_panels({"x": Panel(np.zeros(20484), look)}, mesh="fsaverage5")

@@ -293,7 +293,11 @@ def test_best_spaces_are_mapped_where_each_bands_training_scores_are(whole, tmp_
     best = table(result, "best_space").query("subject == '01'")
     alone = np.load(model.folder / "cv_scores_alone.npy")
     names = np.array([band.name for band in model.bands])
-    assert best["best"].tolist() == names[alone.argmax(axis=0)].tolist()
+    winner = np.where(alone.max(axis=0) > 0, names[alone.argmax(axis=0)], "")
+    assert best["best"].fillna("").tolist() == winner.tolist()
+    joint = table(result, "voxel_significance").query("model == 'joint'")
+    expected = joint.query("subject == '01'")["found"]
+    assert best["found"].tolist() == expected.tolist()
     scored, _ = read_scored(study, result.out, "01")
     r = [correlation(scored.Y, scored.predictions["alone", n]) for n in scored.bands]
     scores = {("alone", n): {"r": x} for n, x in zip(scored.bands, r, strict=True)}
@@ -303,7 +307,7 @@ def test_best_spaces_are_mapped_where_each_bands_training_scores_are(whole, tmp_
     cv[:, :4] = cv[::-1, :4]
     np.save(tmp_path / "cv_scores_alone.npy", cv)
     object.__setattr__(model, "folder", tmp_path)
-    found = map_tables(study, scored, model, scores).tables["best_space"]
+    found = map_tables(study, scored, model, scores, None).tables["best_space"]
     assert found["best"].tolist() == ["music"] * 4 + ["genre"] * 8
     assert_allclose(found["margin_r"][:4], (r[0] - r[1])[:4])
     assert found["source_best"].tolist()[0] == "made up"

@@ -1,9 +1,15 @@
 """Tests of the page: complete, safe, and readable without a network."""
 
+import io
 import re
+import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from brain2music.report import _few_colours, write_report
 
 
 class Page(HTMLParser):
@@ -48,12 +54,39 @@ def test_every_figure_has_words_for_it(page, finished):
     assert all(attrs["alt"] for attrs in images)
 
 
+def test_a_table_without_rows_has_no_heading(finished, tmp_path):
+    study, result = finished
+    shutil.copytree(result.out, tmp_path / "out")
+    path = tmp_path / "out/tables/ceilings.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    (tmp_path / "out/tables/drift_ceilings.csv").unlink()
+    whole = study.part("dataset", "encoding") | {"title": "x"}
+    options = {"study": whole, "subjects": ["01"], "notes": []}
+    write_report(tmp_path / "out", tmp_path, **options)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Noise ceilings" not in text
+    assert "More than chance?" in text
+
+
+def test_pictures_of_the_page_have_few_colours_and_the_size_of_the_files(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 200, (80, 90, 3)).astype("u1")
+    noise[:3, :3] = (255, 0, 0)
+    path = tmp_path / "noise.png"
+    Image.fromarray(noise).save(path)
+    with Image.open(io.BytesIO(_few_colours(path))) as few:
+        assert few.size == (90, 80)
+        assert len(few.getcolors()) <= 256
+        assert np.abs(np.array(few.convert("RGB"))[1, 1] - [255.0, 0, 0]).max() < 40
+    assert len(_few_colours(path)) < path.stat().st_size
+
+
 def test_tables_can_be_copied_and_hold_the_numbers(page, finished):
     _, result = finished
     tables = {attrs["id"] for tag, attrs in page.tags if tag == "table"}
     known = {"truth", "roi_scores", "roi_differences", "ceilings", "alignment"}
     known |= {"roi_summary_differences", "roi_summaries", "roi_significance", "group"}
-    known |= {"added", "partition", "drift_ceilings", "density"}
+    known |= {"added", "partition", "drift_ceilings", "density", "best_space_counts"}
     assert tables == known
     buttons = {attrs["data-copy"] for tag, attrs in page.tags if tag == "button"}
     assert buttons == tables

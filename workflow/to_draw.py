@@ -1,0 +1,83 @@
+"""What a study's figures are drawn from: its tables and models, and its ROIs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..core.saved import SavedModel, load_model
+from ..figures.surfaces import spread
+from ..study import Study
+from .regions import ALL
+from .statistic_maps import TABLES
+from .tables import read_rois, read_table
+
+TEXTS = ("roi_scores", "roi_differences", "truth", "weight_components")
+VOXELS = ("voxel_scores", "template_r", *TABLES)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What the figures are drawn from."""
+
+    study: Study
+    models: dict[str, SavedModel]
+    tables: dict[str, pd.DataFrame]
+    rois: dict[str, dict[str, NDArray[np.bool_]]]
+    out: Path
+
+    @property
+    def simulated(self) -> str:
+        """A word for titles: nobody shall take simulated data for a brain."""
+        return "simulated data: " if self.study.dataset.simulated else ""
+
+
+def load_saved(study: Study, out: Path, subjects: Sequence[str]) -> Saved:
+    """Read what the figures of these subjects are drawn from."""
+    folder = out / "tables"
+    tables = {name: read_table(folder, name) for name in (*TEXTS, *VOXELS)}
+    models = {
+        subject: load_model(out / f"models/sub-{subject}") for subject in subjects
+    }
+    rois = {subject: read_rois(folder, subject) for subject in subjects}
+    found = {
+        name: _as_written(table) if name in TEXTS else table
+        for name, table in tables.items()
+        if table is not None
+    }
+    return Saved(study, models, found, rois, out)
+
+
+def as_written(text: str) -> str:
+    """Return `text` so that matplotlib draws it as it is, dollars too."""
+    return text.replace("$", r"\$")
+
+
+def _as_written(table: pd.DataFrame) -> pd.DataFrame:
+    written = table.copy()
+    for name in table:
+        if pd.api.types.is_string_dtype(table[name]):
+            written[name] = table[name].map(as_written)
+    return written
+
+
+def roi_masks(saved: Saved, subject: str) -> Mapping[str, NDArray[np.bool_]]:
+    """Return each ROI over the whole mesh, for its outline."""
+    masks = saved.rois[subject]
+    space = saved.models[subject].space
+    return {
+        as_written(name): spread(mask, space) == 1
+        for name, mask in masks.items()
+        if name != ALL
+    }
+
+
+def r_of(saved: Saved, subject: str, model: str, space: str) -> NDArray[np.floating]:
+    """Return each voxel's saved r, in the order of the columns of Y."""
+    table = saved.tables["voxel_scores"]
+    wanted = {"subject": subject, "model": model, "feature_space": space, "score": "r"}
+    keep = np.logical_and.reduce([table[key] == value for key, value in wanted.items()])
+    return table.loc[keep, "value"].to_numpy(dtype=np.float64)
