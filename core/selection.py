@@ -5,6 +5,7 @@ not. So a selection carries the runs whose responses it was made from, and is no
 on them.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -87,7 +88,8 @@ def select_best(
     Raises
     ------
     InputError
-        If there is no run, or the share is not above 0 and at most 1.
+        If there is no run, `runs` is one text, or the share is not above 0 and at
+        most 1.
 
     Examples
     --------
@@ -96,7 +98,7 @@ def select_best(
     array([False,  True, False])
     """
     scores = np.asarray(scores, np.float64)
-    names = frozenset(map(str, runs))
+    names = _names(runs, "runs")
     if not names or not 0 < share <= 1:
         raise InputError(
             f"selection {name!r} is of a share of {share} made on {len(names)} runs: "
@@ -127,7 +129,8 @@ def masks_to_score(
     ----------
     selections : sequence of Selection
     scored_runs : iterable of Run or str
-        Runs whose responses the scores are made on.
+        Runs whose responses the scores are made on. run-01 and run-1 are taken for
+        the same.
 
     Returns
     -------
@@ -136,11 +139,12 @@ def masks_to_score(
     Raises
     ------
     InputError
-        If a selection was made from one of the runs, or two have one name.
+        If a selection was made from one of the runs, two have one name, or
+        `scored_runs` is one text.
     """
-    scored = frozenset(map(str, scored_runs))
+    scored = {unpadded(name) for name in _names(scored_runs, "scored_runs")}
     for selection in selections:
-        seen = sorted(selection.runs & scored)
+        seen = sorted(name for name in selection.runs if unpadded(name) in scored)
         if seen:
             raise InputError(
                 f"selection {selection.name!r} ({selection.how}) was made from "
@@ -156,3 +160,23 @@ def masks_to_score(
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InputError(f"selections of the same name: {', '.join(twice)}. Rename.")
     return masks
+
+
+def unpadded(name: str) -> str:
+    """Return the name of a run with its numbers as numbers.
+
+    Examples
+    --------
+    >>> unpadded("ses-02_task-Test_run-010")
+    'ses-2_task-Test_run-10'
+    """
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name)
+
+
+def _names(runs: Iterable[object], argument: str) -> frozenset[str]:
+    if isinstance(runs, str):
+        raise InputError(
+            f"{argument} is one text, {runs!r}, whose letters would pass for runs; "
+            f"give a list of run names: [{runs!r}]."
+        )
+    return frozenset(map(str, runs))

@@ -210,7 +210,13 @@ def check_subject(study: Study, opened: Opened) -> None:
     """Raise if an opened subject's features or tables could not be made."""
     aligned = align(study, opened)
     rows = rows_to_score(study, aligned)
-    check_analysis(study, opened.recording.space, rows, opened.subject)
+    check_analysis(
+        study,
+        opened.recording.space,
+        rows,
+        opened.subject,
+        train_runs=opened.split.train,
+    )
     check_features(study, aligned)
     check_stimuli(study, opened)
     check_layer_rois(study, opened.recording.space, opened.subject)

@@ -1,14 +1,14 @@
 """The ROIs of a study, over the columns of a subject's responses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
-from ..core.selection import Selection, masks_to_score
+from ..core.checks import InputError, nearest
+from ..core.selection import Selection, masks_to_score, unpadded
 from ..core.types import Space
 from ..data.files import file_inside, path_of
 from ..data.label_rois import keep_rois, rois_from_dlabel, rois_from_hemispheres
@@ -23,6 +23,7 @@ from ..study import Study
 from .overlays import rois_from_overlays
 
 ALL = "all voxels"
+OTHER = "other: "  # before the name of a scan that is no run of the study
 
 
 def load_rois(
@@ -65,7 +66,12 @@ def load_rois(
 
 
 def rois_to_score(
-    study: Study, space: Space, rows: pd.DataFrame, subject: str
+    study: Study,
+    space: Space,
+    rows: pd.DataFrame,
+    subject: str,
+    *,
+    train_runs: Iterable[object],
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
     """Return the ROIs of `load_rois`, unless they were made from responses of `rows`.
 
@@ -76,20 +82,22 @@ def rois_to_score(
     rows : DataFrame
         Rows of the test runs, with `run_name`.
     subject : str
+    train_runs : iterable of Run or str
+        The runs that were trained on.
 
     Raises
     ------
     InputError
-        If an ROI was made from responses of a run that it would be scored on.
+        If an ROI was made from responses of a run that it would be scored on, or of
+        what is no run of the study and is not said to be another scan.
     """
     rois, notes = load_rois(study, space, subject)
-    test = frozenset(rows["run_name"])
-    said = set(study.rois.made_from)
+    test, train = set(rows["run_name"]), set(map(str, train_runs))
+    made = _runs_of(study.rois.made_from, test, train, "rois.made_from")
     if study.rois.masks:
-        said |= set(runs_of_masks(_file(study, study.rois.masks, subject)))
-    made_from = (said - {"test", "train"}) | (test if "test" in said else frozenset())
+        path = _file(study, study.rois.masks, subject)
+        made |= _runs_of(runs_of_masks(path), test, train, f"`runs` of {path.name}")
     how = "as rois.made_from or the mask file says"
-    made = frozenset(made_from)
     selections = [Selection(name, mask, how, made) for name, mask in rois.items()]
     return masks_to_score(selections, test), notes
 
@@ -136,6 +144,27 @@ def roi_files(study: Study, subjects: Sequence[str]) -> list[str]:
                 for surface in sorted(drawn_on.glob("*.gii")):
                     found[surface.relative_to(study.root).as_posix()] = None
     return list(found)
+
+
+def _runs_of(
+    said: Iterable[str], test: set[str], train: set[str], where: str
+) -> frozenset[str]:
+    """Return the runs that names mean: of a side, one by one, or another scan's."""
+    known = {unpadded(name): name for name in (*train, *test)}
+    sides = {"test": test, "train": train}
+    found: set[str] = set()
+    for name in said:
+        if name.startswith(OTHER):
+            continue
+        if name not in sides and unpadded(name) not in known:
+            raise InputError(
+                f"{where} names {name!r}, which is no run of this study."
+                f"{nearest(name, [*sides, *known.values()])} Runs are "
+                f"{', '.join(sorted(known.values())[:4])}, and 'test' and 'train' are "
+                f"all of a side. Responses of another scan are written '{OTHER}NAME'."
+            )
+        found |= sides[name] if name in sides else {known[unpadded(name)]}
+    return frozenset(found)
 
 
 def _file(study: Study, pattern: str, subject: str) -> Path:

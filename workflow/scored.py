@@ -121,7 +121,10 @@ def read_scored(study: Study, out: Path, subject: str) -> tuple[Scored, list[str
     model = load_model(out / f"models/sub-{subject}")
     store = open_store(out / f"responses/sub-{subject}")
     test_runs = tuple(dict.fromkeys(store.repeat_rows()["run_name"]))
-    rois, notes = rois_to_score(study, model.space, store.repeat_rows(), subject)
+    train_runs = tuple(dict.fromkeys(store.train_rows()["run_name"]))
+    rois, notes = rois_to_score(
+        study, model.space, store.repeat_rows(), subject, train_runs=train_runs
+    )
     valid = model.valid
     scored = Scored(
         subject=subject,
@@ -134,7 +137,7 @@ def read_scored(study: Study, out: Path, subject: str) -> tuple[Scored, list[str
         rois={name: mask[valid] for name, mask in rois.items()},
         whole_rois=rois,
         cv_scores=np.asarray(model.array("cv_scores"))[valid],
-        train_runs=tuple(dict.fromkeys(store.train_rows()["run_name"])),
+        train_runs=train_runs,
         test_runs=test_runs,
         sources={band.name: band.source for band in model.bands},
     )

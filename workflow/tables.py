@@ -1,6 +1,6 @@
 """Scores a subject's saved predictions, and writes the tables that others lean on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,7 +73,12 @@ def read_planted(study: Study) -> pd.DataFrame | None:
 
 
 def check_analysis(
-    study: Study, space: Space, test_rows: pd.DataFrame, subject: str
+    study: Study,
+    space: Space,
+    test_rows: pd.DataFrame,
+    subject: str,
+    *,
+    train_runs: Iterable[object],
 ) -> None:
     """Raise if the tables could not be made: before the slow part.
 
@@ -85,8 +90,9 @@ def check_analysis(
     test_rows : DataFrame
         That subject's rows as they will be scored.
     subject : str
+    train_runs : iterable of Run or str
     """
-    rois, _ = rois_to_score(study, space, test_rows, subject)
+    rois, _ = rois_to_score(study, space, test_rows, subject, train_runs=train_runs)
     spheres_of(study, space, subject)
     check_hierarchy(study, rois)
     planted = read_planted(study)

@@ -44,6 +44,15 @@ def test_a_choice_made_on_test_is_refused_with_the_way_to_do_it():
     assert list(masks_to_score([best], TEST[1:])) == ["best"]
 
 
+@pytest.mark.parametrize("name", ["task-Test_run-1", "task-Test_run-001"])
+def test_a_run_is_the_same_with_and_without_zeros_before_its_number(name):
+    best = select_best(SCORES, [name], name="best", share=0.3)
+    with pytest.raises(InputError, match=f"responses of {name}, which"):
+        masks_to_score([best], TEST)
+    other = select_best(SCORES, ["task-Test_run-10"], name="best", share=0.3)
+    assert list(masks_to_score([other], TEST)) == ["best"]
+
+
 def test_what_a_selection_was_made_from_stays_with_it():
     peek = select_best(SCORES, TEST, name="peek", share=0.5)
     for mixed in (
@@ -72,6 +81,8 @@ def test_choosing_on_what_is_scored_lifts_the_scores_of_noise(rng):
         (lambda: select_best(SCORES, [], name="x", share=0.1), "made on 0 runs"),
         (lambda: select_best(SCORES, TRAIN, name="x", share=0), "a share of 0 made"),
         (lambda: masks_to_score([ATLAS, ATLAS], TEST), "same name: A1"),
+        (lambda: masks_to_score([ATLAS], "run-1"), "scored_runs is one text, 'run-1'"),
+        (lambda: select_best(SCORES, "run-1", name="x", share=1), "runs is one text"),
     ],
 )
 def test_what_is_no_selection_is_named(call, words):

@@ -351,9 +351,26 @@ def test_regions_made_from_test_responses_are_refused(tmp_path, write_study, whe
         run(load_study(path), tmp_path / "out", stage="responses")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("task-Test_run-01", "'A1' .* was made from responses of task-Test_run-1, w"),
+        ("Test", r"rois.made_from names 'Test', which .* Did you mean 'test'"),
+        ("task-Tset_run-1", "no run of this study. Did you mean 'task-Test_run-1'"),
+        ("localiser", "Responses of another scan are written 'other: NAME'"),
+    ],
+)
+def test_misspelt_runs_do_not_let_regions_through(tmp_path, write_study, name, words):
+    path = write_study(tmp_path / "data", rois='[rois]\nmasks = "rois.npz"')
+    np.savez(path.parent / "rois.npz", A1=np.arange(12) < 4)
+    edited(path, ("[rois]", f'[rois]\nmade_from = ["{name}"]'))
+    with pytest.raises(InputError, match=words):
+        run(load_study(path), tmp_path / "out", stage="responses")
+
+
 def test_regions_made_from_training_responses_are_taken(tmp_path, write_study):
     path = write_study(tmp_path / "data", rois='[rois]\nmasks = "rois.npz"')
-    runs = np.array(["task-Training_run-1", "another scan"])
+    runs = np.array(["task-Training_run-1", "other: Test"])
     np.savez(path.parent / "rois.npz", A1=np.arange(12) < 4, runs=runs)
     edited(path, ("[rois]", '[rois]\nmade_from = ["train"]'))
     result = run(load_study(path), tmp_path / "out", stage="tables")
