@@ -163,8 +163,10 @@ TEXTS = {
     "group": (
         "Each subject is a replication first. p_sign cannot go below smallest_p_sign; "
         "prevalence is how common the effect is among people, from the subjects that "
-        "show it by themselves; mean and p_mean are of a random-effects model with "
-        "n_subjects - 1 degrees of freedom."
+        "show it by themselves, each by a p corrected for all ROIs (counted_by); mean "
+        "and p_mean are of a random-effects model with n_subjects - 1 degrees of "
+        "freedom. p_sign and p_mean are of one ROI; q_sign and q_mean are corrected "
+        "over the ROIs of an effect (Benjamini-Hochberg)."
     ),
     "voxels": (
         "How many voxels have each pair of scores, and the feature loadings of the "

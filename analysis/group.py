@@ -14,10 +14,12 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta, binom, binomtest, t
 
 from ..core.checks import Floats, InputError
+from .multiple import false_discovery_q
 
 GROUP_COLUMNS = [
     *("n_subjects", "n_positive", "p_sign", "smallest_p_sign"),
-    *("n_significant", "prevalence", "prevalence_low", "prevalence_high"),
+    *("n_significant", "counted_by", "prevalence"),
+    *("prevalence_low", "prevalence_high"),
     *("mean", "mean_se", "mean_low", "mean_high", "p_mean", "sd_between"),
 ]
 
@@ -208,6 +210,8 @@ def group_table(
 ) -> pd.DataFrame:
     """Return what the subjects of a table say together, row by row.
 
+    No p is corrected here for the rows: see `corrected_over_rows`.
+
     Parameters
     ----------
     table : DataFrame
@@ -216,8 +220,11 @@ def group_table(
     by : sequence of str
         Columns that say what is compared: roi, a, b.
     effect, p : str
-        Columns with each subject's effect, and its own two-sided p. A subject counts
-        for the prevalence if p < alpha and its effect has the sign of the mean.
+        Columns with each subject's effect, and its own two-sided p: best one that is
+        corrected for all ROIs, since some of many come out by chance (then alpha is
+        at most the share of false positives, and the prevalence a lower bound). A
+        subject counts for the prevalence if p < alpha and its effect has the sign of
+        the mean.
     error : str, optional
         Column with the standard error of each subject's effect.
     alpha : float
@@ -228,8 +235,9 @@ def group_table(
     table : DataFrame
         One row per combination of `by`, with: n_subjects, n_positive, p_sign,
         smallest_p_sign (no sign test of n subjects can go below it), n_significant,
-        prevalence, prevalence_low, prevalence_high, mean, mean_se, mean_low,
-        mean_high, p_mean (random effects), sd_between.
+        counted_by (the name of the p that they were counted by), prevalence,
+        prevalence_low, prevalence_high, mean, mean_se, mean_low, mean_high, p_mean
+        (random effects), sd_between.
 
     Raises
     ------
@@ -254,9 +262,40 @@ def group_table(
         if len(part):
             errors = None if error is None else part[error].to_numpy(float)
             effects, ps = part[effect].to_numpy(float), part[p].to_numpy(float)
-            numbers = _group_row(effects, ps, errors, alpha)
+            numbers = _group_row(effects, ps, errors, alpha) | {"counted_by": p}
             rows.append(dict(zip(by, names, strict=True)) | numbers)
     return pd.DataFrame(rows, columns=[*by, *GROUP_COLUMNS])
+
+
+def corrected_over_rows(table: pd.DataFrame, *, within: Sequence[str]) -> pd.DataFrame:
+    """Return a group's table with its p corrected for all rows of a family.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `group_table`.
+    within : sequence of str
+        Columns that name a family: all of `by` but the ROI.
+
+    Returns
+    -------
+    table : DataFrame
+        With q_sign after smallest_p_sign and q_mean after p_mean: Benjamini-Hochberg
+        over the rows of the family, those without a p left out.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"effect": "r", "p_sign": 0.5, "smallest_p_sign": 0.5,
+    ...                       "p_mean": [0.01, 0.04, 0.9]})
+    >>> corrected_over_rows(table, within=["effect"])["q_mean"].round(2).tolist()
+    [0.03, 0.06, 0.9]
+    """
+    table = table.copy()
+    families = table.groupby(list(within), sort=False, dropna=False)
+    for name, after in (("sign", "smallest_p_sign"), ("mean", "p_mean")):
+        q = families[f"p_{name}"].transform(false_discovery_q)
+        table.insert(table.columns.get_loc(after) + 1, f"q_{name}", q)
+    return table
 
 
 def group_notes(n_subjects: int) -> list[str]:
@@ -277,7 +316,7 @@ def _group_row(
     found = prevalence(int(shown.sum()), len(effects), alpha=alpha / 2)
     numbers = (
         *(len(effects), n_positive, p_sign, smallest_sign_p(max(1, n_signed))),
-        *(found.n_significant, found.estimate, found.low, found.high),
+        *(found.n_significant, "", found.estimate, found.low, found.high),
         *(mean.mean, mean.standard_error, mean.low, mean.high, mean.p),
         mean.sd_between,
     )

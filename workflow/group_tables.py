@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ..analysis.group import group_notes, group_table
+from ..analysis.group import corrected_over_rows, group_notes, group_table
 from ..analysis.projection import template_table
 from ..core.types import Space
 
@@ -19,8 +19,9 @@ def group_tables(
     """Return `group` from all subjects' tables, or None and why there is none.
 
     Effects are r_mean of the joint model and of each feature space alone, paired
-    differences of two, and r2 that one adds to another. Each subject's own p is
-    two-sided: for scores twice the one-sided p of its null.
+    differences of two, and r2 that one adds to another. Each subject's own p is that
+    corrected for all ROIs, two-sided: for scores twice the one-sided p of its null. The
+    group's p are corrected over the ROIs of each effect (q_sign, q_mean).
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def group_tables(
     # Where a subject's effect has no spread, that between subjects cannot be told.
     spread = known.groupby(KEYS)["se"].transform("min") > 0
     parts = [
-        group_table(rows, by=KEYS, effect="value", p="p", error=error)
+        group_table(rows, by=KEYS, effect="value", p="p_all", error=error)
         for _, part in known.groupby("effect", sort=False)
         for rows, error in (
             (part[spread[part.index]], "se"),
@@ -46,6 +47,7 @@ def group_tables(
         )
     ]
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    table = corrected_over_rows(table, within=[key for key in KEYS if key != "roi"])
     for name in ("feature_space", "versus"):
         column = "source" if name == "feature_space" else "source_versus"
         table[column] = table[name].map(sources).fillna("")
@@ -53,7 +55,7 @@ def group_tables(
 
 
 def _effects(tables: Mapping[str, pd.DataFrame]) -> Sequence[pd.DataFrame]:
-    columns = ["subject", *KEYS, "value", "se", "p"]
+    columns = ["subject", *KEYS, "value", "se", "p_all"]
     found = []
     if "roi_significance" in tables:
         keys = ["subject", "roi", "model", "feature_space"]
@@ -63,7 +65,7 @@ def _effects(tables: Mapping[str, pd.DataFrame]) -> Sequence[pd.DataFrame]:
         one = one.assign(
             effect="r_mean", versus="", value=one["r_mean"], se=one["r_se"]
         )
-        found.append(one.assign(p=np.minimum(1.0, 2 * one["p"]))[columns])
+        found.append(one.assign(p_all=np.minimum(1.0, 2 * one["p_all"]))[columns])
     if len(tables.get("roi_differences", ())):
         two = tables["roi_differences"].rename(
             columns={"a": "feature_space", "b": "versus", "r_diff": "value"}

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import ttest_1samp
 
 from brain2music.analysis.group import (
+    corrected_over_rows,
     group_notes,
     group_table,
     prevalence,
@@ -132,6 +133,29 @@ def test_a_subject_counts_only_with_the_sign_of_the_mean(table):
     found = group_table(table, by=["roi"], effect="r_diff", p="p")
     assert found.loc[0, "n_significant"] == 2
     assert np.isnan(found.loc[0, "sd_between"])
+
+
+def test_p_of_a_group_are_corrected_over_the_rows_of_each_family():
+    multiple = pytest.importorskip("statsmodels.stats.multitest")
+    rng = np.random.default_rng(0)
+    rows = [
+        (subject, roi, effect, rng.normal(0.1 * (k < 3), 0.1), 0.5)
+        for effect, n in (("r", 11), ("r_diff", 7))
+        for k, roi in enumerate(f"R{k}" for k in range(n))
+        for subject in "abcd"
+    ]
+    table = pd.DataFrame(rows, columns=["subject", "roi", "effect", "value", "p_all"])
+    found = group_table(table, by=["effect", "roi"], effect="value", p="p_all")
+    found.loc[2, "p_mean"] = np.nan
+    corrected = corrected_over_rows(found, within=["effect"])
+    assert set(corrected["counted_by"]) == {"p_all"}
+    for name in ("mean", "sign"):
+        for _, part in corrected.groupby("effect"):
+            p = part[f"p_{name}"].to_numpy()
+            known = np.isfinite(p)
+            expected = multiple.multipletests(p[known], method="fdr_bh")[1]
+            assert_allclose(part[f"q_{name}"][known], expected)
+    assert np.isnan(corrected.loc[2, "q_mean"])
 
 
 def test_tables_that_cannot_be_read_are_refused(table):

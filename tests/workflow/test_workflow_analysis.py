@@ -9,6 +9,7 @@ from brain2music import load_study, run
 from brain2music.analysis.added import Question, what_is_added
 from brain2music.analysis.bootstrap import block_of_clip, block_of_row
 from brain2music.analysis.moves import shift_runs
+from brain2music.analysis.multiple import false_discovery_q
 from brain2music.analysis.permutations import permutation_test
 from brain2music.analysis.summaries import best_tenths, bootstrap_summaries
 from brain2music.core.checks import InputError
@@ -226,6 +227,13 @@ def test_hierarchy_gradient_and_group_follow_the_planted_truth(whole):
     both = result.roi_scores.query("roi == 'music' and model == 'joint'")["r_mean"]
     assert_allclose(music["mean"], both.mean(), rtol=1e-7)
     assert set(group["effect"]) == {"r_mean", "r_diff", "r2_added"}
+    assert set(group["counted_by"]) == {"p_all"}
+    keys = ["effect", "model", "feature_space", "versus"]
+    for _, family in group.groupby(keys, dropna=False):
+        assert family["roi"].is_unique
+        q = false_discovery_q(family["p_mean"])
+        assert_allclose(family["q_mean"], q, rtol=1e-6)
+        assert (family["q_sign"] >= family["p_sign"]).all()
 
 
 def test_the_page_opens_its_sections_and_warns_first(whole):
