@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
 from .comparison import LEVEL, percentile_interval
@@ -96,21 +96,27 @@ def hierarchy_slopes(
     """Return by how much each score rises per level of the hierarchy.
 
     The slope of a straight line through the levels' scores, each the mean of its ROIs,
-    with levels counted 0, 1, 2, ... as they stand in the hierarchy.
+    with levels counted 0, 1, 2, ... as they stand in the hierarchy. ROIs without a
+    score are left out and named, and so are levels that have no others.
 
     Returns
     -------
     table : DataFrame
         One row per model, feature space and summary: subject, hierarchy, levels (those
-        that have a ROI), model, feature_space, summary, r_first, r_last,
-        slope_r_per_level, low, high. Empty if fewer than two levels have a ROI.
+        that have a ROI with a score), rois_without_score (of the hierarchy), model,
+        feature_space, summary, r_first, r_last, slope_r_per_level, low, high. Empty if
+        fewer than two levels have a ROI with a score.
     """
-    found = levels_of(hierarchy, rois)
-    steps = [place for place, (name, _) in enumerate(hierarchy.levels) if name in found]
     rows = []
     for ((model, space), summary), values in summaries.items():
+        scored = np.isfinite(values.observed)
+        found = levels_of(
+            hierarchy,
+            [roi if has else "" for roi, has in zip(rois, scored, strict=True)],
+        )
+        steps = [k for k, (name, _) in enumerate(hierarchy.levels) if name in found]
         if len(steps) < 2:
-            break
+            continue
         scores = _level_means(values, list(found.values()))
         slope = _slope(scores, np.array(steps, float))
         low, high = percentile_interval(slope[1:, None], level)
@@ -119,6 +125,7 @@ def hierarchy_slopes(
                 "subject": subject,
                 "hierarchy": hierarchy.name,
                 "levels": ", ".join(found),
+                "rois_without_score": _left_out(hierarchy, rois, scored),
                 "model": model,
                 "feature_space": space,
                 "summary": summary,
@@ -130,6 +137,19 @@ def hierarchy_slopes(
             }
         )
     return pd.DataFrame(rows)
+
+
+def hierarchy_notes(table: pd.DataFrame) -> list[str]:
+    """Return which ROIs of a hierarchy have no score, from `hierarchy_slopes`."""
+    if not len(table):
+        return []
+    left_out = table[table["rois_without_score"] != ""]
+    pairs = left_out[["hierarchy", "rois_without_score"]].drop_duplicates()
+    return [
+        f"hierarchy {name}: {rois} has no scored voxel and is left out; the steps of "
+        "the other levels stay."
+        for name, rois in pairs.itertuples(index=False)
+    ]
 
 
 def gradient_index(low: ArrayLike, high: ArrayLike, *, least: float = 0.0) -> Floats:
@@ -223,6 +243,13 @@ def gradient_table(
 
 
 PART_MEAN = ("part", "mean")
+
+
+def _left_out(
+    hierarchy: Hierarchy, rois: Sequence[str], scored: NDArray[np.bool_]
+) -> str:
+    places = sorted(k for found in levels_of(hierarchy, rois).values() for k in found)
+    return ", ".join(rois[k] for k in places if not scored[k])
 
 
 def _total(parts: Sequence[Resampled]) -> Floats:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..analysis.bootstrap import bootstrap_roi_scores
+from ..analysis.hierarchy import hierarchy_notes
 from ..analysis.maps import WeightComponents
 from ..analysis.rois import members_of, roi_scores
 from ..analysis.significance import recovered_bands, roi_null
@@ -155,6 +156,8 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
         "truth": _truth(study, table, scored),
     }
     said = [*notes, *_few_blocks(scored), *said]
+    if "hierarchy" in tables:
+        said += hierarchy_notes(tables["hierarchy"])
     said += [note for part in parts for note in part.notes]
     return Analysed(
         tables={name: table for name, table in tables.items() if table is not None},

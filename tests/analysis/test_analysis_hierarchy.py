@@ -9,6 +9,7 @@ from brain2music.analysis.hierarchy import (
     FRONTAL,
     gradient_index,
     gradient_table,
+    hierarchy_notes,
     hierarchy_slopes,
     levels_of,
 )
@@ -54,6 +55,29 @@ def test_the_slope_is_that_of_a_straight_line(rng):
     assert (row["r_first"], row["r_last"]) == (0.4, 0.1)
     assert row["levels"] == "A1, belt, A4, A5"
     assert (row["feature_space"], row["summary"]) == ("mel", "mean")
+
+
+def test_levels_without_a_score_are_left_out_and_named_and_steps_stay(rng):
+    given = values([0.1, np.nan, 0.9, 0.4, np.nan, 0.2], rng)
+    table = hierarchy_slopes({KEY: given}, ROIS, AUDITORY, subject="01")
+    (row,) = table.to_dict("records")
+    assert_allclose(
+        row["slope_r_per_level"], np.polyfit([0, 3, 4], [0.4, 0.2, 0.1], 1)[0]
+    )
+    assert row["low"] < row["slope_r_per_level"] < row["high"]
+    assert row["levels"] == "A1, A4, A5"
+    assert row["rois_without_score"] == "L_LBelt_ROI, MBelt"
+    (note,) = hierarchy_notes(table)
+    assert "A4 -> A5: L_LBelt_ROI, MBelt has no scored voxel" in note
+    # Of a level's two ROIs, the one with a score stands for it.
+    given = values([0.1, np.nan, 0.9, 0.4, 0.3, 0.2], rng)
+    (row,) = hierarchy_slopes({KEY: given}, ROIS, AUDITORY, subject="1").to_dict(
+        "records"
+    )
+    expected = np.polyfit([0, 1, 3, 4], [0.4, 0.3, 0.2, 0.1], 1)[0]
+    assert_allclose(row["slope_r_per_level"], expected)
+    few = values([np.nan, np.nan, 0.9, 0.4, np.nan, np.nan], rng)
+    assert hierarchy_slopes({KEY: few}, ROIS, AUDITORY, subject="01").empty
 
 
 def test_two_levels_make_a_slope_and_one_does_not(rng):
