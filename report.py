@@ -113,7 +113,8 @@ TEXTS = {
     "differences": (
         "Mean r of a minus mean r of b, each feature space by itself, with the 95 % "
         "interval of the difference from the same resamples for both; low_all, "
-        "high_all and p_all hold for all ROIs of a pair at once. Other summaries "
+        "high_all and p_all hold for all ROIs of a pair at once, and fill the points "
+        "of the figure; pairs are not corrected for their number. Other summaries "
         "than the mean have a table of their own."
     ),
     "significance": (

@@ -21,7 +21,7 @@ class Analysis:
     clips (or stretches of `block_s`) change places inside their run. `method` reads p
     from it, `fdr` says which q counts as found (at 0.05). `partition` fits models of
     all subsets of up to 4 feature spaces (true: of all bands; or those named) and
-    stacks them; None: two bands are partitioned, since that needs no more models.
+    stacks them; None: two bands are, since that needs no more models.
     `added` lists pairs [what is added, to what]; None: both ways for two bands, and
     mulan-text to mulan-music where both are bands. `low` and `high` name the feature
     spaces of the gradient index. `hierarchy` lists levels of ROIs, low to high; none:
@@ -57,11 +57,6 @@ class Analysis:
         if isinstance(self.partition, bool):
             return bands if self.partition else ()
         return tuple(name for name in bands if name in self.partition)
-
-    @property
-    def stacks(self) -> bool:
-        """Whether the partitioned feature spaces are stacked, too: it costs fits."""
-        return bool(self.partition)
 
     def questions(self, bands: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         """Return pairs of feature spaces: what is added, and to what."""

@@ -132,6 +132,17 @@ def roi_differences(
     return table.reset_index(drop=True)
 
 
+def written_roi(name: str) -> str:
+    """Return a ROI's name as notes and figures write it: a bare number is a parcel's.
+
+    Examples
+    --------
+    >>> written_roi("44"), written_roi("A1")
+    ('parcel 44', 'A1')
+    """
+    return f"parcel {name}" if name.isdigit() else name
+
+
 def leading_rois(scores: pd.DataFrame, n: int) -> list[str]:
     """Return the `n` ROIs with the largest joint r, mean over subjects.
 

@@ -40,6 +40,7 @@ from .tables import (
 )
 
 INTERVAL = ("r_mean", "r_low", "r_high")
+DIFFERENCE = ("r_diff", "low", "high", "low_all", "high_all")
 
 
 def plot_score_density(
@@ -208,13 +209,15 @@ def plot_differences(
 ) -> Figure:
     """Draw paired differences of two feature spaces per ROI, one panel per pair.
 
-    A point is a subject's r of `a` minus r of `b`, with its interval. It has the colour
-    of the one that leads, and is open and grey where the interval holds 0.
+    A point is a subject's r of `a` minus r of `b`, with its interval (thick) and the
+    one that holds for all ROIs of the pair at once (thin). It has the colour of the one
+    that leads, and is open and grey where the latter holds 0. Pairs are not corrected
+    for how many they are, and the figure says so.
 
     Parameters
     ----------
     table : DataFrame
-        Columns subject, roi, a, b, r_diff, low and high.
+        Columns subject, roi, a, b, r_diff, low, high, low_all and high_all.
     rois, max_rois, colours
         As in `plot_roi_comparison`.
     fig : Figure, optional
@@ -224,7 +227,7 @@ def plot_differences(
     -------
     fig : Figure
     """
-    need(table, ("subject", "roi", "a", "b"), ("r_diff", "low", "high"))
+    need(table, ("subject", "roi", "a", "b"), DIFFERENCE)
     shown, title = chosen(table, rois, max_rois)
     rows = table[table["roi"].isin(shown)]
     pairs = list(dict.fromkeys(zip(rows["a"], rows["b"], strict=True)))
@@ -247,10 +250,11 @@ def plot_differences(
         rule_rois(ax, len(shown))
     for ax in axes[:, 0]:
         list_rois(ax, shown, rows)
-    title += (
-        f"   one point for each of {len(subjects)} subjects, with its 95 % interval"
-    )
-    title += ", open if that holds 0" + without(rows, "r_diff", "low", "high")
+    title += f"   one point for each of {len(subjects)} subjects; 95 % interval: thick "
+    title += "for one ROI, thin for all ROIs of the pair at once\n"
+    title += "filled where the thin one leaves out 0"
+    title += "; pairs are not corrected for their number" if len(pairs) > 1 else ""
+    title += without(rows, *DIFFERENCE)
     fig.supxlabel(title.strip(), size=TEXT_PT)
     return fig
 
@@ -293,10 +297,12 @@ def _draw_pair(
     dodge = dict(zip(subjects, offsets(len(subjects), 0.7), strict=True))
     for row in rows.to_dict("records"):
         low, high, difference = row["low"], row["high"], row["r_diff"]
-        clear = low > 0 or high < 0
+        low_all, high_all = row["low_all"], row["high_all"]
+        clear = low_all > 0 or high_all < 0
         colour = colours[row["a"] if difference > 0 else row["b"]] if clear else NEUTRAL
         y = shown.index(row["roi"]) + dodge[row["subject"]]
-        ax.hlines(y, low, high, color=colour, linewidth=1.1)
+        ax.hlines(y, low_all, high_all, color=colour, linewidth=0.4)
+        ax.hlines(y, low, high, color=colour, linewidth=1.3)
         ax.scatter(
             difference,
             y,

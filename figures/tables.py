@@ -83,8 +83,15 @@ def offsets(n: int, width: float) -> NDArray[np.floating]:
 
 
 def list_rois(ax: Axes, shown: Sequence[str], rows: pd.DataFrame) -> None:
-    """Name the ROIs from above, with how many voxels they have."""
-    names = [two_lines(roi) + _n_voxels(rows[rows["roi"] == roi]) for roi in shown]
+    """Name the ROIs from above, with how many voxels they have.
+
+    Not where all are single columns, as the parcels of a table are.
+    """
+    single = "n_voxels" in rows and rows["n_voxels"].max() == 1
+    names = [
+        two_lines(roi) + ("" if single else _n_voxels(rows[rows["roi"] == roi]))
+        for roi in shown
+    ]
     ax.set_yticks(range(len(shown)), names)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0, labelsize=SMALL_PT)
@@ -102,7 +109,8 @@ def _n_voxels(rows: pd.DataFrame) -> str:
     if "n_voxels" not in rows or rows["n_voxels"].isna().all():
         return ""
     low, high = int(rows["n_voxels"].min()), int(rows["n_voxels"].max())
-    return f"\n{low:,}" + (f"\N{EN DASH}{high:,}" * (high > low)) + " voxels"
+    many = "s" if high != 1 else ""
+    return f"\n{low:,}" + (f"\N{EN DASH}{high:,}" * (high > low)) + f" voxel{many}"
 
 
 def two_lines(name: str) -> str:

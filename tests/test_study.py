@@ -150,12 +150,10 @@ def test_two_bands_are_partitioned_without_more_fits_and_more_when_asked():
     two, three = (read(with_bands(n)) for n in (2, 3))
     bands = two.encoding.bands
     assert two.analysis.partitioned(bands) == ("a", "b")
-    assert not two.analysis.stacks
     assert two.analysis.questions(bands) == (("b", "a"), ("a", "b"))
     assert three.analysis.partitioned(three.encoding.bands) == ()
     assert three.analysis.questions(three.encoding.bands) == ()
     asked = read(with_bands(5, partition=["d", "b"])).analysis
-    assert asked.stacks
     assert asked.partitioned(tuple("abcde")) == ("b", "d")
 
 

@@ -81,7 +81,7 @@ def wanted_subsets(study: Study) -> Wanted:
     there = {(name,) for name in bands} | {bands}
     new = sorted(asked - there, key=lambda s: (len(s), [bands.index(n) for n in s]))
     top = spaces if spaces in new else ()
-    return Wanted(tuple(new), top, spaces if analysis.stacks else ())
+    return Wanted(tuple(new), top, spaces)
 
 
 def make_subsets(

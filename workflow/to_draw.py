@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..analysis.rois import written_roi
 from ..core.saved import SavedModel, load_model
 from ..figures.surfaces import spread
 from ..study import Study
@@ -61,6 +62,8 @@ def _as_written(table: pd.DataFrame) -> pd.DataFrame:
     for name in table:
         if pd.api.types.is_string_dtype(table[name]):
             written[name] = table[name].map(as_written)
+    if "roi" in written:
+        written["roi"] = written["roi"].map(written_roi)
     return written
 
 
@@ -69,7 +72,7 @@ def roi_masks(saved: Saved, subject: str) -> Mapping[str, NDArray[np.bool_]]:
     masks = saved.rois[subject]
     space = saved.models[subject].space
     return {
-        as_written(name): spread(mask, space) == 1
+        as_written(written_roi(name)): spread(mask, space) == 1
         for name, mask in masks.items()
         if name != ALL
     }

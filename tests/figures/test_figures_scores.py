@@ -21,6 +21,7 @@ ROIS = ["auditory core (simulated)", "V1 (simulated)", "belt"]
 BANDS = ["mulan-music", "w2v-bert"]
 SUBJECTS = ["01", "02", "03", "04"]
 DIFFERENCES = ["subject", "roi", "a", "b", "r_diff", "low", "high"]
+DIFFERENCES += ["low_all", "high_all"]
 KEYS = ["subject", "roi", "model", "feature_space"]
 
 
@@ -45,7 +46,7 @@ def scores(rng, rois=ROIS):
 
 def differences(rng, bands=("a", "b", "c", "d", "e")):
     rows = [
-        (subject, roi, first, second, d, d - 0.1, d + 0.1)
+        (subject, roi, first, second, d, d - 0.1, d + 0.1, d - 0.2, d + 0.2)
         for subject in SUBJECTS
         for roi in ROIS
         for number, first in enumerate(bands)
@@ -294,16 +295,39 @@ def test_differences_have_a_panel_per_pair_and_a_zero_line(rng):
     )
 
 
-def test_a_difference_is_filled_in_the_leaders_colour_only_if_0_is_outside():
+def test_a_difference_is_filled_only_if_0_is_outside_of_the_interval_of_all_rois():
     rows = [
-        ("01", roi, "a", "b", d, d - 0.1, d + 0.1)
-        for roi, d in zip(ROIS, (0.3, -0.3, 0.05), strict=True)
+        ("01", roi, "a", "b", d, d - 0.1, d + 0.1, d - 0.2, d + 0.2)
+        for roi, d in zip(ROIS, (0.3, -0.3, 0.15), strict=True)
     ]
     table = pd.DataFrame(rows, columns=DIFFERENCES)
-    (ax,) = plot_differences(table).axes
+    figure = plot_differences(table)
+    (ax,) = figure.axes
     points = [one for one in ax.collections if isinstance(one, PathCollection)]
     faces = [to_hex(one.get_facecolors()[0]) for one in points]
     assert faces == [COLOURS[0].lower(), COLOURS[1].lower(), "#ffffff"]
+    said = figure.get_supxlabel()
+    assert "filled where the thin one leaves out 0" in said
+    assert "pairs are not corrected" not in said
+    lines = {
+        tuple(round(float(x), 9) for x in segment[:, 0]): one.get_linewidth()[0]
+        for one in ax.collections
+        if isinstance(one, LineCollection)
+        for segment in one.get_segments()
+    }
+    assert lines[0.2, 0.4] > lines[0.1, 0.5]
+
+
+def test_pairs_that_are_not_corrected_are_said_and_parcels_are_not_counted(rng):
+    figure = plot_differences(differences(rng))
+    assert "pairs are not corrected for their number" in figure.get_supxlabel()
+    table = scores(rng)
+    table["n_voxels"] = 1
+    labels = plot_roi_comparison(table).get_yticklabels()
+    assert not any("voxel" in label.get_text() for label in labels)
+    table.loc[table["roi"] == ROIS[0], "n_voxels"] = 7
+    labels = [x.get_text() for x in plot_roi_comparison(table).get_yticklabels()]
+    assert [label.split("\n")[-1] for label in labels][:2] == ["7 voxels", "1 voxel"]
 
 
 def test_all_tables_draw_into_what_is_given_and_set_nothing(rng):

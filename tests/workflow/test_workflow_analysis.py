@@ -159,6 +159,16 @@ def test_three_views_stand_side_by_side(whole):
     assert_allclose(views["r2_product"], expected, atol=1e-8)
 
 
+def test_two_bands_have_all_three_views_without_being_asked(finished):
+    _, result = finished
+    views = table(result, "partition_views")
+    assert set(views["feature_space"]) == {"music", "genre"}
+    assert_allclose(views.groupby(["subject", "roi"])["stacking_weight"].sum(), 1)
+    saved = read_subsets(result.out, "01")
+    assert saved.predictions == {}
+    assert saved.weights.shape[0] == 2
+
+
 def test_best_tenths_are_chosen_by_training_scores(whole):
     study, result = whole
     Y, model = inputs(result)

@@ -87,6 +87,7 @@ def test_tables_can_be_copied_and_hold_the_numbers(page, finished):
     known = {"truth", "roi_scores", "roi_differences", "ceilings", "alignment"}
     known |= {"roi_summary_differences", "roi_summaries", "roi_significance", "group"}
     known |= {"added", "partition", "drift_ceilings", "density", "best_space_counts"}
+    known |= {"partition_views"}
     assert tables == known
     buttons = {attrs["data-copy"] for tag, attrs in page.tags if tag == "button"}
     assert buttons == tables
