@@ -151,9 +151,10 @@ TEXTS = {
     "partition": (
         "Set algebra over the models of all subsets: a region of one name is a unique "
         "share. Regions may be below 0, since scores are estimates; r2_positive are "
-        "the nearest ones that are not, and score_bias is what that takes. The views "
-        "set product measure, unique share and stacking side by side; notes say where "
-        "they disagree."
+        "the nearest ones that are not, and score_bias is what that takes. low, high "
+        "and p are from a bootstrap over clips, those with _all for all ROIs at once. "
+        "The views set product measure, unique share and stacking side by side; notes "
+        "say where they disagree, in ROIs that are more than chance."
     ),
     "compared": (
         "Mean, median and best tenth of each ROI; the tenth is chosen by scores on "

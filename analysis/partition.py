@@ -6,7 +6,7 @@ scores are estimates, and no clipping hides it: regions come out below 0, too. H
 the scores would have to be moved for no region to be negative is shown beside them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
 from ..core.checks import Floats, InputError
-from .rois import members_of
+from .rois import members_of, written_roi
 
 Subset = tuple[str, ...]
 
@@ -110,7 +110,7 @@ def partition_variance(
         )
     table = np.stack([np.asarray(scores[subset], np.float64) for subset in subsets])
     touches = _touches(subsets)
-    regions = np.linalg.solve(touches, table)
+    regions = regions_of(table, subsets)
     positive = np.full_like(regions, np.nan)
     known = np.isfinite(table).all(axis=0)
     enough = (regions >= 0).all(axis=0)
@@ -120,6 +120,20 @@ def partition_variance(
     return Partition(
         tuple(spaces), subsets, regions, positive, table - touches @ positive
     )
+
+
+def regions_of(scores: Floats, subsets: Sequence[Subset]) -> Floats:
+    """Return the regions from the scores of the models of all subsets.
+
+    Parameters
+    ----------
+    scores : array of shape (n_subsets, ...)
+        r2, or what samples add to it; in the order of `subsets`.
+    subsets : sequence of tuple of str
+        From `subsets_of`.
+    """
+    flat = scores.reshape(len(subsets), -1)
+    return np.linalg.solve(_touches(subsets), flat).reshape(scores.shape)
 
 
 def partition_table(
@@ -218,26 +232,59 @@ def views_table(
     return whole
 
 
-def views_notes(table: pd.DataFrame) -> list[str]:
-    """Return where the three views of `views_table` disagree, and what that means."""
+def views_notes(
+    table: pd.DataFrame, *, above_chance: Collection[str] | None = None
+) -> list[str]:
+    """Return where the three views of `views_table` disagree, and what that means.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With the columns r2_product_low, r2_unique_low, r2_unique_high and
+        r2_stacked_low, a view has a leader only where its interval lies above 0, and a
+        share is called small by its interval.
+    above_chance : collection of str, optional
+        ROIs whose joint score is more than chance: of others nothing is said. None:
+        that is not known.
+    """
     notes = []
     for (subject, roi), part in table.groupby(["subject", "roi"], sort=False):
-        where = f"sub-{subject}, {roi}"
-        leaders = {
-            view: part.loc[part["leads"].str.contains(view), "feature_space"].iloc[0]
-            for view in VIEWS
-            if part["leads"].str.contains(view).any()
-        }
+        if above_chance is not None and roi not in above_chance:
+            continue
+        where = f"sub-{subject}, {written_roi(str(roi))}"
+        leaders = {view: name for view in VIEWS if (name := _leader(part, view))}
         if len(set(leaders.values())) > 1:
             said = ", ".join(f"{name} by {view}" for view, name in leaders.items())
             notes.append(f"{where}: the views name different leaders ({said}).")
-        shared = part[(part["r2_product"] > CLEAR) & (part["r2_unique"] < CLEAR)]
+        shared = part[_is_clear(part, "product") & _is_nothing(part)]
         if len(shared):
             notes.append(
                 f"{where}: {', '.join(shared['feature_space'])} has part of the joint "
-                "score and nothing of its own: what it explains, others explain too."
+                "score and nothing of its own that can be told from 0: what it "
+                "explains, others explain too."
             )
     return notes
+
+
+def _leader(part: pd.DataFrame, view: str) -> str:
+    """Return the feature space that a view names first; '' if that is not above 0."""
+    first = part[part["leads"].str.contains(view) & _is_above_0(part, view)]
+    return first["feature_space"].iloc[0] if len(first) else ""
+
+
+def _is_above_0(part: pd.DataFrame, view: str) -> "pd.Series[bool]":
+    column = f"r2_{view}_low"
+    return part[column] > 0 if column in part else part["leads"].notna()
+
+
+def _is_clear(part: pd.DataFrame, view: str) -> "pd.Series[bool]":
+    return (part[f"r2_{view}"] > CLEAR) & _is_above_0(part, view)
+
+
+def _is_nothing(part: pd.DataFrame) -> "pd.Series[bool]":
+    if "r2_unique_low" in part:
+        return part["r2_unique_low"] <= 0
+    return part["r2_unique"] < CLEAR
 
 
 def _leads(table: pd.DataFrame) -> list[str]:

@@ -1,5 +1,7 @@
 """What feature spaces explain alone, share, and add to each other: tables."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -14,17 +16,30 @@ from ..analysis.partition import (
     views_notes,
     views_table,
 )
+from ..analysis.partition_intervals import (
+    Drawn,
+    bootstrap_parts,
+    bootstrap_regions,
+    with_intervals,
+)
+from ..analysis.rois import members_of
 from ..analysis.stacking import stack, stacked_r2
-from ..core.stats import r2_parts, r2_score
+from ..core.stats import r2_score
 from ..study import Study
 from .scored import Floats, Part, Scored, Scores
 from .subsets import SavedSubsets
 
 MOST_NOTES = 5
+P_FOUND = 0.05
+VIEW = ("low", "high", "p", "p_all")
 
 
 def partition_tables(
-    study: Study, scored: Scored, scores: Scores, saved: SavedSubsets | None
+    study: Study,
+    scored: Scored,
+    scores: Scores,
+    saved: SavedSubsets | None,
+    tested: pd.DataFrame | None,
 ) -> Part:
     """Return `partition`, `partition_views`, `voxel_partition`, `added`, `voxel_added`.
 
@@ -36,6 +51,9 @@ def partition_tables(
     scored : Scored
     scores : dict of (model, feature space) to {'r': (n_voxels,), 'r2': (n_voxels,)}
     saved : SavedSubsets or None
+    tested : DataFrame or None
+        `roi_significance`, if there is one: views are compared in notes only where the
+        joint model is more than chance, by the p corrected for all ROIs.
     """
     saved = saved or SavedSubsets({})
     tables, notes = added_tables(study, scored, saved)
@@ -45,15 +63,30 @@ def partition_tables(
         return Part(tables, notes)
     r2 = {s: _r2(scored, scores, known, s) for s in subsets_of(spaces)}
     partition = partition_variance(r2, spaces)
+    drawn = _drawn(study, scored)
+    names = list(scored.rois)
+    regions = bootstrap_regions(drawn, known, partition.subsets)
+    named = {" & ".join(s): r for s, r in zip(partition.subsets, regions, strict=True)}
     table = partition_table(partition, scored.rois, subject=scored.subject)
+    table = with_intervals(table, named, names, by="region")
     tables["partition"] = table.assign(source=_region_sources(table["region"], scored))
     tables["voxel_partition"] = _voxel_table(partition, scored)
     if saved.weights is not None:
-        views = _views(scored, scores, saved, partition)
-        here = f"sub-{scored.subject}, "
+        parts = _parts(scored, saved, spaces)
+        views = _views(scored, scores, partition, parts, saved.weights)
         table = views_table(views, scored.rois, subject=scored.subject)
+        for view, shares in {
+            "product": bootstrap_parts(drawn, parts["product"]),
+            "unique": regions[: len(spaces)],
+            "stacked": bootstrap_parts(drawn, parts["stacked"]),
+        }.items():
+            of_space = dict(zip(spaces, shares, strict=True))
+            of_view: dict[str, Any] = {"name": f"r2_{view}_", "kept": VIEW}
+            table = with_intervals(
+                table, of_space, names, by="feature_space", **of_view
+            )
         tables["partition_views"] = scored.named(table)
-        notes += _few([n.removeprefix(here) for n in views_notes(_best_first(table))])
+        notes += _views_notes(table, scored.subject, tested)
     return Part(tables, notes)
 
 
@@ -108,25 +141,58 @@ def _r2(
     return r2_score(scored.Y, known[subset])
 
 
+def _drawn(study: Study, scored: Scored) -> Drawn:
+    return Drawn(
+        scored.Y,
+        members_of(scored.rois, scored.Y.shape[1]),
+        scored.blocks,
+        study.analysis.n_resamples,
+        study.analysis.seed,
+    )
+
+
+def _parts(
+    scored: Scored, saved: SavedSubsets, spaces: tuple[str, ...]
+) -> dict[str, Floats]:
+    """Return the parts of the joint model and of the stack, (n_spaces, n_test, n)."""
+    product = saved.parts
+    if product is None:
+        product = np.stack([scored.predictions["part", name] for name in spaces])
+    alone = np.stack([scored.predictions["alone", name] for name in spaces])
+    assert saved.weights is not None  # the caller asked
+    return {"product": product, "stacked": stack(saved.weights, alone)}
+
+
 def _views(
-    scored: Scored, scores: Scores, saved: SavedSubsets, partition: Partition
+    scored: Scored,
+    scores: Scores,
+    partition: Partition,
+    parts: dict[str, Floats],
+    weights: Floats,
 ) -> dict[str, dict[str, Floats]]:
     """Return r2 alone, by product measure, unique and stacked, and stack weights."""
-    spaces, weights = partition.spaces, saved.weights
-    assert weights is not None  # the caller asked
-    product = {name: scores["part", name]["r2"] for name in spaces}
-    if saved.parts is not None and saved.intercept is not None:
-        parts, _ = r2_parts(scored.Y, saved.parts, saved.intercept)
-        product = dict(zip(spaces, parts, strict=True))
-    alone = np.stack([scored.predictions["alone", name] for name in spaces])
-    stacked, _ = stacked_r2(scored.Y, stack(weights, alone))
+    spaces = partition.spaces
+    product, _ = stacked_r2(scored.Y, parts["product"])
+    stacked, _ = stacked_r2(scored.Y, parts["stacked"])
     return {
         "alone": {name: scores["alone", name]["r2"] for name in spaces},
-        "product": product,
+        "product": dict(zip(spaces, product, strict=True)),
         "unique": unique_shares(partition),
         "stacked": dict(zip(spaces, stacked, strict=True)),
         "weight": dict(zip(spaces, weights, strict=True)),
     }
+
+
+def _views_notes(
+    table: pd.DataFrame, subject: str, tested: pd.DataFrame | None
+) -> list[str]:
+    """Return where the views disagree, in ROIs that are more than chance."""
+    above = None
+    if tested is not None:
+        joint = tested[(tested["model"] == "joint") & (tested["p_all"] <= P_FOUND)]
+        above = set(joint["roi"])
+    notes = views_notes(_best_first(table), above_chance=above)
+    return _few([note.removeprefix(f"sub-{subject}, ") for note in notes])
 
 
 def _voxel_table(partition: Partition, scored: Scored) -> pd.DataFrame:
@@ -169,5 +235,6 @@ def _few(notes: list[str]) -> list[str]:
     return [
         *notes[:MOST_NOTES],
         f"the three views of a partition disagree in {rest} more places: see "
-        "partition_views.",
+        "partition_views. Named are those with the largest r2 of one feature space on "
+        "the test runs, which is an order to read by and no test.",
     ]

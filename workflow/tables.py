@@ -138,7 +138,13 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
     parts = [
         tested,
         ceiling_tables(study, out, scored, scores["joint", "all"]["r"]),
-        partition_tables(study, scored, scores, read_subsets(out, subject)),
+        partition_tables(
+            study,
+            scored,
+            scores,
+            read_subsets(out, subject),
+            tested.tables.get("roi_significance"),
+        ),
         map_tables(
             study, scored, model, scores, tested.tables.get("voxel_significance")
         ),

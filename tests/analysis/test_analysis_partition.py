@@ -180,6 +180,41 @@ def test_views_that_disagree_are_told_of():
     assert "A1: clap has part of the joint score and nothing of its own" in notes[1]
 
 
+def test_nothing_is_said_where_there_is_only_chance():
+    views = views_of(
+        alone=(0.1, 0.3),
+        product=(0.05, 0.3),
+        unique=(0.02, -0.01),
+        stacked=(0.3, 0.25),
+        weight=(0.6, 0.4),
+    )
+    table = views_table(views, ROIS, subject="01")
+    notes = views_notes(table, above_chance=["V1"])
+    assert len(notes) == 2
+    assert all(note.startswith("sub-01, V1: ") for note in notes)
+    assert views_notes(table, above_chance=[]) == []
+    # A view whose first is not above 0 names no leader, and what can be told from 0
+    # is a share of its own.
+    table = table.assign(r2_product_low=0.01, r2_unique_low=-0.02, r2_stacked_low=-0.1)
+    (found,) = views_notes(table, above_chance=["A1"])
+    assert "A1: mel, clap has part of the joint score and nothing" in found
+    table = table.assign(r2_unique_low=0.001, r2_stacked_low=0.2)
+    (found,) = views_notes(table, above_chance=["A1"])
+    assert "clap by product, mel by unique, mel by stacked" in found
+
+
+def test_parcels_are_called_so():
+    views = views_of(
+        alone=(0.1, 0.3),
+        product=(0.05, 0.3),
+        unique=(0.02, -0.01),
+        stacked=(0.05, 0.25),
+        weight=(0.6, 0.4),
+    )
+    table = views_table({**views}, {"44": np.ones(5, bool)}, subject="01")
+    assert views_notes(table)[0].startswith("sub-01, parcel 44: ")
+
+
 def test_views_must_be_complete():
     views = views_of(alone=(0.1, 0.3), product=(0.1, 0.2))
     with pytest.raises(

@@ -159,6 +159,27 @@ def test_three_views_stand_side_by_side(whole):
     assert_allclose(views["r2_product"], expected, atol=1e-8)
 
 
+def test_regions_and_views_have_their_intervals_and_noise_has_no_note(whole):
+    _, result = whole
+    partition = table(result, "partition")
+    known = partition[partition["r2"].notna()]
+    assert (known["low"] <= known["r2"]).all()
+    assert (known["high"] >= known["r2"]).all()
+    music = known.query("roi == 'music' and region == 'music'")
+    assert (music["low_all"] > 0).all()
+    assert (music["p_all"] < 0.05).all()
+    views = table(result, "partition_views")
+    unique = known[known["n_spaces"] == 1].rename(columns={"region": "feature_space"})
+    both = views.merge(unique, on=["subject", "roi", "feature_space"])
+    assert_allclose(both["r2_unique_low"], both["low"])
+    assert_allclose(both["r2_unique_p_all"], both["p_all"])
+    for view in ("product", "stacked"):
+        assert (views[f"r2_{view}_low"] <= views[f"r2_{view}"]).all()
+        assert (views[f"r2_{view}_high"] >= views[f"r2_{view}"]).all()
+    said = [note for note in result.notes if "the views" in note or "part of" in note]
+    assert not any("noise" in note for note in said)
+
+
 def test_two_bands_have_all_three_views_without_being_asked(finished):
     _, result = finished
     views = table(result, "partition_views")
