@@ -144,16 +144,30 @@ def map_chunks(
     unit : (subject, slice of voxels)
     result : what `work` returned
     """
+    remote, made = _start_making(client, engine, folder)
+    done = client.submit(_count, made, pure=False)
+    sources = {name: _portable(Y) for name, Y in Ys.items()}
+    units = [(n, part) for n, Y in Ys.items() for part in chunks(Y.shape[1], size)]
+    yield from _flow(client, units, sources, (remote, work, done))
+
+
+def make_factors(client: Any, engine: FoldGram, folder: Path) -> None:
+    """Make the factorisations of a plan's candidates on the workers, into `folder`.
+
+    What comes before the chunks, such as placing candidates, then finds them there.
+    """
+    _, made = _start_making(client, engine, folder)
+    client.gather(made)
+
+
+def _start_making(client: Any, engine: FoldGram, folder: Path) -> tuple[Any, list[Any]]:
     shared = replace(engine, factors=Factors(engine.factors.max_bytes, folder))
     remote = client.scatter(shared, broadcast=True, hash=False)
     candidates = list(shared.plan.candidates)
     made = client.map(
         _make, [remote] * len(candidates), candidates, retries=N_RETRIES, pure=False
     )
-    done = client.submit(_count, made, pure=False)
-    sources = {name: _portable(Y) for name, Y in Ys.items()}
-    units = [(n, part) for n, Y in Ys.items() for part in chunks(Y.shape[1], size)]
-    yield from _flow(client, units, sources, (remote, work, done))
+    return remote, made
 
 
 def _flow(

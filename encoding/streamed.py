@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import Floats, InputError
-from ..core.cluster import map_chunks
+from ..core.cluster import make_factors, map_chunks
 from ..core.ridge.banded import fit_banded_ridge
 from ..core.ridge.checks import check_data, check_search
 from ..core.ridge.chunk import Aside
@@ -261,6 +261,8 @@ def each_chunk(
                 yield (name, part), work(job, None, read(Y, part))
         return
     with place.open(job, dtype) as (engine, folder):
+        if place.client is not None and job.settings.levers.n_refined:
+            make_factors(place.client, engine, folder)
         engine.sample(together, job.settings.levers.n_sampled, job.settings.seed)
         size = batch_size(job, engine, together.shape[1], dtype)
         if place.client is not None:
