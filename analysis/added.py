@@ -234,14 +234,16 @@ def _roi_table(
     """Return one row per ROI, with a bootstrap over blocks."""
     known = np.isfinite(gains).all(axis=0)
     counts = block_counts(len(gains), question.n_resamples, question.seed)
-    counts = np.concatenate([np.ones((1, len(gains))), counts])
+    n = len(gains)
+    counts = np.concatenate([np.ones((1, n)), 1 - np.eye(n), counts])
     values = np.full((len(counts), len(members)), np.nan)
     for roi, mask in enumerate(members & known):
         if mask.any():
             parts = counts @ gains[:, mask] / (counts @ power[:, mask])
             values[:, roi] = parts.mean(axis=1)
     n_voxels = (members & known).sum(axis=1)
-    table = corrected_intervals(Resampled(values[0], values[1:], n_voxels), LEVEL)
+    resampled = Resampled(values[0], values[1 + n :], n_voxels, values[1 : 1 + n])
+    table = corrected_intervals(resampled, LEVEL)
     table = table.rename(columns={"r_diff": "r2_added", "r_diff_se": "r2_added_se"})
     for name in ("r2_both", "r2_base"):
         score = voxels[name].to_numpy()

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
+from .few_blocks import percentile_interval, t_to_z, z_to_t
 from .rois import members_of
 from .summaries import SUMMARIES, Resampled, Summaries
 
@@ -27,22 +28,21 @@ def summary_table(
         Names, in the order of `members`.
     subject : str
     level : float
-        Share of the resamples between r_low and r_high (percentile interval).
+        Of the interval from r_low to r_high (percentiles, widened for few blocks).
 
     Returns
     -------
     table : DataFrame
         One row per ROI, model, feature space and summary: subject, roi, model,
-        feature_space, summary, n_voxels, r, r_se (spread of the resamples), r_low,
-        r_high.
+        feature_space, summary, n_voxels, r, r_se (standard error, by the jackknife over
+        blocks), r_low, r_high.
     """
     tables = []
     for ((model, space), summary), values in summaries.items():
-        low, high = percentile_interval(values.resampled, level)
+        low, high = interval_of(values, level)
         table = pd.DataFrame({"subject": subject, "roi": list(rois), "model": model})
         numbers = {"n_voxels": values.n_voxels, "r": values.observed}
-        numbers |= {"r_se": values.resampled.std(axis=0, ddof=1)}
-        numbers |= {"r_low": low, "r_high": high}
+        numbers |= {"r_se": values.error, "r_low": low, "r_high": high}
         named = table.assign(feature_space=space, summary=summary)
         tables.append(named.assign(**numbers))
     return _in_order(pd.concat(tables, ignore_index=True), rois)
@@ -148,7 +148,9 @@ def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataF
     With t the resampled differences, less the observed one, in units of their standard
     deviation: the interval for all reaches as far as the largest |t| over ROIs does in
     `level` of the resamples, and p counts resamples whose |t|, or largest |t|, is that
-    of 0 or more, with the one added.
+    of 0 or more, with the one added. The observed t is in units of the jackknife's
+    standard error, and counts as the normal deviate that is as rare as it is under
+    Student's t of n_blocks - 1 degrees of freedom.
 
     Parameters
     ----------
@@ -168,17 +170,20 @@ def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataF
     hypothesis testing. Journal of the American Statistical Association 100.
     """
     observed, resampled = difference.observed, difference.resampled
-    low, high = percentile_interval(resampled, level)
+    n_blocks = difference.n_blocks
+    low, high = interval_of(difference, level)
     known = np.isfinite(observed) & np.isfinite(resampled).all(axis=0)
-    error = np.full(len(observed), np.nan)
-    error[known] = resampled[:, known].std(axis=0, ddof=1)
-    known &= error > 0
+    spread = np.full(len(observed), np.nan)
+    spread[known] = resampled[:, known].std(axis=0, ddof=1)
+    error = np.where(known, difference.error, np.nan)
+    known &= (spread > 0) & (error > 0)
     columns = {name: np.full(len(observed), np.nan) for name in ("reach", "p", "p_all")}
     if known.any():
-        t = np.abs((resampled - observed)[:, known] / error[known])
+        t = np.abs((resampled - observed)[:, known] / spread[known])
         largest = np.sort(t.max(axis=1))
-        from_0 = np.abs(observed[known] / error[known])
-        columns["reach"][known] = np.quantile(largest, level) * error[known]
+        from_0 = t_to_z(np.abs(observed[known]) / error[known], n_blocks)
+        reach = z_to_t(np.quantile(largest, level), n_blocks)
+        columns["reach"][known] = reach * error[known]
         n = len(t)
         columns["p"][known] = (1 + (t >= from_0).sum(axis=0)) / (1 + n)
         above = n - np.searchsorted(largest, from_0, side="left")
@@ -198,16 +203,10 @@ def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataF
     )
 
 
-def percentile_interval(resampled: Floats, level: float) -> tuple[Floats, Floats]:
-    """Return the percentile interval of each column; NaN where a column has none."""
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level}. Try 0.95.")
-    tail = (1 - level) / 2
-    known = np.isfinite(resampled).any(axis=0)
-    out = np.full((2, resampled.shape[1]), np.nan)
-    if known.any():
-        out[:, known] = np.nanquantile(resampled[:, known], [tail, 1 - tail], axis=0)
-    return out[0], out[1]
+def interval_of(values: Resampled, level: float) -> tuple[Floats, Floats]:
+    """Return each ROI's percentile interval, widened for few blocks."""
+    error = None if values.left_out is None else values.error
+    return percentile_interval(values.resampled, level, values.n_blocks, error=error)
 
 
 def _leading(

@@ -54,7 +54,7 @@ from .tables import analyse, check_analysis, write_tables
 
 PER_SUBJECT = ("responses", "features", "models")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
-VERSIONS = {"tables": 3, "maps": 2, "figures": 2, "report": 3}
+VERSIONS = {"tables": 4, "maps": 2, "figures": 2, "report": 3}
 
 
 def run(

@@ -10,7 +10,9 @@ from scipy.stats import kstest
 from brain2music.analysis import added
 from brain2music.analysis.added import Question, sign_flip_test, what_is_added
 from brain2music.analysis.bootstrap import block_counts
+from brain2music.analysis.few_blocks import percentile_interval
 from brain2music.analysis.multiple import false_discovery_q
+from brain2music.analysis.noise_ceiling import jackknife_error
 from brain2music.core.checks import InputError
 from brain2music.core.stats import r2_score
 
@@ -73,8 +75,11 @@ def test_the_bootstrap_draws_blocks(rng):
         weight = counts[mixed][:, None]
         r2 = (weight * fall).sum(axis=0) / (weight * centred).sum(axis=0)
         values.append(r2[:10].mean())
-    assert_allclose(found.rois.loc[0, "r2_added_se"], np.std(values, ddof=1))
-    ends = np.quantile(values, [0.025, 0.975])
+    left = [(fall[mixed != k].sum(axis=0), centred[mixed != k]) for k in range(30)]
+    left = [(gain / power.sum(axis=0))[:10].mean() for gain, power in left]
+    se = jackknife_error(left)
+    assert_allclose(found.rois.loc[0, "r2_added_se"], se)
+    ends = np.ravel(percentile_interval(np.c_[values], 0.95, 30, error=se[None]))
     assert_allclose(found.rois.loc[0, ["low", "high"]].astype(float), ends)
 
 

@@ -13,6 +13,7 @@ from brain2music.analysis.comparison import (
     percentile_interval,
     summary_table,
 )
+from brain2music.analysis.noise_ceiling import jackknife_error
 from brain2music.analysis.summaries import Resampled, bootstrap_summaries
 from brain2music.core.checks import InputError
 
@@ -45,8 +46,10 @@ def test_tables_hold_each_summary_with_its_interval(rng):
     values = summaries[("alone", "a"), "best_tenth"]
     assert (row["n_voxels"], row["subject"], row["model"]) == (2, "02", "alone")
     assert_allclose(row["r"], values.observed[1])
-    ends = np.quantile(values.resampled[:, 1], [0.025, 0.975])
-    assert_allclose([row["r_low"], row["r_high"]], ends)
+    ends = percentile_interval(values.resampled, 0.95, 30, error=values.error)
+    assert_allclose([row["r_low"], row["r_high"]], np.transpose(ends)[1])
+    assert_allclose(row["r_se"], jackknife_error(values.left_out[:, 1]))
+    assert len(values.left_out) == 30
 
 
 def test_a_planted_difference_is_clear_and_no_difference_is_not(rng):
@@ -124,8 +127,6 @@ def test_what_cannot_be_compared_is_named(rng):
     one = {key: v for key, v in summaries.items() if key[0] != ("alone", "b")}
     with pytest.raises(InputError, match="fewer than two feature spaces"):
         paired_differences(one, list(ROIS), subject="02")
-    with pytest.raises(InputError, match="level must lie between 0 and 1, got 95"):
-        percentile_interval(np.zeros((9, 2)), 95)
 
 
 def test_a_difference_that_never_varies_has_no_p():

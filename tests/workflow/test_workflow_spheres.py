@@ -107,7 +107,7 @@ def test_gifti_spheres_are_read_too(tmp_path, native):
 def scored_of(names, ids):
     predictions = {("alone", name): np.zeros((2, len(ids))) for name in names}
     empty = dict.fromkeys(
-        ("Y", "intercept", "rows", "moved", "rois", "whole_rois", "cv_scores")
+        ("Y", "intercept", "rows", "moved", "blocks", "memory", "rois")
     )
     return Scored(
         subject="01",
@@ -116,6 +116,8 @@ def scored_of(names, ids):
         train_runs=(),
         test_runs=(),
         sources={name: f"made of {name}" for name in names},
+        whole_rois={},
+        cv_scores=np.zeros(len(ids)),
         **empty,
     )
 
