@@ -143,8 +143,9 @@ def what_is_added(
         }
     )
     table = _roi_table(gains, power, members, list(rois), voxels, question)
-    smallest = 1 / (1 + question.n_permutations)
-    note = resolution_note(smallest, int(np.isfinite(p).sum()))
+    n_flips = 2.0 ** min(len(gains), 100)
+    smallest = max(1 / (1 + question.n_permutations), 1 / n_flips)
+    note = resolution_note(smallest, int(np.isfinite(p).sum()), n_ways=n_flips)
     return Added(voxels, table, (note,) if note else ())
 
 
@@ -158,12 +159,14 @@ def sign_flip_test(
     gains : array of shape (n_blocks, n_voxels)
         NaN in a column that has none.
     n_permutations : int
+        How many flips to draw. Where there are no more, each one but the observed is
+        taken once.
     seed : int
 
     Returns
     -------
     p : array of shape (n_voxels,)
-        One-sided: (1 + number of flips with a sum as large) / (1 + n_permutations).
+        One-sided: (1 + number of flips with a sum as large) / (1 + number of flips).
     p_max : array of shape (n_voxels,)
         Corrected for all columns by the maximum statistic, with each sum in units of
         the root of its column's sum of squares.
@@ -175,8 +178,8 @@ def sign_flip_test(
             f"{n_permutations} flips of {n_blocks} blocks: a test needs at least 1 "
             "flip of 2 blocks. Use shorter blocks, or more test data."
         )
-    rng = np.random.default_rng(seed)
-    signs = rng.choice([-1.0, 1.0], size=(n_permutations, n_blocks))
+    signs = _signs(n_blocks, n_permutations, seed)
+    n_permutations = len(signs)
     p, observed = np.full((2, n_voxels), np.nan)
     max_null = np.full(n_permutations, -np.inf)
     for start in range(0, n_voxels, N_VOXELS_BATCH):
@@ -192,6 +195,18 @@ def sign_flip_test(
         if known.any():
             np.maximum(max_null, null.max(axis=1), out=max_null)
     return p, max_statistic_p(observed, max_null)
+
+
+def _signs(n_blocks: int, n_flips: int, seed: int) -> Floats:
+    """Return signs of each block, (n_flips, n_blocks).
+
+    All that there are but the observed ones, where they are no more than was asked for.
+    """
+    if 2**n_blocks <= n_flips:
+        number = np.arange(1, 2**n_blocks)[:, None]
+        return 1.0 - 2.0 * (number >> np.arange(n_blocks) & 1)
+    rng = np.random.default_rng(seed)
+    return rng.choice([-1.0, 1.0], size=(n_flips, n_blocks))
 
 
 def _size(gains: Floats) -> Floats:

@@ -126,11 +126,22 @@ def gaussian_null_p(r: ArrayLike, n_samples: int) -> Floats:
     return beta.sf((np.asarray(r, np.float64) + 1) / 2, half, half)
 
 
-def resolution_note(smallest_p: float, n_voxels: int, q: float = 0.05) -> str:
+def resolution_note(
+    smallest_p: float, n_voxels: int, q: float = 0.05, *, n_ways: float = np.inf
+) -> str:
     """Return a note if p is too coarse for a small area to be found, or ''.
 
     Benjamini-Hochberg finds k of V tests only if the k-th p is at most q k / V. With
     p no smaller than `smallest_p`, k must reach V smallest_p / q.
+
+    Parameters
+    ----------
+    smallest_p : float
+        1 / (1 + n_permutations), or 1 / `n_ways` where that is larger.
+    n_voxels : int
+    q : float
+    n_ways : float
+        In how many ways the test data can be moved at all, or signs flipped.
 
     Examples
     --------
@@ -142,9 +153,18 @@ def resolution_note(smallest_p: float, n_voxels: int, q: float = 0.05) -> str:
     needed = n_voxels * smallest_p / q
     if needed <= FEW_VOXELS * n_voxels:
         return ""
-    return (
+    found = (
         f"nothing can be significant in fewer than {int(np.ceil(needed - 1e-9))} of "
-        f"{n_voxels} voxels at q = {q:g}, since no p is below {smallest_p:.2g}. Use "
-        f"{int(np.ceil(1 / (FEW_VOXELS * q))) - 1} permutations or more, or name "
-        "method 'tail' or 'pooled'; the maximum statistic has no such limit."
+        f"{n_voxels} voxels at q = {q:g}, since no p is below {smallest_p:.2g}."
+    )
+    wanted = int(np.ceil(1 / (FEW_VOXELS * q)))
+    if n_ways < wanted:
+        return (
+            f"{found} There are {n_ways:g} ways in all, so more permutations do not "
+            "help, and the maximum statistic has the same limit: test on more or "
+            "longer runs."
+        )
+    return (
+        f"{found} Use {wanted - 1} permutations or more, or name method 'tail' or "
+        "'pooled'; the maximum statistic has no such limit."
     )

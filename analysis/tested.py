@@ -15,7 +15,7 @@ from .multiple import (
     max_statistic_p,
     resolution_note,
 )
-from .permutations import Method, PermutationTest, permutation_test
+from .permutations import TIE, Method, PermutationTest, permutation_test
 from .rois import members_of
 
 Q = 0.05
@@ -88,7 +88,8 @@ def significance_tables(
     for place, name in enumerate(("subject", "model", "feature_space")):
         voxels.insert(place if place == 0 else place + 1, name, about[name])
         table.insert(place if place == 0 else place + 1, name, about[name])
-    note = resolution_note(test.smallest_p, int(np.isfinite(test.p).sum()), Q)
+    n_tested = int(np.isfinite(test.p).sum())
+    note = resolution_note(test.smallest_p, n_tested, Q, n_ways=moves.n_arrangements)
     notes = (*test.notes, note) if note else test.notes
     return Tested(voxels, table, notes)
 
@@ -120,9 +121,14 @@ def _roi_table(
 
 
 def _roi_p(r: Floats, null: Floats) -> tuple[Floats, Floats]:
-    """Return each ROI's p, and p corrected for all, in units of each ROI's null."""
-    known = np.isfinite(r)
+    """Return each ROI's p, and p corrected for all, in units of each ROI's null.
+
+    Both are 1 for a ROI whose mean does not change when predictions are moved.
+    """
     p, p_all = np.full((2, len(r)), np.nan)
+    known = np.isfinite(r)
+    p[known] = p_all[known] = 1.0
+    known[known] = null[:, known].std(axis=0, ddof=1) > TIE
     if known.any():
         mean, sd = null[:, known].mean(axis=0), null[:, known].std(axis=0, ddof=1)
         z, z_null = (r[known] - mean) / sd, (null[:, known] - mean) / sd

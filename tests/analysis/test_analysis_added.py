@@ -91,6 +91,22 @@ def test_flips_equal_all_flips_by_hand(rng):
     assert_allclose(p, exact, atol=0.01)
 
 
+def test_few_flips_are_all_taken_and_bound_p(rng):
+    gains = rng.standard_normal((6, 3)) + 0.5
+    gains[:, 0] = 1 + rng.random(6)
+    all_flips = np.array(list(product([-1, 1], repeat=6)))
+    exact = [np.mean(all_flips @ g >= g.sum() - 1e-12) for g in gains.T]
+    p, _ = sign_flip_test(gains, n_permutations=64, seed=0)
+    assert_allclose(p, exact)
+    assert p[0] == 1 / 64
+    Y, base, both = study(rng, 0.5)
+    six = np.arange(300) // 50
+    question = Question("text", "music", "01", n_permutations=5000, n_resamples=100)
+    found = what_is_added(Y, base, both, blocks=six, rois=ROIS, question=question)
+    assert found.voxels["p"].min() >= 1 / 64
+    assert "There are 64 ways in all" in found.notes[0]
+
+
 def test_flips_are_corrected_by_the_largest(rng, monkeypatch):
     gains = rng.standard_normal((12, 5)) * [1, 100, 1e-3, 5, 1] + [0.9, 0, 0, 0, 0]
     gains[3, 4] = np.nan

@@ -6,6 +6,8 @@ neighbouring voxels. Everything is done as in a study: ridge on the training run
 repeats averaged, predictions moved against responses.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,13 +17,11 @@ from scipy.stats import gamma
 
 from brain2music.analysis.autocorrelation import (
     block_length,
-    cut_runs,
     memory_notes,
     memory_of,
 )
 from brain2music.analysis.clip_blocks import blocks_to_resample
 from brain2music.analysis.comparison import paired_differences
-from brain2music.analysis.moves import permute_blocks, shift_runs
 from brain2music.analysis.multiple import (
     false_discovery_q,
     gaussian_null_p,
@@ -31,6 +31,8 @@ from brain2music.analysis.permutations import permutation_test
 from brain2music.analysis.summaries import bootstrap_summaries
 from brain2music.core.stats import correlation
 from brain2music.data.simulated_features import read_design
+from brain2music.study_analysis import Analysis
+from brain2music.workflow.tested_tables import draw_moves
 
 N_STUDIES, N_VOXELS, N_FEATURES, N_PERMUTATIONS = 100, 300, 6, 999
 TR_S, N_CLIP, N_REPEATS = 1.5, 10, 4
@@ -97,13 +99,21 @@ def study(seed):
 
 
 def nulls(Y, P, seed):
-    """Return the nulls: blocks as long as the autocorrelation asks, shifts, clips."""
+    """Return the nulls that a study can ask for, by what it asks for."""
+    rows, memory = pd.DataFrame({"run_name": RUNS}), memory_of(Y, P, RUNS)
+    asked = {
+        "shift": {},
+        "blocks": {"null": "blocks"},
+        "runs": {"null": "blocks", "blocks": "run"},
+        "clips": {"null": "blocks", "blocks": "clip"},
+    }
     options = {"n_permutations": N_PERMUTATIONS, "seed": seed}
-    blocks = cut_runs(RUNS, block_length(memory_of(Y, P, RUNS), RUNS))
+    studies = {
+        name: SimpleNamespace(analysis=Analysis(**keys, **options))
+        for name, keys in asked.items()
+    }
     return {
-        "blocks": permute_blocks(blocks, **options),
-        "shift": shift_runs(RUNS, **options),
-        "clips": permute_blocks(CLIPS, walls=RUNS, **options),
+        name: draw_moves(study, rows, CLIPS, memory) for name, study in studies.items()
     }
 
 
@@ -112,6 +122,7 @@ TESTS = [
     ("shift", "tail"),
     ("shift", "pooled"),
     ("blocks", "count"),
+    ("runs", "count"),
 ]
 
 

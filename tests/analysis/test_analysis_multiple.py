@@ -68,6 +68,16 @@ def test_it_is_said_when_p_is_too_coarse():
     assert resolution_note(0.0, 60_000) == ""
 
 
+def test_where_ways_are_few_more_permutations_are_not_advised():
+    note = resolution_note(1 / 120, 2000, n_ways=120)
+    assert "fewer than 334 of 2000 voxels" in note
+    assert "no p is below 0.0083. There are 120 ways in all" in note
+    assert "test on more or longer runs" in note
+    assert "Use " not in note
+    assert "'tail'" not in note
+    assert "1999 permutations" in resolution_note(1 / 1001, 2000, n_ways=5000)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

@@ -92,3 +92,24 @@ def test_p_of_a_roi_is_uniform_on_noise(rng):
         )
         p.append(found.rois.loc[0, "p_all"])
     assert kstest(p, "uniform").pvalue > 0.01
+
+
+def test_a_null_of_few_ways_says_so_however_many_are_asked_for(rng):
+    Y = rng.standard_normal((120, 30))
+    for n_permutations in (1000, 5000):
+        moves = shift_runs(np.zeros(120), n_permutations=n_permutations, seed=1)
+        found = significance_tables(Y, Y + 0.01, moves, rois=ROIS, about=ABOUT)
+        assert_allclose(found.voxels["p"], 1 / 120)
+        assert_allclose(found.voxels["p_max"], 1 / 120)
+        assert "There are 120 ways in all" in found.notes[-1]
+
+
+def test_a_roi_that_does_not_move_has_a_p_of_1(rng):
+    P, Y = rng.standard_normal((2, 300, 30))
+    P[:, :8] = rng.standard_normal((3, 8))[RUNS]
+    Y[:, :8] += P[:, :8]
+    moves = shift_runs(RUNS, n_permutations=199, seed=1)
+    table = significance_tables(Y, P, moves, rois=ROIS, about=ABOUT).rois
+    assert table.loc[0, ["p", "p_all"]].tolist() == [1, 1]
+    assert table.loc[1, "p"] < 1
+    assert table.loc[2, ["p", "p_all"]].isna().all()

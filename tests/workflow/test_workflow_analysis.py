@@ -1,14 +1,28 @@
 """Tests of what a run says of its scores: chance, ceilings, partition, comparisons."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.signal import lfilter
 
 from brain2music import load_study, run
 from brain2music.analysis.added import Question, what_is_added
+from brain2music.analysis.autocorrelation import (
+    Memory,
+    block_length,
+    cut_runs,
+    memory_of,
+)
 from brain2music.analysis.bootstrap import block_of_clip, block_of_row
-from brain2music.analysis.moves import shift_runs
+from brain2music.analysis.moves import (
+    moved_rows,
+    permute_blocks,
+    shift_runs,
+    whole_runs,
+)
 from brain2music.analysis.permutations import permutation_test
 from brain2music.analysis.summaries import best_tenths, bootstrap_summaries
 from brain2music.core.checks import InputError
@@ -16,7 +30,10 @@ from brain2music.core.saved import load_model
 from brain2music.core.stats import correlation, r2_score
 from brain2music.core.store import open_store
 from brain2music.core.types import Part, Space
+from brain2music.study_analysis import Analysis
+from brain2music.workflow import tested_tables as tested
 from brain2music.workflow.roi_tables import both_sides, sides_of
+from brain2music.workflow.scored import Scored
 from brain2music.workflow.subsets import read_subsets
 from brain2music.workflow.tables import read_table
 
@@ -331,17 +348,96 @@ def test_too_few_turns_are_said_and_blocks_that_cannot_be_are_refused(
         ),
     )
     result = run(study, tmp_path / "out", stage="tables")
-    assert any("the test runs turn in 48 ways" in note for note in result.notes)
+    assert any(
+        "there are 48 turns, and a null needs at least 100" in note
+        for note in result.notes
+    )
     assert "voxel_significance" not in there(result)
-    study = edited(study_file, ("[analysis]", '[analysis]\nnull = "blocks"'))
+    clips = '[analysis]\nnull = "blocks"\nblocks = "clip"'
+    study = edited(study_file, ("[analysis]", clips))
     assert "voxel_significance" in there(run(study, tmp_path / "out", stage="tables"))
-    study = edited(study_file, ('run = "10" }', 'run = "1" }'), ('["1", "2"]', '["2"]'))
+    study = edited(study_file, ('blocks = "clip"', 'blocks = "run"'))
+    with pytest.raises(InputError, match=r"'blocks' cannot be had .* 1 orders"):
+        run(study, tmp_path / "out", stage="responses")
 
 
 def test_blocks_of_few_clips_are_refused_at_the_door(study_file, tmp_path):
-    study = edited(study_file, ("[analysis]", '[analysis]\nnull = "blocks"'))
-    with pytest.raises(InputError, match=r"'blocks' cannot be had .* 36 orders"):
+    clips = '[analysis]\nnull = "blocks"\nblocks = "clip"'
+    study = edited(study_file, ("[analysis]", clips))
+    with pytest.raises(
+        InputError, match=r"'blocks' cannot be had .* 36 orders.*'auto'"
+    ):
         run(study, tmp_path / "out", stage="responses")
+
+
+def asking(**keys):
+    return SimpleNamespace(analysis=Analysis(n_permutations=300, **keys))
+
+
+def test_each_way_of_moving_blocks_is_that_of_its_name(rng):
+    rows = pd.DataFrame({"run_name": np.repeat(list("abcdef"), 60)})
+    clips, runs = np.arange(360) // 12, rows["run_name"].to_numpy()
+    options = {"n_permutations": 300, "seed": 0}
+    Y, P = (
+        lfilter([1], [1, -0.4], rng.standard_normal((360, 9)), axis=0) for _ in "ab"
+    )
+    memory = memory_of(Y, P, runs)
+    length = block_length(memory, runs, lost=0.02)
+    for blocks, expected in {
+        "clip": permute_blocks(clips, walls=runs, **options),
+        "run": permute_blocks(whole_runs(runs), **options),
+        "auto": permute_blocks(cut_runs(runs, length), **options),
+    }.items():
+        moves = tested.draw_moves(
+            asking(null="blocks", blocks=blocks), rows, clips, memory
+        )
+        assert_array_equal(moved_rows(moves), moved_rows(expected))
+    assert asking(null="blocks").analysis.blocks == "auto"
+    turned = tested.draw_moves(asking(), rows, clips)
+    assert_array_equal(moved_rows(turned), moved_rows(shift_runs(runs, **options)))
+    drifting = Memory(memory.pairs, settles=False)
+    for unknown in (None, drifting):
+        with pytest.raises(InputError, match="no block of up to half of the shortest"):
+            tested.draw_moves(asking(null="blocks"), rows, clips, unknown)
+
+
+def scored_noise(rng, n_run, level):
+    """Return test data of two runs: noise, with a level of each run."""
+    rows = pd.DataFrame({"run_name": np.repeat(["a", "b"], n_run), "clip": ""})
+    levels = np.repeat([level, -level], n_run)[:, None]
+    Y, P = (levels + rng.standard_normal((2 * n_run, 4)) for _ in "ab")
+    moved = np.arange(2 * n_run) // 10
+    return Scored(
+        subject="01",
+        Y=Y,
+        predictions={("joint", "all"): P},
+        intercept=np.zeros(4),
+        rows=rows,
+        moved=moved,
+        blocks=moved,
+        memory=memory_of(Y, P, rows["run_name"].to_numpy()),
+        voxels=np.array(list("abcd")),
+        rois={"all": np.ones(4, dtype=bool)},
+        whole_rois={"all": np.ones(4, dtype=bool)},
+        cv_scores=np.zeros(4),
+        train_runs=(),
+        test_runs=("a", "b"),
+        sources={"a": "made up"},
+    )
+
+
+def test_data_that_do_not_settle_are_told_of_whatever_the_null(rng):
+    part = tested.tested_tables(asking(), scored_noise(rng, 60, 3.0))
+    assert any("still resemble themselves after half" in n for n in part.notes)
+    assert "voxel_significance" in part.tables
+    part = tested.tested_tables(asking(), scored_noise(rng, 400, 0.0))
+    assert not any("resemble" in note for note in part.notes)
+    part = tested.tested_tables(asking(null="blocks"), scored_noise(rng, 60, 3.0))
+    assert part.tables == {}
+    assert "no block of up to half" in part.notes[0]
+    tail = asking(method="tail")
+    part = tested.tested_tables(tail, scored_noise(rng, 400, 0.0))
+    assert "move in 300 other ways, and method 'tail' needs 500" in part.notes[0]
 
 
 @pytest.mark.parametrize("where", ["study", "masks"])
