@@ -228,7 +228,8 @@ def best_tenths(
     InputError
         If a run is on both sides.
     """
-    train_runs = list(train_runs)
+    # One text would become a list of letters; select_best refuses it.
+    train_runs = train_runs if isinstance(train_runs, str) else list(train_runs)
     best = [
         select_best(
             cv_scores,

@@ -455,11 +455,28 @@ def test_regions_made_from_test_responses_are_refused(tmp_path, write_study, whe
 
 def test_regions_made_from_training_responses_are_taken(tmp_path, write_study):
     path = write_study(tmp_path / "data", rois='[rois]\nmasks = "rois.npz"')
-    runs = np.array(["task-Training_run-1", "another scan"])
+    runs = np.array(["task-Training_run-01", "other: a scan"])
     np.savez(path.parent / "rois.npz", A1=np.arange(12) < 4, runs=runs)
     edited(path, ("[rois]", '[rois]\nmade_from = ["train"]'))
     result = run(load_study(path), tmp_path / "out", stage="tables")
     assert set(table(result, "roi_scores")["roi"]) == {"A1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("task-Test_run-01", "'A1' .* was made from responses of task-Test_run-01"),
+        ("Test", "from 'Test', which is no run of sub-01: .* Did you mean 'test'"),
+        ("task-Tets_run-1", "Did you mean 'task-Test_run-1'"),
+        ("localiser", "are named 'other: localiser'"),
+    ],
+)
+def test_a_misspelt_run_is_refused(tmp_path, write_study, name, words):
+    path = write_study(tmp_path / "data", rois='[rois]\nmasks = "rois.npz"')
+    np.savez(path.parent / "rois.npz", A1=np.arange(12) < 4)
+    study = edited(path, ("[rois]", f'[rois]\nmade_from = ["{name}"]'))
+    with pytest.raises(InputError, match=words):
+        run(study, tmp_path / "out", stage="responses")
 
 
 def test_levels_without_a_region_are_named(study_file, tmp_path):
