@@ -38,8 +38,8 @@ class Added:
         voxels). NaN where a voxel never varies.
     rois : DataFrame
         One row per ROI: subject, roi, added, to, n_voxels, r2_base, r2_both, r2_added,
-        r2_added_se, low, high, low_all, high_all, p, p_all (two-sided), n_voxels_found
-        (q at most 0.05).
+        r2_added_se, low, high, low_all, high_all, p, p_all (one-sided: is anything
+        added?), n_voxels_found (q at most 0.05).
     notes : tuple of str
     """
 
@@ -84,7 +84,8 @@ def what_is_added(
     either model could have had the smaller squared error in any block; so the signs of
     the blocks' gains are drawn anew, the same for all voxels. A useless addition costs
     a little, so p errs upwards. Per ROI: the mean over voxels, with a bootstrap over
-    blocks, corrected over ROIs.
+    blocks, corrected over ROIs. All p are one-sided: an r2 below 0 is the cost of
+    estimating what is not there, and no effect.
 
     Parameters
     ----------
@@ -146,7 +147,15 @@ def what_is_added(
     n_flips = 2.0 ** min(len(gains), 100)
     smallest = max(1 / (1 + question.n_permutations), 1 / n_flips)
     note = resolution_note(smallest, int(np.isfinite(p).sum()), n_ways=n_flips)
-    return Added(voxels, table, (note,) if note else ())
+    notes = [note] if note else []
+    n_cost = int((table["high"] < 0).sum())
+    if n_cost:
+        notes.append(
+            f"adding {question.added} to {question.to} lowers r2 in {n_cost} of "
+            f"{len(table)} ROIs: estimating what is not there costs that much. It is "
+            "no effect, and p asks for gains alone."
+        )
+    return Added(voxels, table, tuple(notes))
 
 
 def sign_flip_test(
@@ -258,7 +267,7 @@ def _roi_table(
             values[:, roi] = parts.mean(axis=1)
     n_voxels = (members & known).sum(axis=1)
     resampled = Resampled(values[0], values[1 + n :], n_voxels, values[1 : 1 + n])
-    table = corrected_intervals(resampled, LEVEL)
+    table = corrected_intervals(resampled, LEVEL, side="above")
     table = table.rename(columns={"r_diff": "r2_added", "r_diff_se": "r2_added_se"})
     for name in ("r2_both", "r2_base"):
         score = voxels[name].to_numpy()

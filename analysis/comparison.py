@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import Floats, InputError
+from ..core.checks import Floats, InputError, check_choice
 from .few_blocks import percentile_interval, t_to_z, z_to_t
 from .rois import members_of
 from .summaries import SUMMARIES, Resampled, Summaries
 
 LEVEL = 0.95
+Side = Literal["both", "above"]
 
 
 def summary_table(
@@ -142,7 +144,9 @@ def by_hemisphere(
     return left | {f"{name} right": mask & ~is_left for name, mask in named}
 
 
-def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataFrame:
+def corrected_intervals(
+    difference: Resampled, level: float = LEVEL, *, side: Side = "both"
+) -> pd.DataFrame:
     """Return differences with intervals that hold for each ROI, and for all at once.
 
     With t the resampled differences, less the observed one, in units of their standard
@@ -156,19 +160,23 @@ def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataF
     ----------
     difference : Resampled
     level : float
+    side : 'both' or 'above'
+        'above': p and p_all are one-sided, of a difference above 0; t in place of |t|.
+        The intervals have two ends all the same.
 
     Returns
     -------
     table : DataFrame
         One row per ROI: n_voxels, r_diff, r_diff_se, low, high (percentile interval of
-        one ROI), low_all, high_all (all ROIs at once), p, p_all (two-sided). NaN for a
-        ROI without a voxel.
+        one ROI), low_all, high_all (all ROIs at once), p, p_all. NaN for a ROI without
+        a voxel.
 
     References
     ----------
     Romano, J. P. & Wolf, M. (2005). Exact and approximate stepdown methods for multiple
     hypothesis testing. Journal of the American Statistical Association 100.
     """
+    check_choice(side, "side", get_args(Side))
     observed, resampled = difference.observed, difference.resampled
     n_blocks = difference.n_blocks
     low, high = interval_of(difference, level)
@@ -179,15 +187,14 @@ def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataF
     known &= (spread > 0) & (error > 0)
     columns = {name: np.full(len(observed), np.nan) for name in ("reach", "p", "p_all")}
     if known.any():
-        t = np.abs((resampled - observed)[:, known] / spread[known])
-        largest = np.sort(t.max(axis=1))
-        from_0 = t_to_z(np.abs(observed[known]) / error[known], n_blocks)
-        reach = z_to_t(np.quantile(largest, level), n_blocks)
-        columns["reach"][known] = reach * error[known]
-        n = len(t)
-        columns["p"][known] = (1 + (t >= from_0).sum(axis=0)) / (1 + n)
-        above = n - np.searchsorted(largest, from_0, side="left")
-        columns["p_all"][known] = (1 + above) / (1 + n)
+        t = (resampled - observed)[:, known] / spread[known]
+        from_0 = observed[known] / error[known]
+        reach = np.quantile(np.abs(t).max(axis=1), level)
+        columns["reach"][known] = z_to_t(reach, n_blocks) * error[known]
+        if side == "both":
+            t, from_0 = np.abs(t), np.abs(from_0)
+        ps = _count_above(t, t_to_z(from_0, n_blocks))
+        columns["p"][known], columns["p_all"][known] = ps
     return pd.DataFrame(
         {
             "n_voxels": difference.n_voxels,
@@ -201,6 +208,13 @@ def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataF
             "p_all": columns["p_all"],
         }
     )
+
+
+def _count_above(t: Floats, from_0: Floats) -> tuple[Floats, Floats]:
+    """Return each column's share of t at or above, and that of the largest t."""
+    n, largest = len(t), np.sort(t.max(axis=1))
+    above = n - np.searchsorted(largest, from_0, side="left")
+    return (1 + (t >= from_0).sum(axis=0)) / (1 + n), (1 + above) / (1 + n)
 
 
 def interval_of(values: Resampled, level: float) -> tuple[Floats, Floats]:

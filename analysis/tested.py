@@ -33,8 +33,9 @@ class Tested:
         p_gaussian (the paper's null, for comparison). NaN where there is no score.
     rois : DataFrame
         One row per ROI: subject, roi, model, feature_space, n_voxels, r_mean, p (of
-        r_mean), p_all (corrected for all ROIs), n_bh, n_by, n_max, n_gaussian (voxels
-        found at 0.05; the last by Benjamini-Hochberg on p_gaussian).
+        r_mean, one-sided), p_all (corrected for all ROIs), p_two_sided, n_bh, n_by,
+        n_max, n_gaussian (voxels found at 0.05; the last by Benjamini-Hochberg on
+        p_gaussian).
     notes : tuple of str
     """
 
@@ -109,12 +110,14 @@ def _roi_table(
         "n_gaussian": gaussian <= Q,
     }
     p, p_all = _roi_p(test.roi_r, test.roi_null)
+    below, _ = _roi_p(-test.roi_r, -test.roi_null)
     columns = {
         "roi": names,
         "n_voxels": (members & known).sum(axis=1),
         "r_mean": test.roi_r,
         "p": p,
         "p_all": p_all,
+        "p_two_sided": np.minimum(1.0, 2 * np.minimum(p, below)),
     }
     counts = {k: (members & np.asarray(v)).sum(axis=1) for k, v in found.items()}
     return pd.DataFrame(columns | counts)

@@ -103,6 +103,26 @@ def test_intervals_equal_their_definition(rng):
     assert table.loc[2].drop("n_voxels").isna().all()
 
 
+def test_one_side_asks_for_differences_above_0(rng):
+    middle = np.array([0.1, -0.1, 0.0])
+    resampled = rng.normal(middle, 0.05, (999, 3))
+    difference = Resampled(middle, resampled, np.full(3, 5))
+    two, one = (
+        corrected_intervals(difference, side=side) for side in ("both", "above")
+    )
+    intervals = ["low", "high", "low_all", "high_all", "r_diff_se"]
+    assert_allclose(one[intervals], two[intervals])
+    t = (resampled - middle) / resampled.std(axis=0, ddof=1)
+    from_0 = middle / resampled.std(axis=0, ddof=1)
+    assert_allclose(one["p"], (1 + (t >= from_0).sum(axis=0)) / 1000)
+    expected = [(1 + (t.max(axis=1) >= z).sum()) / 1000 for z in from_0]
+    assert_allclose(one["p_all"], expected)
+    assert one.loc[0, "p"] < 0.05 < 0.9 < one.loc[1, "p"]
+    assert two.loc[1, "p"] < 0.1
+    with pytest.raises(InputError, match="side"):
+        corrected_intervals(difference, side="below")
+
+
 def test_intervals_for_all_hold_in_as_many_studies_as_they_say(rng):
     n_studies, n_blocks, n_rois = 500, 80, 8
     inside, inside_all = [], []

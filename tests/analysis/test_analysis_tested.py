@@ -113,3 +113,17 @@ def test_a_roi_that_does_not_move_has_a_p_of_1(rng):
     assert table.loc[0, ["p", "p_all"]].tolist() == [1, 1]
     assert table.loc[1, "p"] < 1
     assert table.loc[2, ["p", "p_all"]].isna().all()
+
+
+def test_a_mean_below_0_counts_for_two_sides(rng):
+    P = rng.standard_normal((300, 30))
+    Y = rng.standard_normal((300, 30)) - 0.5 * np.where(ROIS["A1"], P, 0)
+    moves = shift_runs(RUNS, n_permutations=199, seed=1)
+    table = significance_tables(Y, P, moves, rois=ROIS, about=ABOUT).rois
+    assert table.loc[0, ["p", "p_two_sided"]].tolist() == [1, 0.01]
+    other = significance_tables(Y, -P, moves, rois=ROIS, about=ABOUT).rois
+    assert_allclose(other["p_two_sided"], table["p_two_sided"])
+    # With no ties, the two one-sided p are 1 and one move more together.
+    smaller = min(table.loc[1, "p"], 1 - table.loc[1, "p"] + 1 / 200)
+    assert_allclose(table.loc[1, "p_two_sided"], min(1, 2 * smaller))
+    assert np.isnan(table.loc[2, "p_two_sided"])
