@@ -11,6 +11,7 @@ from ..core.checks import Floats, InputError, check_choice
 Procedure = Literal["bh", "by"]
 
 TIE = 1e-12
+ROUNDING = 1e-6  # by how much a correlation in single precision may exceed 1
 FEW_VOXELS = 0.01  # share of the voxels that an area worth finding may have
 
 
@@ -91,6 +92,12 @@ def max_statistic_p(r: ArrayLike, max_null: ArrayLike) -> Floats:
             f"r has shape {r.shape} and max_null {null.shape}, expected (n_voxels,) "
             "and (n_permutations,)."
         )
+    n_unknown = int(np.isnan(null).sum())
+    if n_unknown and not np.isnan(r).all():
+        raise InputError(
+            f"max_null is NaN in {n_unknown} of {len(null)} permutations. Take the "
+            "largest over voxels that have a score."
+        )
     above = len(null) - np.searchsorted(null, r - TIE, side="left")
     return np.where(np.isnan(r), np.nan, (1 + above) / (1 + len(null)))
 
@@ -122,8 +129,14 @@ def gaussian_null_p(r: ArrayLike, n_samples: int) -> Floats:
             f"n_samples is {n_samples}: a correlation of fewer than 3 samples has no "
             "null. Pass the number of test samples."
         )
+    r = np.asarray(r, np.float64)
+    if (np.abs(r) > 1 + ROUNDING).any():
+        raise InputError(
+            f"r lies between {np.nanmin(r):.3g} and {np.nanmax(r):.3g}; a correlation "
+            "lies between -1 and 1. Pass r, not z or t."
+        )
     half = n_samples / 2 - 1
-    return beta.sf((np.asarray(r, np.float64) + 1) / 2, half, half)
+    return beta.sf((r + 1) / 2, half, half)
 
 
 def resolution_note(

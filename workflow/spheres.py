@@ -50,6 +50,21 @@ def spheres_of(study: Study, space: Space, subject: str) -> Spheres | None:
     InputError
         If a file is no sphere, or of another mesh than the responses.
     """
+    sides = whole_spheres(study, space, subject)
+    if sides is None:
+        return None
+    index = np.asarray(space.index)
+    return Spheres(np.concatenate(sides)[index], index < len(sides[0]))
+
+
+def whole_spheres(study: Study, space: Space, subject: str) -> list[Floats] | None:
+    """Return all vertices of both spheres, left and right, (n_vertices, 3) each.
+
+    Raises
+    ------
+    InputError
+        If a file is no sphere, or of another mesh than the responses.
+    """
     if space.kind != "surface" or len(space.parts) != len(SIDES):
         return None
     if study.analysis.spheres:
@@ -68,8 +83,7 @@ def spheres_of(study: Study, space: Space, subject: str) -> Spheres | None:
                 f"the responses of sub-{subject} {part.shape[0]}. Take the registered "
                 "sphere of the surface that they were sampled on."
             )
-    index = np.asarray(space.index)
-    return Spheres(np.concatenate(sides)[index], index < len(sides[0]))
+    return sides
 
 
 def template_spheres() -> list[Floats]:
@@ -92,11 +106,12 @@ def spin_tables(study: Study, scored: Scored, space: Space, scores: Scores) -> P
     """Return `map_correlations`: how alike the maps of two feature spaces are.
 
     The maps are held-out r of each feature space by itself. p is two-sided, against
-    the same map turned on the sphere.
+    the same map turned on the whole sphere; `n_spins` counts the turns that left a
+    quarter of the vertices or more.
     """
-    spheres = spheres_of(study, space, scored.subject)
+    sides = whole_spheres(study, space, scored.subject)
     n_spins = study.analysis.n_spins
-    if spheres is None or not n_spins or len(scored.bands) < 2:
+    if sides is None or not n_spins or len(scored.bands) < 2:
         return Part({}, [])
     if find_spec("brainspace") is None:
         note = (
@@ -104,23 +119,34 @@ def spin_tables(study: Study, scored: Scored, space: Space, scores: Scores) -> P
             "installed (pip install 'brain2music[spin]')."
         )
         return Part({}, [note])
-    here = np.isin(np.asarray(space.ids), scored.voxels)
-    if here.sum() < FEWEST:
+    points = np.concatenate(sides)
+    here = np.asarray(space.index)[np.isin(np.asarray(space.ids), scored.voxels)]
+    if len(here) < FEWEST:
         return Part({}, [])
-    records = []
+    maps = {name: np.full(len(points), np.nan) for name in scored.bands}
+    for name, whole in maps.items():
+        whole[here] = scores["alone", name]["r"]
+    records, notes = [], []
     for a, b in combinations(scored.bands, 2):
-        test = spin_test(
-            scores["alone", a]["r"],
-            scores["alone", b]["r"],
-            spheres.points[here],
-            is_left=spheres.is_left[here],
-            n_spins=n_spins,
-            seed=study.analysis.seed,
-        )
-        records.append((scored.subject, a, b, test.n_vertices, test.r, test.p))
-    columns = ["subject", "a", "b", "n_vertices", "r_of_maps", "p_spin"]
-    table = pd.DataFrame(records, columns=columns).assign(n_spins=n_spins)
-    return Part({"map_correlations": scored.named(table)}, [])
+        try:
+            test = spin_test(
+                maps[a],
+                maps[b],
+                points,
+                is_left=np.arange(len(points)) < len(sides[0]),
+                n_spins=n_spins,
+                seed=study.analysis.seed,
+            )
+        except InputError as error:
+            notes.append(f"maps of {a} and {b} are not compared by turning: {error}")
+            continue
+        numbers = (test.n_vertices, test.r, test.p, test.n_turns)
+        records.append((scored.subject, a, b, *numbers))
+    if not records:
+        return Part({}, notes)
+    columns = ["subject", "a", "b", "n_vertices", "r_of_maps", "p_spin", "n_spins"]
+    table = pd.DataFrame(records, columns=columns)
+    return Part({"map_correlations": scored.named(table)}, notes)
 
 
 def on_template(

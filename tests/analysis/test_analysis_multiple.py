@@ -85,6 +85,8 @@ def test_where_ways_are_few_more_permutations_are_not_advised():
         (lambda: false_discovery_q([0.5], "bonferroni"), "'bh' or 'by'"),
         (lambda: max_statistic_p([0.5], []), r"max_null \(0,\)"),
         (lambda: gaussian_null_p([0.5], 2), "n_samples is 2"),
+        (lambda: gaussian_null_p([1.2, np.nan], 9), "r lies between 1.2 and 1.2"),
+        (lambda: max_statistic_p([0.5], [np.nan, 0.1]), "NaN in 1 of 2 permutations"),
     ],
 )
 def test_what_cannot_be_corrected_is_named(call, words):
