@@ -22,6 +22,7 @@ TIE = 1e-12
 FEWEST = 10  # vertices that two maps must share for a correlation
 LEAST_SHARED = 0.25  # of the vertices: a turn with fewer is no turn of the same maps
 LEAST_TURNS = 0.5  # of the turns must leave so many
+N_SPINS_TRIED = 100  # turns after which that is asked for the first time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,15 +115,14 @@ def spin_test(
             "share: it has no correlation."
         )
     least = max(FEWEST, int(np.ceil(LEAST_SHARED * n_vertices)))
-    spins = each_spin(points, is_left, n_spins=n_spins, seed=seed)
-    null = np.array([_correlate(turned[rows], still, least)[0] for rows in spins])
+    values: list[float] = []
+    for rows in each_spin(points, is_left, n_spins=n_spins, seed=seed):
+        values.append(_correlate(turned[rows], still, least)[0])
+        if len(values) in (N_SPINS_TRIED, n_spins):
+            n_known = int(np.isfinite(values).sum())
+            _check_turns(n_known, len(values), n_vertices, len(points))
+    null = np.array(values)
     known = null[np.isfinite(null)]
-    if len(known) < LEAST_TURNS * n_spins:
-        raise InputError(
-            f"the maps are known at {n_vertices} of {len(points)} vertices, and only "
-            f"{len(known)} of {n_spins} turns leave a quarter of these: too little of "
-            "the sphere to be turned. Compare maps of whole hemispheres."
-        )
     above = (np.abs(known) >= abs(r) - TIE).sum()
     p = float((1 + above) / (1 + len(known)))
     return SpinTest(r, p, null, n_vertices, len(known))
@@ -158,6 +158,15 @@ def each_spin(
         else:
             spins.fit(sphere)
             yield from spins.spin_lh_
+
+
+def _check_turns(n_known: int, n_turns: int, n_vertices: int, n_points: int) -> None:
+    if n_known < LEAST_TURNS * n_turns:
+        raise InputError(
+            f"the maps are known at {n_vertices} of {n_points} vertices, and only "
+            f"{n_known} of {n_turns} turns leave a quarter of these: too little of the "
+            "sphere to be turned. Compare maps of whole hemispheres."
+        )
 
 
 def _correlate(a: Floats, b: Floats, least: int) -> tuple[float, int]:

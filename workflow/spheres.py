@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,27 +127,37 @@ def spin_tables(study: Study, scored: Scored, space: Space, scores: Scores) -> P
     maps = {name: np.full(len(points), np.nan) for name in scored.bands}
     for name, whole in maps.items():
         whole[here] = scores["alone", name]["r"]
-    records, notes = [], []
-    for a, b in combinations(scored.bands, 2):
-        try:
-            test = spin_test(
-                maps[a],
-                maps[b],
-                points,
-                is_left=np.arange(len(points)) < len(sides[0]),
-                n_spins=n_spins,
-                seed=study.analysis.seed,
-            )
-        except InputError as error:
-            notes.append(f"maps of {a} and {b} are not compared by turning: {error}")
-            continue
-        numbers = (test.n_vertices, test.r, test.p, test.n_turns)
-        records.append((scored.subject, a, b, *numbers))
-    if not records:
+    options: dict[str, Any] = {
+        "is_left": np.arange(len(points)) < len(sides[0]),
+        "n_spins": n_spins,
+        "seed": study.analysis.seed,
+    }
+    table, notes = _compare(maps, points, options)
+    if not len(table):
         return Part({}, notes)
-    columns = ["subject", "a", "b", "n_vertices", "r_of_maps", "p_spin", "n_spins"]
-    table = pd.DataFrame(records, columns=columns)
+    table.insert(0, "subject", scored.subject)
     return Part({"map_correlations": scored.named(table)}, notes)
+
+
+def _compare(
+    maps: Mapping[str, Floats], points: Floats, options: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return a row per pair of maps that can be turned, and why others cannot."""
+    records, refused = [], dict[str, list[str]]()
+    for a, b in combinations(maps, 2):
+        try:
+            test = spin_test(maps[a], maps[b], points, **options)
+        except InputError as error:
+            refused.setdefault(str(error), []).append(f"{a} and {b}")
+            continue
+        records.append((a, b, test.n_vertices, test.r, test.p, test.n_turns))
+    notes = [
+        f"maps are not compared by turning ({', '.join(pairs[:2])}"
+        f"{' ...' if pairs[2:] else ''}): {error}"
+        for error, pairs in refused.items()
+    ]
+    columns = ["a", "b", "n_vertices", "r_of_maps", "p_spin", "n_spins"]
+    return pd.DataFrame(records, columns=columns), notes
 
 
 def on_template(

@@ -171,7 +171,7 @@ def test_maps_of_a_small_patch_are_not_turned(tmp_path):
     found = spin_tables(study_of(tmp_path, n_spins=39), scored, space, scores)
     assert found.tables == {}
     (note,) = found.notes
-    assert note.startswith("maps of a and b are not compared by turning: the maps are")
+    assert note.startswith("maps are not compared by turning (a and b): the maps are")
     assert "of 39 turns leave a quarter of these" in note
 
 
