@@ -142,11 +142,8 @@ def mean_largest_r2(
     without = _largest_r2(left_out, off, n_averaged).mean(axis=1)
     bias = (len(without) - 1) * (float(without.mean()) - whole)
     squares = float(jackknife_error(without)) ** 2
-    if drift is not None and drift.without_runs is None:
-        squares = np.nan
-    elif drift is not None:
-        runs = _largest_r2(share, drift.without_runs, n_averaged).mean(axis=1)
-        squares += float(jackknife_error(runs)) ** 2
+    if drift is not None:
+        squares += _drift_error(share, drift, n_averaged) ** 2
     return whole - bias, float(np.sqrt(squares))
 
 
@@ -195,7 +192,7 @@ def _row(
         )
         drift, slow = DriftShare(np.array([np.nan])), False
     far = float(student.isf(TAIL, len(left_out) - 1))
-    ends = {}
+    ends: dict[str, float] = {}
     for name, off in {"largest_r": None, "largest_r_less_drift": drift}.items():
         r2, error = mean_largest_r2(share, left_out, n_averaged, drift=off)
         reach = np.array([r2, r2 - far * error, r2 + far * error])
@@ -222,6 +219,14 @@ def _row(
         "n_voxels_below_0": int((share < 0).sum()),
         "exceeds": bool(rms > top),
     }
+
+
+def _drift_error(share: ArrayLike, drift: DriftShare, n_averaged: int) -> float:
+    """Return what the drift adds to the error of the mean; NaN if it is not known."""
+    if drift.without_runs is None:
+        return float("nan")
+    runs = _largest_r2(share, drift.without_runs, n_averaged).mean(axis=1)
+    return float(jackknife_error(runs))
 
 
 def _largest_r2(share: ArrayLike, off: ArrayLike, n: int) -> Floats:

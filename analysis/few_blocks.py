@@ -110,7 +110,7 @@ def percentile_interval(
     stretch = np.full(resampled.shape[1], spread_factor(n_blocks))
     known = np.isfinite(resampled).any(axis=0)
     if error is not None:
-        spread = np.full(len(known), np.nan)
+        spread = np.full(resampled.shape[1], np.nan)
         spread[known] = np.nanstd(resampled[:, known], axis=0, ddof=1)
         np.divide(error, spread, out=stretch, where=spread > 0)
     tails = norm.sf(stretch * z_to_t(norm.isf((1 - level) / 2), n_blocks))
