@@ -186,7 +186,8 @@ class _Gather:
             known = to["null_sd"] > TIE
             z = (to["r"] - to["null_mean"])[known] / to["null_sd"][known]
             to["p"][known] = (1 + above[_places(z)]) / (1 + above[0])
-        least = {"count": max(1 / (1 + n), 1 / moves.n_arrangements), "tail": 0.0}
+        # Where ways are fewer than permutations, each was taken once: n counts them.
+        least = {"count": 1 / (1 + n), "tail": 0.0}
         least["pooled"] = 1 / (1 + int(self.heights.sum()))
         empty = np.full_like(to["rois"], np.nan)
         some = self.n_members > 0

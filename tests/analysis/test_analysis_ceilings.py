@@ -212,3 +212,11 @@ def test_intervals_less_drift_hold_under_slow_noise(rng, share):
     assert abs(off.mean()) < 0.4 * off.std()
     # With the drift left in, the ceiling lies lower than it should.
     assert np.mean(raw) - truth < -0.7 * off.std()
+
+
+def test_squares_of_scores_keep_their_sign(planted):
+    responses, _ = planted
+    r = np.where(np.arange(50) % 2, 0.3, -0.3)
+    r[30:] = -0.2
+    table = table_of(responses, r)
+    assert_allclose(table["r_rms"], [0, -0.2, np.nan], atol=1e-12)

@@ -93,3 +93,18 @@ def test_what_cannot_be_is_named():
         percentile_interval(np.zeros((9, 2)), 95)
     with pytest.raises(InputError, match="n_blocks is nan"):
         t_to_z([1.0], np.nan)
+
+
+def test_p_is_in_units_of_the_jackknifes_error(rng):
+    values = rng.standard_normal((8, 2)) + 0.4
+    resampled, without = resampled_means(values, 999, 1)
+    middle = values.mean(axis=0)
+    wide = middle + 3 * (without - middle)
+    table = corrected_intervals(Resampled(middle, resampled, np.ones(2, int), wide))
+    error = 3 * values.std(axis=0, ddof=1) / np.sqrt(8)
+    assert_allclose(table["r_diff_se"], error)
+    t = np.abs(resampled - middle) / resampled.std(axis=0, ddof=1)
+    z = stats.norm.isf(stats.t.sf(np.abs(middle) / error, 7))
+    assert_allclose(table["p"], (1 + (t >= z).sum(axis=0)) / 1000)
+    reach = stats.t.isf(stats.norm.sf(np.quantile(t.max(axis=1), 0.95)), 7) * error
+    assert_allclose(table["high_all"] - middle, reach)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import kstest
 
-from brain2music.analysis.moves import shift_runs
+from brain2music.analysis.moves import permute_blocks, shift_runs
 from brain2music.analysis.multiple import (
     false_discovery_q,
     gaussian_null_p,
@@ -127,3 +127,11 @@ def test_a_mean_below_0_counts_for_two_sides(rng):
     smaller = min(table.loc[1, "p"], 1 - table.loc[1, "p"] + 1 / 200)
     assert_allclose(table.loc[1, "p_two_sided"], min(1, 2 * smaller))
     assert np.isnan(table.loc[2, "p_two_sided"])
+
+
+def test_blocks_that_are_all_alike_have_a_p_of_1(rng):
+    Y = np.tile(rng.standard_normal((10, 30)), (12, 1))
+    moves = permute_blocks(np.arange(120) // 10, n_permutations=199, seed=1)
+    for P in (Y, Y + np.pi):
+        table = significance_tables(Y, P, moves, rois=ROIS, about=ABOUT).rois
+        assert (table.loc[:1, ["p", "p_all", "p_two_sided"]] == 1).all(axis=None)

@@ -545,3 +545,64 @@ def test_every_table_names_the_source_of_its_feature_spaces(whole):
             assert "source" in columns, path.name
         if "added" in columns:
             assert {"source_added", "source_to"} <= set(columns), path.name
+
+
+def test_the_group_takes_two_sided_p_and_gains_alone():
+    from brain2music.workflow.group_tables import group_tables
+
+    keys = {"roi": "A1", "model": "joint", "feature_space": "all", "r_se": 0.01}
+    subjects = ["01", "02", "03"]
+    means = [-0.3, -0.2, -0.25]
+    summaries = pd.DataFrame(
+        {"subject": subjects, "summary": "mean", "r_se": 0.01} | keys
+    )
+    del keys["r_se"]
+    tested_rois = pd.DataFrame(
+        {"subject": subjects, "r_mean": means, "p": 1.0, "p_two_sided": 0.002} | keys
+    )
+    added = pd.DataFrame(
+        {
+            "subject": subjects,
+            "roi": "A1",
+            "added": "text",
+            "to": "music",
+            "r2_added": [-0.1, -0.1, 0.05],
+            "r2_added_se": 0.01,
+            "p": [0.001, 0.001, 0.02],
+        }
+    )
+    tables = {"roi_summaries": summaries, "roi_significance": tested_rois}
+    found, _ = group_tables(tables | {"added": added}, {"text": "made up"})
+    found = found.set_index("effect")
+    assert found.loc["r_mean", "n_significant"] == 3
+    assert found.loc["r2_added", "n_significant"] == 1
+    added["p"] = 0.03  # 0.06 for two sides
+    found, _ = group_tables(tables | {"added": added}, {"text": "made up"})
+    assert found.set_index("effect").loc["r2_added", "n_significant"] == 0
+
+
+def test_blocks_are_joined_by_the_memory_of_the_joint_model(whole, monkeypatch):
+    from brain2music.workflow import scored
+
+    study, result = whole
+    asked = {}
+
+    def blocks(rows, *_given, memory):
+        asked["memory"] = memory
+        return np.arange(len(rows)) // 40, ["a note of blocks"]
+
+    monkeypatch.setattr(scored, "blocks_to_resample", blocks)
+    found, notes = scored.read_scored(study, result.out, "01")
+    Y, model = inputs(result)
+    runs = model.rows["run_name"].to_numpy()
+    expected = memory_of(Y, np.asarray(model.array("predictions")), runs)
+    assert_allclose(asked["memory"].pairs, expected.pairs)
+    assert notes[-1] == "a note of blocks"
+    assert found.n_blocks == 2
+    # Some clips, of which joined blocks would leave too few: clips stand alone again.
+    some = found.rows["clip"].isin(found.rows["clip"].unique()[:4]).to_numpy()
+    assert found.at(some, study).n_blocks == 4
+    many = Scored(**{f: getattr(found, f) for f in found.__dataclass_fields__})
+    object.__setattr__(many, "blocks", np.arange(len(found.rows)) // 5)
+    kept = many.at(some, study)
+    assert kept.n_blocks == len(set(many.blocks[some])) >= 10
