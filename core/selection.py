@@ -5,6 +5,7 @@ not. So a selection carries the runs whose responses it was made from, and is no
 on them.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -87,7 +88,8 @@ def select_best(
     Raises
     ------
     InputError
-        If there is no run, or the share is not above 0 and at most 1.
+        If there is no run, the runs are one text, or the share is not above 0 and at
+        most 1.
 
     Examples
     --------
@@ -96,7 +98,7 @@ def select_best(
     array([False,  True, False])
     """
     scores = np.asarray(scores, np.float64)
-    names = frozenset(map(str, runs))
+    names = _run_names(runs, f"selection {name!r} was made on")
     if not names or not 0 < share <= 1:
         raise InputError(
             f"selection {name!r} is of a share of {share} made on {len(names)} runs: "
@@ -136,11 +138,13 @@ def masks_to_score(
     Raises
     ------
     InputError
-        If a selection was made from one of the runs, or two have one name.
+        If a selection was made from one of the runs (run-1 and run-01 are one), the
+        runs are one text, or two selections have one name.
     """
-    scored = frozenset(map(str, scored_runs))
+    names = _run_names(scored_runs, "the selections are to be scored on")
+    scored = set(map(_bare, names))
     for selection in selections:
-        seen = sorted(selection.runs & scored)
+        seen = sorted(run for run in selection.runs if _bare(run) in scored)
         if seen:
             raise InputError(
                 f"selection {selection.name!r} ({selection.how}) was made from "
@@ -152,7 +156,34 @@ def masks_to_score(
             )
     masks = {selection.name: selection.mask for selection in selections}
     if len(masks) < len(selections):
-        names = [selection.name for selection in selections]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        given = [selection.name for selection in selections]
+        twice = sorted({name for name in given if given.count(name) > 1})
         raise InputError(f"selections of the same name: {', '.join(twice)}. Rename.")
     return masks
+
+
+def same_run(one: object, other: object) -> bool:
+    """Return whether two names are of one run: zeros before a number do not count.
+
+    Examples
+    --------
+    >>> same_run("task-Test_run-1", "task-Test_run-01")
+    True
+    >>> same_run("task-Test_run-1", "task-Test_run-10")
+    False
+    """
+    return _bare(str(one)) == _bare(str(other))
+
+
+def _bare(run: str) -> str:
+    return re.sub(r"(?<=-)0+(?=\d)", "", run)
+
+
+def _run_names(runs: Iterable[object], what: str) -> frozenset[str]:
+    """Return the names of runs; one text would be taken letter by letter."""
+    if isinstance(runs, str):
+        raise InputError(
+            f"the runs that {what} are one text, {runs!r}; give a list of runs: "
+            f"[{runs!r}]."
+        )
+    return frozenset(map(str, runs))

@@ -20,7 +20,8 @@ def group_tables(
 
     Effects are r_mean of the joint model and of each feature space alone, paired
     differences of two, and r2 that one adds to another. Each subject's own p is
-    two-sided: for scores twice the one-sided p of its null.
+    two-sided; for r2 added it is twice the one-sided one, and subjects count if theirs
+    is above 0: below, it is the cost of estimation.
 
     Parameters
     ----------
@@ -38,8 +39,15 @@ def group_tables(
     # Where a subject's effect has no spread, that between subjects cannot be told.
     spread = known.groupby(KEYS)["se"].transform("min") > 0
     parts = [
-        group_table(rows, by=KEYS, effect="value", p="p", error=error)
-        for _, part in known.groupby("effect", sort=False)
+        group_table(
+            rows,
+            by=KEYS,
+            effect="value",
+            p="p",
+            error=error,
+            direction="above" if effect == "r2_added" else "mean",
+        )
+        for effect, part in known.groupby("effect", sort=False)
         for rows, error in (
             (part[spread[part.index]], "se"),
             (part[~spread[part.index]], None),
@@ -63,7 +71,7 @@ def _effects(tables: Mapping[str, pd.DataFrame]) -> Sequence[pd.DataFrame]:
         one = one.assign(
             effect="r_mean", versus="", value=one["r_mean"], se=one["r_se"]
         )
-        found.append(one.assign(p=np.minimum(1.0, 2 * one["p"]))[columns])
+        found.append(one.assign(p=one["p_two_sided"])[columns])
     if len(tables.get("roi_differences", ())):
         two = tables["roi_differences"].rename(
             columns={"a": "feature_space", "b": "versus", "r_diff": "value"}
@@ -75,6 +83,7 @@ def _effects(tables: Mapping[str, pd.DataFrame]) -> Sequence[pd.DataFrame]:
             columns={"added": "feature_space", "to": "versus", "r2_added": "value"}
         )
         more = more.assign(effect="r2_added", model="joint", se=more["r2_added_se"])
+        more["p"] = np.minimum(1.0, 2 * more["p"])
         found.append(more[columns])
     return found or [pd.DataFrame(columns=columns)]
 

@@ -1,14 +1,14 @@
 """The ROIs of a study, over the columns of a subject's responses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
-from ..core.selection import Selection, masks_to_score
+from ..core.checks import InputError, nearest
+from ..core.selection import Selection, masks_to_score, same_run
 from ..core.types import Space
 from ..data.files import file_inside, path_of
 from ..data.label_rois import keep_rois, rois_from_dlabel, rois_from_hemispheres
@@ -23,6 +23,8 @@ from ..study import Study
 from .overlays import rois_from_overlays
 
 ALL = "all voxels"
+SIDES = ("train", "test")
+OTHER = "other:"  # before the name of responses that are not in the study
 
 
 def load_rois(
@@ -84,14 +86,48 @@ def rois_to_score(
     """
     rois, notes = load_rois(study, space, subject)
     test = frozenset(rows["run_name"])
-    said = set(study.rois.made_from)
-    if study.rois.masks:
-        said |= set(runs_of_masks(_file(study, study.rois.masks, subject)))
-    made_from = (said - {"test", "train"}) | (test if "test" in said else frozenset())
+    said = set(_said(study, subject))
+    made_from = (said - set(SIDES)) | (test if "test" in said else frozenset())
     how = "as rois.made_from or the mask file says"
     made = frozenset(made_from)
     selections = [Selection(name, mask, how, made) for name, mask in rois.items()]
     return masks_to_score(selections, test), notes
+
+
+def check_made_from(study: Study, runs: Iterable[str], subject: str) -> None:
+    """Raise if what ROIs were made from is no run of the study, nor said to be other.
+
+    Parameters
+    ----------
+    study : Study
+    runs : iterable of str
+        The subject's runs, of training and of test.
+    subject : str
+
+    Raises
+    ------
+    InputError
+        If a name is none of the runs, 'train', 'test', or 'other: ...'.
+    """
+    known = list(runs)
+    for name in _said(study, subject):
+        told = name in SIDES or name.startswith(OTHER)
+        if told or any(same_run(name, run) for run in known):
+            continue
+        raise InputError(
+            f"ROIs are made from {name!r}, which is no run of sub-{subject}: a test "
+            "run of another spelling would be taken for other data."
+            f"{nearest(name, [*known, *SIDES])} Runs are {', '.join(known[:4])}"
+            f"{' ...' if known[4:] else ''}; 'train' and 'test' are whole sides, and "
+            f"responses that are not in this study are named {OTHER + ' ' + name!r}."
+        )
+
+
+def _said(study: Study, subject: str) -> list[str]:
+    """Return what the study and its file of masks say that ROIs were made from."""
+    masks = study.rois.masks
+    in_file = runs_of_masks(_file(study, masks, subject)) if masks else ()
+    return list(dict.fromkeys([*study.rois.made_from, *in_file]))
 
 
 def roi_sizes(

@@ -125,8 +125,15 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
     scored, notes = read_scored(study, out, subject)
     scores = score_models(scored.predictions, scored.intercept, scored.Y)
     summaries = resample_rois(study, scored, scored.rois)
-    resampled = resampled_means(summaries)
-    table = roi_scores(scores, scored.rois, resampled, subject=subject)
+    means = resampled_means(summaries)
+    table = roi_scores(
+        scores,
+        scored.rois,
+        {key: mean.resampled for key, mean in means.items()},
+        subject=subject,
+        n_blocks=scored.n_blocks,
+        errors={key: mean.error for key, mean in means.items()},
+    )
     parts = [
         tested_tables(study, scored),
         ceiling_tables(study, out, scored, scores["joint", "all"]["r"]),
@@ -159,10 +166,9 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
 
 
 def _few_blocks(scored: Scored) -> list[str]:
-    n_blocks = len(np.unique(scored.blocks))
-    if n_blocks >= FEW_BLOCKS:
+    if scored.n_blocks >= FEW_BLOCKS:
         return []
-    return [f"intervals rest on {n_blocks} blocks only: read them as rough."]
+    return [f"intervals rest on {scored.n_blocks} blocks only: read them as rough."]
 
 
 def _roi_table(study: Study, scored: Scored) -> pd.DataFrame:
@@ -176,7 +182,13 @@ def _roi_table(study: Study, scored: Scored) -> pd.DataFrame:
         n_resamples=study.analysis.n_resamples,
         seed=study.analysis.seed,
     )
-    return roi_scores(scores, scored.rois, resampled, subject=scored.subject)
+    return roi_scores(
+        scores,
+        scored.rois,
+        resampled,
+        subject=scored.subject,
+        n_blocks=scored.n_blocks,
+    )
 
 
 def _subset_tables(

@@ -92,8 +92,9 @@ def best_penalty(
         _try_between(primal, best, inner, here, beat)
     if null is not None and levers.widen and searched:
         triples = _widen(turned, best, losses, alphas, levers, null)
-        for done, here in triples if primal is not None else ():
-            _try_between(primal, best, done, here, beat)
+        for done, here in triples:
+            if primal is not None:
+                _try_between(primal, best, done, here, beat)
     return best
 
 
