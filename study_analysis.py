@@ -18,7 +18,9 @@ class Analysis:
     """Intervals, nulls, comparisons and, for simulated studies, what was planted.
 
     `null` moves predictions in time: 'shift' turns each test run around, 'blocks' has
-    clips (or stretches of `block_s`) change places inside their run. `method` reads p
+    blocks change places. `blocks` says which: 'auto' cuts the test runs as the
+    autocorrelation asks, and blocks leave their run; 'clip' has clips (or stretches of
+    `block_s`) change places inside their run; 'run' moves whole runs. `method` reads p
     from it, `fdr` says which q counts as found (at 0.05). `partition` fits models of
     all subsets of up to 4 feature spaces (true: of all bands; or those named) and
     stacks them; None: two bands are, since that needs no more models.
@@ -34,6 +36,7 @@ class Analysis:
     n_resamples: Annotated[int, Field(ge=100)] = 1000
     n_permutations: Annotated[int, Field(ge=200)] = 1000
     null: Literal["shift", "blocks"] = "shift"
+    blocks: Literal["auto", "clip", "run"] = "auto"
     method: Literal["count", "tail", "pooled"] = "count"
     fdr: Literal["bh", "by"] = "bh"
     block_s: Positive = 30.0

@@ -101,9 +101,9 @@ class Rois:
     mesh that those are of, and `surfaces` a .surf.gii of it for each hemisphere, whose
     faces are checked; `keep` names the ROIs to keep (all if none are given).
     `made_from` lists the runs whose responses the ROIs were made from ('test' and
-    'train' for a whole side, 'other: NAME' for a scan that is no run of the study); a
-    mask file may say so itself, as `runs`. Those made from test runs are refused:
-    scores would be too high in them, truth or not.
+    'train' for a whole side, 'other: a localiser' for responses that are not in the
+    study); a mask file may say so itself, as `runs`. Those made from test runs are
+    refused: scores would be too high in them, truth or not.
     """
 
     masks: str | None = None

@@ -38,8 +38,8 @@ class Added:
         voxels). NaN where a voxel never varies.
     rois : DataFrame
         One row per ROI: subject, roi, added, to, n_voxels, r2_base, r2_both, r2_added,
-        r2_added_se, low, high, low_all, high_all, p, p_all (two-sided), n_voxels_found
-        (q at most 0.05).
+        r2_added_se, low, high, low_all, high_all, p, p_all (one-sided: is anything
+        added?), n_voxels_found (q at most 0.05).
     notes : tuple of str
     """
 
@@ -84,7 +84,8 @@ def what_is_added(
     either model could have had the smaller squared error in any block; so the signs of
     the blocks' gains are drawn anew, the same for all voxels. A useless addition costs
     a little, so p errs upwards. Per ROI: the mean over voxels, with a bootstrap over
-    blocks, corrected over ROIs.
+    blocks, corrected over ROIs. All p are one-sided: an r2 below 0 is the cost of
+    estimating what is not there, and no effect.
 
     Parameters
     ----------
@@ -143,9 +144,18 @@ def what_is_added(
         }
     )
     table = _roi_table(gains, power, members, list(rois), voxels, question)
-    smallest = 1 / (1 + question.n_permutations)
-    note = resolution_note(smallest, int(np.isfinite(p).sum()))
-    return Added(voxels, table, (note,) if note else ())
+    n_flips = 2.0 ** min(len(gains), 100)
+    smallest = max(1 / (1 + question.n_permutations), 1 / n_flips)
+    note = resolution_note(smallest, int(np.isfinite(p).sum()), n_ways=n_flips)
+    notes = [note] if note else []
+    n_cost = int((table["high"] < 0).sum())
+    if n_cost:
+        notes.append(
+            f"adding {question.added} to {question.to} lowers r2 in {n_cost} of "
+            f"{len(table)} ROIs: estimating what is not there costs that much. It is "
+            "no effect, and p asks for gains alone."
+        )
+    return Added(voxels, table, tuple(notes))
 
 
 def sign_flip_test(
@@ -158,12 +168,14 @@ def sign_flip_test(
     gains : array of shape (n_blocks, n_voxels)
         NaN in a column that has none.
     n_permutations : int
+        How many flips to draw. Where there are no more, each one but the observed is
+        taken once.
     seed : int
 
     Returns
     -------
     p : array of shape (n_voxels,)
-        One-sided: (1 + number of flips with a sum as large) / (1 + n_permutations).
+        One-sided: (1 + number of flips with a sum as large) / (1 + number of flips).
     p_max : array of shape (n_voxels,)
         Corrected for all columns by the maximum statistic, with each sum in units of
         the root of its column's sum of squares.
@@ -175,8 +187,8 @@ def sign_flip_test(
             f"{n_permutations} flips of {n_blocks} blocks: a test needs at least 1 "
             "flip of 2 blocks. Use shorter blocks, or more test data."
         )
-    rng = np.random.default_rng(seed)
-    signs = rng.choice([-1.0, 1.0], size=(n_permutations, n_blocks))
+    signs = _signs(n_blocks, n_permutations, seed)
+    n_permutations = len(signs)
     p, observed = np.full((2, n_voxels), np.nan)
     max_null = np.full(n_permutations, -np.inf)
     for start in range(0, n_voxels, N_VOXELS_BATCH):
@@ -192,6 +204,18 @@ def sign_flip_test(
         if known.any():
             np.maximum(max_null, null.max(axis=1), out=max_null)
     return p, max_statistic_p(observed, max_null)
+
+
+def _signs(n_blocks: int, n_flips: int, seed: int) -> Floats:
+    """Return signs of each block, (n_flips, n_blocks).
+
+    All that there are but the observed ones, where they are no more than was asked for.
+    """
+    if 2**n_blocks <= n_flips:
+        number = np.arange(1, 2**n_blocks)[:, None]
+        return 1.0 - 2.0 * (number >> np.arange(n_blocks) & 1)
+    rng = np.random.default_rng(seed)
+    return rng.choice([-1.0, 1.0], size=(n_flips, n_blocks))
 
 
 def _size(gains: Floats) -> Floats:
@@ -234,14 +258,16 @@ def _roi_table(
     """Return one row per ROI, with a bootstrap over blocks."""
     known = np.isfinite(gains).all(axis=0)
     counts = block_counts(len(gains), question.n_resamples, question.seed)
-    counts = np.concatenate([np.ones((1, len(gains))), counts])
+    n = len(gains)
+    counts = np.concatenate([np.ones((1, n)), 1 - np.eye(n), counts])
     values = np.full((len(counts), len(members)), np.nan)
     for roi, mask in enumerate(members & known):
         if mask.any():
             parts = counts @ gains[:, mask] / (counts @ power[:, mask])
             values[:, roi] = parts.mean(axis=1)
     n_voxels = (members & known).sum(axis=1)
-    table = corrected_intervals(Resampled(values[0], values[1:], n_voxels), LEVEL)
+    resampled = Resampled(values[0], values[1 + n :], n_voxels, values[1 : 1 + n])
+    table = corrected_intervals(resampled, LEVEL, side="above")
     table = table.rename(columns={"r_diff": "r2_added", "r_diff_se": "r2_added_se"})
     for name in ("r2_both", "r2_base"):
         score = voxels[name].to_numpy()

@@ -160,16 +160,26 @@ def cut_runs(runs: ArrayLike, n_samples: int) -> NDArray[np.integer]:
 
 
 def memory_notes(
-    memory: Memory, blocks: ArrayLike, runs: ArrayLike, *, lost: float = LOST
+    memory: Memory, blocks: ArrayLike | None, runs: ArrayLike, *, lost: float = LOST
 ) -> list[str]:
-    """Return what is to be known of blocks that are too short, if they are."""
+    """Return what is to be known of a null, if the data remember too long for it.
+
+    Parameters
+    ----------
+    memory : Memory
+    blocks : array of int, shape (n_samples,), or None
+        Blocks that are moved; None for runs that turn as a whole.
+    runs : array, shape (n_samples,)
+    lost : float
+    """
     notes = []
     if not memory.settles:
         notes.append(
             "responses and predictions still resemble themselves after half of the "
-            "shortest run: filter slow drifts, or no block is long enough."
+            "shortest run: moved blocks and turned runs then resemble what was "
+            "observed, and p is not to be trusted. Filter slow drifts."
         )
-    share = memory.lost(blocks)
+    share = 0.0 if blocks is None else memory.lost(blocks)
     if share > lost:
         length = block_length(memory, runs, lost=lost)
         wanted = f"blocks of {length} samples, or " if length else ""

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import Floats, InputError
+from ..core.checks import Floats, InputError, check_choice
+from .few_blocks import percentile_interval, t_to_z, z_to_t
 from .rois import members_of
 from .summaries import SUMMARIES, Resampled, Summaries
 
 LEVEL = 0.95
+Side = Literal["both", "above"]
 
 
 def summary_table(
@@ -27,22 +30,21 @@ def summary_table(
         Names, in the order of `members`.
     subject : str
     level : float
-        Share of the resamples between r_low and r_high (percentile interval).
+        Of the interval from r_low to r_high (percentiles, widened for few blocks).
 
     Returns
     -------
     table : DataFrame
         One row per ROI, model, feature space and summary: subject, roi, model,
-        feature_space, summary, n_voxels, r, r_se (spread of the resamples), r_low,
-        r_high.
+        feature_space, summary, n_voxels, r, r_se (standard error, by the jackknife over
+        blocks), r_low, r_high.
     """
     tables = []
     for ((model, space), summary), values in summaries.items():
-        low, high = percentile_interval(values.resampled, level)
+        low, high = interval_of(values, level)
         table = pd.DataFrame({"subject": subject, "roi": list(rois), "model": model})
         numbers = {"n_voxels": values.n_voxels, "r": values.observed}
-        numbers |= {"r_se": values.resampled.std(axis=0, ddof=1)}
-        numbers |= {"r_low": low, "r_high": high}
+        numbers |= {"r_se": values.error, "r_low": low, "r_high": high}
         named = table.assign(feature_space=space, summary=summary)
         tables.append(named.assign(**numbers))
     return _in_order(pd.concat(tables, ignore_index=True), rois)
@@ -142,47 +144,57 @@ def by_hemisphere(
     return left | {f"{name} right": mask & ~is_left for name, mask in named}
 
 
-def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataFrame:
+def corrected_intervals(
+    difference: Resampled, level: float = LEVEL, *, side: Side = "both"
+) -> pd.DataFrame:
     """Return differences with intervals that hold for each ROI, and for all at once.
 
     With t the resampled differences, less the observed one, in units of their standard
     deviation: the interval for all reaches as far as the largest |t| over ROIs does in
     `level` of the resamples, and p counts resamples whose |t|, or largest |t|, is that
-    of 0 or more, with the one added.
+    of 0 or more, with the one added. The observed t is in units of the jackknife's
+    standard error, and counts as the normal deviate that is as rare as it is under
+    Student's t of n_blocks - 1 degrees of freedom.
 
     Parameters
     ----------
     difference : Resampled
     level : float
+    side : 'both' or 'above'
+        'above': p and p_all are one-sided, of a difference above 0; t in place of |t|.
+        The intervals have two ends all the same.
 
     Returns
     -------
     table : DataFrame
         One row per ROI: n_voxels, r_diff, r_diff_se, low, high (percentile interval of
-        one ROI), low_all, high_all (all ROIs at once), p, p_all (two-sided). NaN for a
-        ROI without a voxel.
+        one ROI), low_all, high_all (all ROIs at once), p, p_all. NaN for a ROI without
+        a voxel.
 
     References
     ----------
     Romano, J. P. & Wolf, M. (2005). Exact and approximate stepdown methods for multiple
     hypothesis testing. Journal of the American Statistical Association 100.
     """
+    check_choice(side, "side", get_args(Side))
     observed, resampled = difference.observed, difference.resampled
-    low, high = percentile_interval(resampled, level)
+    n_blocks = difference.n_blocks
+    low, high = interval_of(difference, level)
     known = np.isfinite(observed) & np.isfinite(resampled).all(axis=0)
-    error = np.full(len(observed), np.nan)
-    error[known] = resampled[:, known].std(axis=0, ddof=1)
-    known &= error > 0
+    spread = np.full(len(observed), np.nan)
+    spread[known] = resampled[:, known].std(axis=0, ddof=1)
+    error = np.where(known, difference.error, np.nan)
+    known &= (spread > 0) & (error > 0)
     columns = {name: np.full(len(observed), np.nan) for name in ("reach", "p", "p_all")}
     if known.any():
-        t = np.abs((resampled - observed)[:, known] / error[known])
-        largest = np.sort(t.max(axis=1))
-        from_0 = np.abs(observed[known] / error[known])
-        columns["reach"][known] = np.quantile(largest, level) * error[known]
-        n = len(t)
-        columns["p"][known] = (1 + (t >= from_0).sum(axis=0)) / (1 + n)
-        above = n - np.searchsorted(largest, from_0, side="left")
-        columns["p_all"][known] = (1 + above) / (1 + n)
+        t = (resampled - observed)[:, known] / spread[known]
+        from_0 = observed[known] / error[known]
+        reach = np.quantile(np.abs(t).max(axis=1), level)
+        columns["reach"][known] = z_to_t(reach, n_blocks) * error[known]
+        if side == "both":
+            t, from_0 = np.abs(t), np.abs(from_0)
+        ps = _count_above(t, t_to_z(from_0, n_blocks))
+        columns["p"][known], columns["p_all"][known] = ps
     return pd.DataFrame(
         {
             "n_voxels": difference.n_voxels,
@@ -198,16 +210,17 @@ def corrected_intervals(difference: Resampled, level: float = LEVEL) -> pd.DataF
     )
 
 
-def percentile_interval(resampled: Floats, level: float) -> tuple[Floats, Floats]:
-    """Return the percentile interval of each column; NaN where a column has none."""
-    if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level}. Try 0.95.")
-    tail = (1 - level) / 2
-    known = np.isfinite(resampled).any(axis=0)
-    out = np.full((2, resampled.shape[1]), np.nan)
-    if known.any():
-        out[:, known] = np.nanquantile(resampled[:, known], [tail, 1 - tail], axis=0)
-    return out[0], out[1]
+def _count_above(t: Floats, from_0: Floats) -> tuple[Floats, Floats]:
+    """Return each column's share of t at or above, and that of the largest t."""
+    n, largest = len(t), np.sort(t.max(axis=1))
+    above = n - np.searchsorted(largest, from_0, side="left")
+    return (1 + (t >= from_0).sum(axis=0)) / (1 + n), (1 + above) / (1 + n)
+
+
+def interval_of(values: Resampled, level: float) -> tuple[Floats, Floats]:
+    """Return each ROI's percentile interval, widened for few blocks."""
+    error = None if values.left_out is None else values.error
+    return percentile_interval(values.resampled, level, values.n_blocks, error=error)
 
 
 def _leading(

@@ -188,6 +188,45 @@ def drift_in_ceiling(Y: ArrayLike, runs: ArrayLike, n_repeats: int) -> Floats:
     InputError
         If a run is not a whole number of cycles.
     """
+    powers, used = _cycle_power(Y, runs, n_repeats)
+    return _drift_shares(powers.sum(axis=0, keepdims=True), used, n_repeats)[0]
+
+
+def jackknife_drift(Y: ArrayLike, runs: ArrayLike, n_repeats: int) -> Floats:
+    """Return the drift of `drift_in_ceiling` without each run in turn.
+
+    Parameters
+    ----------
+    Y : array of shape (n_rows, n_voxels)
+    runs : array, shape (n_rows,)
+    n_repeats : int
+
+    Returns
+    -------
+    shares : array of shape (n_runs, n_voxels)
+        Give them, or their mean over a ROI's voxels, to `jackknife_error`.
+
+    Raises
+    ------
+    InputError
+        If there is one run, or a run is not a whole number of cycles.
+    """
+    powers, used = _cycle_power(Y, runs, n_repeats)
+    if len(powers) < 2:
+        raise InputError(
+            f"{len(powers)} run has no error to tell: leave each of 2 runs or more "
+            "out in turn."
+        )
+    return _drift_shares(powers.sum(axis=0) - powers, used, n_repeats)
+
+
+def _cycle_power(
+    Y: ArrayLike, runs: ArrayLike, n_repeats: int
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return each run's power, (n_runs, 3, n_voxels) as `_run_power` has it.
+
+    And which voxels vary.
+    """
     Y = as_matrix(Y, "Y")
     check_same_samples(Y=Y, runs=np.asarray(runs))
     slices = list(each_run(runs))
@@ -198,14 +237,21 @@ def drift_in_ceiling(Y: ArrayLike, runs: ArrayLike, n_repeats: int) -> Floats:
             f"{n_repeats} cycles of 2 samples or more. Drop lead-in samples, and give "
             "the number of times that a run's clips are played (2 or more)."
         )
-    share = np.full(Y.shape[1], np.nan)
-    used = np.flatnonzero(varies(Y))
-    for start in range(0, len(used), N_VOXELS_BATCH):
-        batch = used[start : start + N_VOXELS_BATCH]
-        parts = [_run_power(Y[rows][:, batch], n_repeats) for rows in slices]
-        beside, others, total = np.sum(parts, axis=0)
-        share[batch] = (beside - others / (n_repeats - 1)) / total
-    return share
+    powers = np.zeros((len(slices), 3, Y.shape[1]))
+    used = varies(Y)
+    for start in range(0, Y.shape[1], N_VOXELS_BATCH):
+        batch = slice(start, start + N_VOXELS_BATCH)
+        for number, rows in enumerate(slices):
+            powers[number, :, batch] = _run_power(Y[rows, batch], n_repeats)
+    return powers, used
+
+
+def _drift_shares(powers: Floats, used: NDArray[np.bool_], n_repeats: int) -> Floats:
+    """Return drift in each sum of runs, (n_sums, n_voxels); NaN where none varies."""
+    beside, others, total = np.moveaxis(powers, 1, 0)
+    drift = beside - others / (n_repeats - 1)
+    out = np.full(drift.shape, np.nan)
+    return np.divide(drift, total, out=out, where=used & (total > 0))
 
 
 def _run_power(Y: NDArray, n_repeats: int) -> Floats:

@@ -7,15 +7,17 @@ of all people's effects could lie.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import beta, binom, binomtest, t
 
-from ..core.checks import Floats, InputError
+from ..core.checks import Floats, InputError, check_choice
 from .multiple import false_discovery_q
 
+Direction = Literal["mean", "above"]
 GROUP_COLUMNS = [
     *("n_subjects", "n_positive", "p_sign", "smallest_p_sign"),
     *("n_significant", "counted_by", "prevalence"),
@@ -207,6 +209,7 @@ def group_table(
     p: str,
     error: str | None = None,
     alpha: float = 0.05,
+    direction: Direction = "mean",
 ) -> pd.DataFrame:
     """Return what the subjects of a table say together, row by row.
 
@@ -223,12 +226,15 @@ def group_table(
         Columns with each subject's effect, and its own two-sided p: best one that is
         corrected for all ROIs, since some of many come out by chance (then alpha is
         at most the share of false positives, and the prevalence a lower bound). A
-        subject counts for the prevalence if p < alpha and its effect has the sign of
-        the mean.
+        subject counts for the prevalence if p < alpha and its effect has the
+        direction.
     error : str, optional
         Column with the standard error of each subject's effect.
     alpha : float
         Two-sided; half of it is the false positive rate of one sign.
+    direction : 'mean' or 'above'
+        Which subjects count: those whose effect has the sign of the mean, or those
+        above 0, where an effect below 0 is none (r2 added: the cost of estimation).
 
     Returns
     -------
@@ -244,6 +250,7 @@ def group_table(
     InputError
         If a column is missing, or a subject comes twice in a combination.
     """
+    check_choice(direction, "direction", get_args(Direction))
     wanted = ["subject", *by, effect, p, *([error] if error else [])]
     missing = [name for name in wanted if name not in table]
     if missing:
@@ -262,7 +269,8 @@ def group_table(
         if len(part):
             errors = None if error is None else part[error].to_numpy(float)
             effects, ps = part[effect].to_numpy(float), part[p].to_numpy(float)
-            numbers = _group_row(effects, ps, errors, alpha) | {"counted_by": p}
+            numbers = _group_row(effects, ps, errors, alpha, direction)
+            numbers["counted_by"] = p
             rows.append(dict(zip(by, names, strict=True)) | numbers)
     return pd.DataFrame(rows, columns=[*by, *GROUP_COLUMNS])
 
@@ -294,7 +302,7 @@ def corrected_over_rows(table: pd.DataFrame, *, within: Sequence[str]) -> pd.Dat
     families = table.groupby(list(within), sort=False, dropna=False)
     for name, after in (("sign", "smallest_p_sign"), ("mean", "p_mean")):
         q = families[f"p_{name}"].transform(false_discovery_q)
-        table.insert(table.columns.get_loc(after) + 1, f"q_{name}", q)
+        table.insert(list(table.columns).index(after) + 1, f"q_{name}", q)
     return table
 
 
@@ -308,11 +316,16 @@ def group_notes(n_subjects: int) -> list[str]:
 
 
 def _group_row(
-    effects: Floats, p: Floats, errors: Floats | None, alpha: float
+    effects: Floats,
+    p: Floats,
+    errors: Floats | None,
+    alpha: float,
+    direction: Direction,
 ) -> dict[str, object]:
     n_positive, n_signed, p_sign = sign_test(effects)
     mean = random_effects(effects, errors)
-    shown = (p < alpha) & (np.sign(effects) == np.sign(mean.mean))
+    sign = 1.0 if direction == "above" else np.sign(mean.mean)
+    shown = (p < alpha) & (np.sign(effects) == sign)
     found = prevalence(int(shown.sum()), len(effects), alpha=alpha / 2)
     numbers = (
         *(len(effects), n_positive, p_sign, smallest_sign_p(max(1, n_signed))),

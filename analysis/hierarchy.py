@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
-from .comparison import LEVEL, percentile_interval
+from .comparison import LEVEL
+from .few_blocks import percentile_interval
 from .summaries import Resampled, Summaries
 
 
@@ -119,7 +120,7 @@ def hierarchy_slopes(
             continue
         scores = _level_means(values, list(found.values()))
         slope = _slope(scores, np.array(steps, float))
-        low, high = percentile_interval(slope[1:, None], level)
+        low, high = percentile_interval(slope[1:, None], level, values.n_blocks)
         rows.append(
             {
                 "subject": subject,
@@ -227,7 +228,8 @@ def gradient_table(
         )
     sides = [_total([parts[name] for name in names]) for names in (low, high)]
     index = gradient_index(*sides)
-    ends = percentile_interval(index[1:], level)
+    n_blocks = min(part.n_blocks for part in parts.values())
+    ends = percentile_interval(index[1:], level, n_blocks)
     return pd.DataFrame(
         {
             "subject": subject,

@@ -6,8 +6,9 @@ rows, and for each permutation what becomes of each piece.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Literal
 
 import numpy as np
@@ -35,6 +36,8 @@ class Moves:
     choices : tuple of array of int
         For each piece, per permutation: the order of its blocks, (n_permutations,
         n_blocks), or by how many rows the prediction is moved on, (n_permutations,).
+        Drawn at random; or, where there are no more ways than were asked for, all of
+        them but the one that was observed.
     """
 
     kind: Literal["blocks", "shift"]
@@ -50,6 +53,11 @@ class Moves:
     def n_permutations(self) -> int:
         """Number of ways that were drawn."""
         return len(self.choices[0])
+
+    @property
+    def n_arrangements(self) -> int:
+        """Number of all ways, the one that was observed among them."""
+        return count_arrangements(self.kind, self.pieces)
 
     @property
     def stays(self) -> float:
@@ -89,6 +97,7 @@ def permute_blocks(
         Run of each sample; blocks do not leave their run. None lets them change places
         across runs: for blocks that are whole runs.
     n_permutations : int
+        If there are no more orders, each other one is taken once, so p is exact.
     seed : int
 
     Returns
@@ -114,7 +123,18 @@ def permute_blocks(
         kind = (walls[rows.start], rows.stop - rows.start)
         alike.setdefault(kind, []).append(np.arange(rows.start, rows.stop))
     pieces = tuple(np.stack(same) for same in alike.values())
-    _check_enough(math.prod(math.factorial(len(p)) for p in pieces), "orders")
+    n_orders = count_arrangements("blocks", pieces)
+    if n_orders < FEWEST:
+        raise InputError(
+            f"there are {n_orders} orders, and a null needs at least {FEWEST}. Use "
+            "shorter blocks, more test data, or let blocks leave their run "
+            "(walls=None; in a study, analysis.blocks = 'auto')."
+        )
+    if n_orders <= n_permutations:
+        orders = [np.array(list(permutations(range(len(p))))) for p in pieces]
+        each = np.indices([len(one) for one in orders]).reshape(len(orders), -1)[:, 1:]
+        all_of_them = [one[at] for one, at in zip(orders, each, strict=True)]
+        return Moves("blocks", pieces, tuple(all_of_them))
     rng = np.random.default_rng(seed)
     choices = tuple(
         rng.permuted(np.tile(np.arange(len(p)), (n_permutations, 1)), axis=1)
@@ -136,6 +156,7 @@ def shift_runs(runs: ArrayLike, *, n_permutations: int, seed: int) -> Moves:
     runs : array, shape (n_samples,)
         Run of each sample, in adjacent rows.
     n_permutations : int
+        If there are no more turns, each one but the observed is taken once.
     seed : int
 
     Returns
@@ -159,10 +180,35 @@ def shift_runs(runs: ArrayLike, *, n_permutations: int, seed: int) -> Moves:
             "give the run of each sample, and draw at least once."
         )
     pieces = tuple(np.arange(s.start, s.stop)[None] for s in each_run(runs))
-    _check_enough(math.prod(piece.size for piece in pieces), "turns")
+    n_turns = count_arrangements("shift", pieces)
+    if n_turns < FEWEST:
+        raise InputError(
+            f"there are {n_turns} turns, and a null needs at least {FEWEST}. Test on "
+            "more or longer runs."
+        )
+    if n_turns <= n_permutations:
+        each = np.indices([piece.size for piece in pieces]).reshape(len(pieces), -1)
+        return Moves("shift", pieces, tuple(each[:, 1:]))
     rng = np.random.default_rng(seed)
     choices = tuple(rng.integers(piece.size, size=n_permutations) for piece in pieces)
     return Moves("shift", pieces, choices)
+
+
+def count_arrangements(
+    kind: Literal["blocks", "shift"], pieces: Sequence[NDArray[np.integer]]
+) -> int:
+    """Return in how many ways pieces can be moved, staying as they are included.
+
+    Examples
+    --------
+    >>> count_arrangements("blocks", [np.zeros((4, 10)), np.zeros((2, 6))])
+    48
+    >>> count_arrangements("shift", [np.zeros((1, 100)), np.zeros((1, 90))])
+    9000
+    """
+    if kind == "shift":
+        return math.prod(piece.size for piece in pieces)
+    return math.prod(math.factorial(len(piece)) for piece in pieces)
 
 
 def moved_rows(moves: Moves) -> NDArray[np.intp]:
@@ -257,7 +303,10 @@ def whole_runs(runs: ArrayLike) -> NDArray[np.integer]:
 
 def moves_notes(moves: Moves) -> list[str]:
     """Return what a reader should know of a null: how it moves, and what stays."""
-    notes = [f"null: {moves}, {moves.n_permutations} times."]
+    drawn = f"{moves.n_permutations} times"
+    if moves.n_arrangements == moves.n_permutations + 1:
+        drawn = f"in all {moves.n_arrangements} ways"
+    notes = [f"null: {moves}, {drawn}."]
     if moves.stays > 0:
         notes.append(
             f"{moves.stays:.0%} of the test samples lie in blocks without another of "
@@ -281,12 +330,3 @@ def _each_block(blocks: NDArray, walls: NDArray) -> list[slice]:
                 f"{rows.start} and on. Cut blocks inside runs, with block_of_row."
             )
     return slices
-
-
-def _check_enough(n_arrangements: int, what: str) -> None:
-    if n_arrangements < FEWEST:
-        raise InputError(
-            f"there are {n_arrangements} {what}, and a null needs at least {FEWEST}. "
-            "Use shorter blocks, more test data, or let blocks leave their run "
-            "(walls=None)."
-        )

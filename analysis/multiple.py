@@ -11,6 +11,7 @@ from ..core.checks import Floats, InputError, check_choice
 Procedure = Literal["bh", "by"]
 
 TIE = 1e-12
+ROUNDING = 1e-6  # by how much a correlation in single precision may exceed 1
 FEW_VOXELS = 0.01  # share of the voxels that an area worth finding may have
 
 
@@ -91,6 +92,12 @@ def max_statistic_p(r: ArrayLike, max_null: ArrayLike) -> Floats:
             f"r has shape {r.shape} and max_null {null.shape}, expected (n_voxels,) "
             "and (n_permutations,)."
         )
+    n_unknown = int(np.isnan(null).sum())
+    if n_unknown and not np.isnan(r).all():
+        raise InputError(
+            f"max_null is NaN in {n_unknown} of {len(null)} permutations. Take the "
+            "largest over voxels that have a score."
+        )
     above = len(null) - np.searchsorted(null, r - TIE, side="left")
     return np.where(np.isnan(r), np.nan, (1 + above) / (1 + len(null)))
 
@@ -122,15 +129,32 @@ def gaussian_null_p(r: ArrayLike, n_samples: int) -> Floats:
             f"n_samples is {n_samples}: a correlation of fewer than 3 samples has no "
             "null. Pass the number of test samples."
         )
+    r = np.asarray(r, np.float64)
+    if (np.abs(r) > 1 + ROUNDING).any():
+        raise InputError(
+            f"r lies between {np.nanmin(r):.3g} and {np.nanmax(r):.3g}; a correlation "
+            "lies between -1 and 1. Pass r, not z or t."
+        )
     half = n_samples / 2 - 1
-    return beta.sf((np.asarray(r, np.float64) + 1) / 2, half, half)
+    return beta.sf((r + 1) / 2, half, half)
 
 
-def resolution_note(smallest_p: float, n_voxels: int, q: float = 0.05) -> str:
+def resolution_note(
+    smallest_p: float, n_voxels: int, q: float = 0.05, *, n_ways: float = np.inf
+) -> str:
     """Return a note if p is too coarse for a small area to be found, or ''.
 
     Benjamini-Hochberg finds k of V tests only if the k-th p is at most q k / V. With
     p no smaller than `smallest_p`, k must reach V smallest_p / q.
+
+    Parameters
+    ----------
+    smallest_p : float
+        1 / (1 + n_permutations), or 1 / `n_ways` where that is larger.
+    n_voxels : int
+    q : float
+    n_ways : float
+        In how many ways the test data can be moved at all, or signs flipped.
 
     Examples
     --------
@@ -142,9 +166,18 @@ def resolution_note(smallest_p: float, n_voxels: int, q: float = 0.05) -> str:
     needed = n_voxels * smallest_p / q
     if needed <= FEW_VOXELS * n_voxels:
         return ""
-    return (
+    found = (
         f"nothing can be significant in fewer than {int(np.ceil(needed - 1e-9))} of "
-        f"{n_voxels} voxels at q = {q:g}, since no p is below {smallest_p:.2g}. Use "
-        f"{int(np.ceil(1 / (FEW_VOXELS * q))) - 1} permutations or more, or name "
-        "method 'tail' or 'pooled'; the maximum statistic has no such limit."
+        f"{n_voxels} voxels at q = {q:g}, since no p is below {smallest_p:.2g}."
+    )
+    wanted = int(np.ceil(1 / (FEW_VOXELS * q)))
+    if n_ways < wanted:
+        return (
+            f"{found} There are {n_ways:g} ways in all, so more permutations do not "
+            "help, and the maximum statistic has the same limit: test on more or "
+            "longer runs."
+        )
+    return (
+        f"{found} Use {wanted - 1} permutations or more, or name method 'tail' or "
+        "'pooled'; the maximum statistic has no such limit."
     )

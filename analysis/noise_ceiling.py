@@ -31,7 +31,7 @@ def explainable_variance(responses: NDArray[np.floating]) -> NDArray[np.floating
     Raises
     ------
     InputError
-        If `responses` is not 3D, or has fewer than two repeats.
+        If `responses` is not 3D, has fewer than two repeats, or is infinite.
 
     References
     ----------
@@ -74,11 +74,21 @@ def largest_r(share: NDArray[np.floating], n_repeats: int) -> NDArray[np.floatin
     r : array of shape (n_voxels,)
         NaN where `share` is below 0: no ceiling can be told there.
 
+    Raises
+    ------
+    InputError
+        If fewer than one repeat was averaged.
+
     Examples
     --------
     >>> largest_r(np.array([0.5, 1.0, -0.1]), n_repeats=1).round(3)
     array([0.707, 1.   ,   nan])
     """
+    if n_repeats < 1:
+        raise InputError(
+            f"n_repeats is {n_repeats}: what was scored is the mean of 1 repeat or "
+            "more."
+        )
     share = np.asarray(share, dtype=np.float64)
     known = np.where(share >= 0, share, np.nan)
     return np.sqrt(n_repeats * known / (1 + (n_repeats - 1) * known))
@@ -177,6 +187,11 @@ def jackknife_error(left_out: ArrayLike) -> Floats:
     -------
     standard_error : array of shape (...)
 
+    Raises
+    ------
+    InputError
+        If there are fewer than two values.
+
     Examples
     --------
     >>> x = np.array([1.0, 2.0, 4.0, 7.0])
@@ -185,7 +200,12 @@ def jackknife_error(left_out: ArrayLike) -> Floats:
     np.True_
     """
     left_out = np.asarray(left_out, np.float64)
-    n = len(left_out)
+    n = len(left_out) if left_out.ndim else 0
+    if n < 2:
+        raise InputError(
+            f"left_out has shape {left_out.shape}: an error needs 2 blocks or more, "
+            "each left out in turn. Use shorter blocks, or more test data."
+        )
     return np.sqrt((n - 1) * left_out.var(axis=0))
 
 
@@ -214,5 +234,11 @@ def _check(responses: NDArray[np.floating]) -> NDArray[np.floating]:
             "explainable_variance needs responses of shape (n_repeats >= 2, n_samples, "
             f"n_voxels), got {responses.shape}. Stack the repeats on the first axis, "
             "before averaging them."
+        )
+    if np.isinf(responses).any():
+        n_bad = int(np.isinf(responses).any(axis=(0, 1)).sum())
+        raise InputError(
+            f"responses are infinite in {n_bad} of {responses.shape[2]} voxels. Mask "
+            "those out first."
         )
     return responses

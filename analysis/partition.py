@@ -92,7 +92,8 @@ def partition_variance(
     Raises
     ------
     InputError
-        If a subset lacks its score, or there are too many feature spaces.
+        If a subset lacks its score, the scores are not of the same voxels, or there
+        are too many feature spaces.
 
     References
     ----------
@@ -108,7 +109,17 @@ def partition_variance(
             f"that are missing. A partition needs all {len(subsets)} of subsets_of, "
             "named in the order of the feature spaces."
         )
-    table = np.stack([np.asarray(scores[subset], np.float64) for subset in subsets])
+    arrays = [np.asarray(scores[subset], np.float64) for subset in subsets]
+    if len({one.shape for one in arrays}) > 1 or arrays[0].ndim != 1:
+        shapes = ", ".join(
+            f"{'+'.join(s)} {scores_.shape}"
+            for s, scores_ in zip(subsets, arrays, strict=True)
+        )
+        raise InputError(
+            f"scores have the shapes {shapes}; expected (n_voxels,), over the same "
+            "voxels for each model."
+        )
+    table = np.stack(arrays)
     touches = _touches(subsets)
     regions = regions_of(table, subsets)
     positive = np.full_like(regions, np.nan)

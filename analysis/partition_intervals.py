@@ -73,7 +73,8 @@ def bootstrap_shares(drawn: Drawn, terms: Terms, n_terms: int) -> list[Resampled
     used = np.flatnonzero(varies(Y) & drawn.members.any(axis=0))
     n_blocks = int(blocks.max()) + 1
     counts = block_counts(n_blocks, drawn.n_resamples, drawn.seed)
-    counts = np.concatenate([np.ones((1, n_blocks)), counts])
+    # All blocks, resamples, and each block left out in turn, for the jackknife.
+    counts = np.concatenate([np.ones((1, n_blocks)), counts, 1 - np.eye(n_blocks)])
     order = np.argsort(blocks, kind="stable")
     starts = np.r_[0, np.cumsum(np.bincount(blocks))[:-1]]
     weights = drawn.members.astype(np.float64)
@@ -83,15 +84,16 @@ def bootstrap_shares(drawn: Drawn, terms: Terms, n_terms: int) -> list[Resampled
         y = Y[:, batch].astype(np.float64)
         power = (y - y.mean(axis=0)) ** 2
         added = np.concatenate([power[None], terms(batch)])
-        power, *added = np.add.reduceat(added[:, order], starts, axis=1)
+        power, *blocks_of = np.add.reduceat(added[:, order], starts, axis=1)
         whole = counts @ power
-        for place, one in enumerate(added):
+        for place, one in enumerate(blocks_of):
             sums[place] += ((counts @ one) / whole) @ weights[:, batch].T
     n_voxels = drawn.members[:, used].sum(axis=1)
     means = np.full_like(sums, np.nan)
     some = n_voxels > 0
     means[..., some] = sums[..., some] / n_voxels[some]
-    return [Resampled(one[0], one[1:], n_voxels) for one in means]
+    end = 1 + drawn.n_resamples
+    return [Resampled(one[0], one[1:end], n_voxels, one[end:]) for one in means]
 
 
 def bootstrap_regions(

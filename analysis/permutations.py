@@ -46,7 +46,8 @@ class PermutationTest:
         Mean r over each ROI's voxels, observed and in each permutation.
     method : 'count', 'tail' or 'pooled'
     smallest_p : float
-        The least p that the method can give with these permutations; 0 for 'tail'.
+        The least p that the method can give with these permutations, and with as many
+        ways as there are to move; 0 for 'tail'.
     notes : tuple of str
     """
 
@@ -168,11 +169,13 @@ class _Gather:
             to["rois"] += np.concatenate([r[None], null]) @ inside
         mean, sd = null.mean(axis=0), null.std(axis=0, ddof=1)
         to["null_mean"][columns], to["null_sd"][columns] = mean, sd
+        # Without spread, moving changes nothing but the rounding: p stays 1.
+        spread = sd > TIE
         if method == "tail":
-            few = above < N_EXCEED
+            few = (above < N_EXCEED) & spread
             to["p"][columns[few]] = tail_p(r[few], null[:, few])
         elif method == "pooled":
-            places = _places((null - mean) / sd)
+            places = _places(((null - mean)[:, spread]) / sd[spread])
             self.heights += np.bincount(places.ravel(), minlength=len(self.heights))
 
     def finish(self, moves: Moves, method: Method) -> PermutationTest:
@@ -180,9 +183,10 @@ class _Gather:
         if method == "pooled":
             # All of the bin counts: p errs upwards by less than one bin.
             above = self.heights[::-1].cumsum()[::-1]
-            z = (to["r"] - to["null_mean"]) / to["null_sd"]
-            known = np.isfinite(z)
-            to["p"][known] = (1 + above[_places(z[known])]) / (1 + above[0])
+            known = to["null_sd"] > TIE
+            z = (to["r"] - to["null_mean"])[known] / to["null_sd"][known]
+            to["p"][known] = (1 + above[_places(z)]) / (1 + above[0])
+        # Where ways are fewer than permutations, each was taken once: n counts them.
         least = {"count": 1 / (1 + n), "tail": 0.0}
         least["pooled"] = 1 / (1 + int(self.heights.sum()))
         empty = np.full_like(to["rois"], np.nan)
@@ -196,8 +200,20 @@ class _Gather:
             roi_null=rois[1:],
             method=method,
             smallest_p=least[method],
-            notes=tuple(moves_notes(moves)),
+            notes=(*moves_notes(moves), *_still(to["null_sd"])),
         )
+
+
+def _still(null_sd: Floats) -> list[str]:
+    """Return a note if some predictions cannot be moved by the null."""
+    n_still = int((null_sd <= TIE).sum())
+    if not n_still:
+        return []
+    return [
+        f"the predictions of {n_still} voxels stay what they are when they are moved "
+        "(they change between runs only, for instance), so this null cannot test them: "
+        "their p is 1."
+    ]
 
 
 def tail_p(r: Floats, null: Floats) -> Floats:
@@ -279,6 +295,11 @@ def _check(
         raise InputError(
             f"Y_test has shape {Y.shape}, Y_hat {P.shape} and members {n_rois_voxels}; "
             "they must be (n_samples, n_voxels) twice and (n_rois, n_voxels)."
+        )
+    if members is not None and np.asarray(members).dtype != bool:
+        raise InputError(
+            f"members has type {np.asarray(members).dtype}, expected bool: which of "
+            "Y's voxels each ROI holds. Weights are not taken."
         )
     if moves.n_samples != len(Y):
         raise InputError(

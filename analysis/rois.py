@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
+from .few_blocks import percentile_interval
 
 Key = tuple[str, str]
 
@@ -58,6 +59,8 @@ def roi_scores(
     *,
     subject: str,
     level: float = 0.95,
+    n_blocks: float = np.inf,
+    errors: Mapping[Key, Floats] | None = None,
 ) -> pd.DataFrame:
     """Return the mean scores of each ROI under each model.
 
@@ -73,7 +76,11 @@ def roi_scores(
         interval.
     subject : str
     level : float
-        Share of the resamples between r_low and r_high (percentile interval).
+        Of the interval from r_low to r_high (percentiles, widened for few blocks).
+    n_blocks : float
+        How many blocks the resamples were drawn from; infinity: nothing is widened.
+    errors : dict of (model, feature space) to array of shape (n_rois,), optional
+        Standard errors of the means, as `Resampled.error` has them.
 
     Returns
     -------
@@ -82,10 +89,13 @@ def roi_scores(
         model, feature_space, n_voxels, r_mean, r2_mean, r_low, r_high. A ROI without
         a scored voxel keeps its rows, with 0 voxels and NaN.
     """
-    parts = [
-        _score_rows(key, score, rois, resampled.get(key), level)
-        for key, score in scores.items()
-    ]
+    parts = []
+    for key, score in scores.items():
+        ends = None
+        if key in resampled:
+            error = errors[key] if errors is not None else None
+            ends = percentile_interval(resampled[key], level, n_blocks, error=error)
+        parts.append(_score_rows(key, score, rois, ends))
     table = pd.concat(parts, ignore_index=True)
     order = {name: place for place, name in enumerate(rois)}
     table = table.sort_values("roi", key=lambda names: names.map(order), kind="stable")
@@ -100,6 +110,7 @@ def roi_differences(
     *,
     subject: str,
     level: float = 0.95,
+    n_blocks: float = np.inf,
 ) -> pd.DataFrame:
     """Return how much better one feature space alone does than another, per ROI.
 
@@ -108,7 +119,7 @@ def roi_differences(
 
     Parameters
     ----------
-    scores, rois, resampled, subject, level
+    scores, rois, resampled, subject, level, n_blocks
         As for `roi_scores`. Only the model 'alone' is read.
 
     Returns
@@ -122,7 +133,7 @@ def roi_differences(
     for a, b in combinations(names, 2):
         means = [_means(scores["alone", name], rois)[1] for name in (a, b)]
         spread = resampled["alone", a] - resampled["alone", b]
-        low, high = _interval(spread, level)
+        low, high = percentile_interval(spread, level, n_blocks)
         columns = {"roi": list(rois), "a": a, "b": b, "r_diff": means[0] - means[1]}
         tables.append(pd.DataFrame(columns | {"low": low, "high": high}))
     table = pd.concat(tables[1:] or tables, ignore_index=True)
@@ -156,12 +167,11 @@ def _score_rows(
     key: Key,
     score: Mapping[str, Floats],
     rois: Mapping[str, ArrayLike],
-    resampled: Floats | None,
-    level: float,
+    ends: tuple[Floats, Floats] | None,
 ) -> pd.DataFrame:
     n_voxels, r_mean, r2_mean = _means(score, rois)
-    if resampled is not None:
-        low, high = _interval(resampled, level)
+    if ends is not None:
+        low, high = ends
     elif np.nan_to_num(r_mean).any():
         raise InputError(
             f"there are scores of {key} but no resamples. Pass its prediction to "
@@ -197,16 +207,6 @@ def _means(
         for t in totals
     )
     return n_voxels, r, r2
-
-
-def _interval(resampled: Floats, level: float) -> tuple[Floats, Floats]:
-    """Return the percentile interval of each column; NaN where a column has none."""
-    tail = (1 - level) / 2
-    known = np.isfinite(resampled).any(axis=0)
-    out = np.full((2, resampled.shape[1]), np.nan)
-    if known.any():
-        out[:, known] = np.nanquantile(resampled[:, known], [tail, 1 - tail], axis=0)
-    return out[0], out[1]
 
 
 def _empty(columns: list[str]) -> pd.DataFrame:

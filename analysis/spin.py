@@ -20,6 +20,9 @@ Method = Literal["pearson", "spearman"]
 N_SPINS_BATCH = 50
 TIE = 1e-12
 FEWEST = 10  # vertices that two maps must share for a correlation
+LEAST_SHARED = 0.25  # of the vertices: a turn with fewer is no turn of the same maps
+LEAST_TURNS = 0.5  # of the turns must leave so many
+N_SPINS_TRIED = 100  # turns after which that is asked for the first time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +38,15 @@ class SpinTest:
     null : array of shape (n_spins,)
     n_vertices : int
         Where both maps are known.
+    n_turns : int
+        Turns that left a quarter of those vertices or more, which p counts.
     """
 
     r: float
     p: float
     null: Floats
     n_vertices: int
+    n_turns: int
 
 
 def spin_test(
@@ -58,6 +64,9 @@ def spin_test(
     Both hemispheres turn together, the right one as the mirror image of the left. Each
     vertex takes the value of the vertex that came nearest to it. Where either map is
     not known after a turn, such as at the medial wall, that turn leaves the vertex out.
+    So give the whole sphere, with NaN where nothing is known: on a part of it by
+    itself, what turns outside would take the value of the part's edge. A turn that
+    leaves less than a quarter of the vertices is NaN in the null.
 
     Parameters
     ----------
@@ -78,8 +87,9 @@ def spin_test(
     Raises
     ------
     InputError
-        If BrainSpace is not installed, the shapes do not fit together, or the maps
-        share fewer than 10 vertices.
+        If BrainSpace is not installed, the shapes do not fit together, a map is
+        constant, the maps share fewer than 10 vertices, or cover so little of the
+        sphere that more than half of the turns are NaN.
 
     References
     ----------
@@ -93,17 +103,29 @@ def spin_test(
     _check(turned, still, points, is_left, n_spins)
     if method == "spearman":
         turned, still = (rankdata(x, nan_policy="omit") for x in (turned, still))
-    r, n_vertices = _correlate(turned, still)
+    r, n_vertices = _correlate(turned, still, FEWEST)
     if n_vertices < FEWEST:
         raise InputError(
             f"the two maps are both known at {n_vertices} vertices; a correlation "
             f"needs at least {FEWEST}."
         )
-    spins = each_spin(points, is_left, n_spins=n_spins, seed=seed)
-    null = np.array([_correlate(turned[rows], still)[0] for rows in spins])
+    if np.isnan(r):
+        raise InputError(
+            f"one of the two maps is constant over the {n_vertices} vertices that they "
+            "share: it has no correlation."
+        )
+    least = max(FEWEST, int(np.ceil(LEAST_SHARED * n_vertices)))
+    values: list[float] = []
+    for rows in each_spin(points, is_left, n_spins=n_spins, seed=seed):
+        values.append(_correlate(turned[rows], still, least)[0])
+        if len(values) in (N_SPINS_TRIED, n_spins):
+            n_known = int(np.isfinite(values).sum())
+            _check_turns(n_known, len(values), n_vertices, len(points))
+    null = np.array(values)
     known = null[np.isfinite(null)]
     above = (np.abs(known) >= abs(r) - TIE).sum()
-    return SpinTest(r, float((1 + above) / (1 + len(known))), null, n_vertices)
+    p = float((1 + above) / (1 + len(known)))
+    return SpinTest(r, p, null, n_vertices, len(known))
 
 
 def each_spin(
@@ -138,10 +160,19 @@ def each_spin(
             yield from spins.spin_lh_
 
 
-def _correlate(a: Floats, b: Floats) -> tuple[float, int]:
+def _check_turns(n_known: int, n_turns: int, n_vertices: int, n_points: int) -> None:
+    if n_known < LEAST_TURNS * n_turns:
+        raise InputError(
+            f"the maps are known at {n_vertices} of {n_points} vertices, and only "
+            f"{n_known} of {n_turns} turns leave a quarter of these: too little of the "
+            "sphere to be turned. Compare maps of whole hemispheres."
+        )
+
+
+def _correlate(a: Floats, b: Floats, least: int) -> tuple[float, int]:
     known = np.isfinite(a) & np.isfinite(b)
     x, y = a[known], b[known]
-    if len(x) < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if len(x) < least or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), len(x)
     return float(np.corrcoef(x, y)[0, 1]), len(x)
 

@@ -8,7 +8,7 @@ models had not seen.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..core.checks import Floats, InputError
+from ..core.checks import Floats, InputError, as_matrix
 from ..core.ridge.stacking import convex_weights
 from ..core.stats import r2_parts, varies
 
@@ -37,7 +37,8 @@ def stack_weights(Y_train: ArrayLike, held_out: ArrayLike) -> Floats:
     Raises
     ------
     InputError
-        If the shapes do not fit together, or there are more than 6 models.
+        If the shapes do not fit together, there are more than 6 models, or a number
+        is NaN or infinite.
 
     References
     ----------
@@ -45,13 +46,15 @@ def stack_weights(Y_train: ArrayLike, held_out: ArrayLike) -> Floats:
     T., Kay, K. & Wehbe, L. (2024). Stacked regressions and structured variance
     partitioning for interpretable brain maps. NeuroImage 298.
     """
-    Y, P = np.asarray(Y_train), np.asarray(held_out)
+    Y, P = as_matrix(Y_train, "Y_train"), np.asarray(held_out)
     if P.ndim != 3 or P.shape[1:] != Y.shape or not 1 <= len(P) <= MOST_SPACES:
         raise InputError(
             f"held_out has shape {P.shape} and Y_train {Y.shape}, expected (n_models, "
             f"n_samples, n_voxels), with 1 to {MOST_SPACES} models, and (n_samples, "
             "n_voxels)."
         )
+    for number, prediction in enumerate(P):
+        as_matrix(prediction, f"held_out of model {number}")
     weights = np.full((len(P), Y.shape[1]), np.nan)
     used = np.flatnonzero(varies(Y))
     for start in range(0, len(used), N_VOXELS_BATCH):

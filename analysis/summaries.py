@@ -10,6 +10,7 @@ from ..core.checks import Floats, InputError, as_matrix
 from ..core.selection import Selection, masks_to_score, select_best
 from ..core.stats import varies
 from .bootstrap import CHUNK, BlockSums, Key, block_counts
+from .noise_ceiling import jackknife_error
 
 SUMMARIES = ("mean", "median", "best_tenth")
 
@@ -24,11 +25,27 @@ class Resampled:
     resampled : array of shape (n_resamples, n_rois)
     n_voxels : array of int, shape (n_rois,)
         Voxels with a score, of those that are summed up.
+    left_out : array of shape (n_blocks, n_rois), optional
+        The number without each block in turn, for its standard error. Left out, the
+        resamples are taken for as wide as they should be.
     """
 
     observed: Floats
     resampled: Floats
     n_voxels: NDArray[np.integer]
+    left_out: Floats | None = None
+
+    @property
+    def n_blocks(self) -> float:
+        """How many blocks were drawn from; infinity where that is not known."""
+        return np.inf if self.left_out is None else len(self.left_out)
+
+    @property
+    def error(self) -> Floats:
+        """Standard error of each ROI's number: by the jackknife, if it can be had."""
+        if self.left_out is None:
+            return self.resampled.std(axis=0, ddof=1)
+        return jackknife_error(self.left_out)
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         """Return the paired difference, over the same resamples."""
@@ -36,12 +53,20 @@ class Resampled:
             self.observed - other.observed,
             self.resampled - other.resampled,
             np.minimum(self.n_voxels, other.n_voxels),
+            None
+            if self.left_out is None or other.left_out is None
+            else self.left_out - other.left_out,
         )
 
     def take(self, rois: ArrayLike) -> "Resampled":
         """Return only some of the ROIs, by their places."""
         at = np.asarray(rois)
-        return Resampled(self.observed[at], self.resampled[:, at], self.n_voxels[at])
+        return Resampled(
+            self.observed[at],
+            self.resampled[:, at],
+            self.n_voxels[at],
+            None if self.left_out is None else self.left_out[:, at],
+        )
 
 
 Summaries = Mapping[tuple[Key, str], Resampled]
@@ -70,7 +95,7 @@ def bootstrap_summaries(
         adds to ('joint', 'all'), which must be there too.
     members : array of bool, shape (n_rois, n_voxels)
     blocks : array of int, shape (n_samples,)
-        Block of each sample, numbered from 0: from `block_of_clip`.
+        Block of each sample, numbered from 0: from `blocks_to_resample`.
     best : array of bool, shape (n_rois, n_voxels)
         The best tenth of each ROI, chosen by training scores and let through by
         `core.selection.masks_to_score`. The same voxels for all models.
@@ -94,8 +119,9 @@ def bootstrap_summaries(
         key: as_matrix(p, f"prediction of {key}") for key, p in predictions.items()
     }
     _check(Y, arrays, members, best, blocks)
-    counts = block_counts(int(blocks.max()) + 1, n_resamples, seed)
-    counts = np.concatenate([np.ones((1, counts.shape[1])), counts])
+    n_blocks = int(blocks.max()) + 1
+    drawn = block_counts(n_blocks, n_resamples, seed)
+    counts = np.concatenate([np.ones((1, n_blocks)), 1 - np.eye(n_blocks), drawn])
     out = {}
     for key, part in arrays.items():
         whole = arrays["joint", "all"] if key[0] == "part" else part
@@ -105,7 +131,10 @@ def bootstrap_summaries(
         values = _summarise(sums, counts, inside)
         for name in SUMMARIES:
             n = inside["best_tenth" if name == "best_tenth" else "mean"].sum(axis=1)
-            out[key, name] = Resampled(values[name][0], values[name][1:], n)
+            found = values[name]
+            out[key, name] = Resampled(
+                found[0], found[1 + n_blocks :], n, found[1 : 1 + n_blocks]
+            )
     return out
 
 
@@ -199,7 +228,8 @@ def best_tenths(
     InputError
         If a run is on both sides.
     """
-    train_runs = list(train_runs)
+    # One text would become a list of letters; select_best refuses it.
+    train_runs = train_runs if isinstance(train_runs, str) else list(train_runs)
     best = [
         select_best(
             cv_scores,

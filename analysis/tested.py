@@ -15,7 +15,7 @@ from .multiple import (
     max_statistic_p,
     resolution_note,
 )
-from .permutations import Method, PermutationTest, permutation_test
+from .permutations import TIE, Method, PermutationTest, permutation_test
 from .rois import members_of
 
 Q = 0.05
@@ -33,8 +33,9 @@ class Tested:
         p_gaussian (the paper's null, for comparison). NaN where there is no score.
     rois : DataFrame
         One row per ROI: subject, roi, model, feature_space, n_voxels, r_mean, p (of
-        r_mean), p_all (corrected for all ROIs), n_bh, n_by, n_max, n_gaussian (voxels
-        found at 0.05; the last by Benjamini-Hochberg on p_gaussian).
+        r_mean, one-sided), p_all (corrected for all ROIs), p_two_sided, n_bh, n_by,
+        n_max, n_gaussian (voxels found at 0.05; the last by Benjamini-Hochberg on
+        p_gaussian).
     notes : tuple of str
     """
 
@@ -88,7 +89,8 @@ def significance_tables(
     for place, name in enumerate(("subject", "model", "feature_space")):
         voxels.insert(place if place == 0 else place + 1, name, about[name])
         table.insert(place if place == 0 else place + 1, name, about[name])
-    note = resolution_note(test.smallest_p, int(np.isfinite(test.p).sum()), Q)
+    n_tested = int(np.isfinite(test.p).sum())
+    note = resolution_note(test.smallest_p, n_tested, Q, n_ways=moves.n_arrangements)
     notes = (*test.notes, note) if note else test.notes
     return Tested(voxels, table, notes)
 
@@ -108,21 +110,28 @@ def _roi_table(
         "n_gaussian": gaussian <= Q,
     }
     p, p_all = _roi_p(test.roi_r, test.roi_null)
+    below, _ = _roi_p(-test.roi_r, -test.roi_null)
     columns = {
         "roi": names,
         "n_voxels": (members & known).sum(axis=1),
         "r_mean": test.roi_r,
         "p": p,
         "p_all": p_all,
+        "p_two_sided": np.minimum(1.0, 2 * np.minimum(p, below)),
     }
     counts = {k: (members & np.asarray(v)).sum(axis=1) for k, v in found.items()}
     return pd.DataFrame(columns | counts)
 
 
 def _roi_p(r: Floats, null: Floats) -> tuple[Floats, Floats]:
-    """Return each ROI's p, and p corrected for all, in units of each ROI's null."""
-    known = np.isfinite(r)
+    """Return each ROI's p, and p corrected for all, in units of each ROI's null.
+
+    Both are 1 for a ROI whose mean does not change when predictions are moved.
+    """
     p, p_all = np.full((2, len(r)), np.nan)
+    known = np.isfinite(r)
+    p[known] = p_all[known] = 1.0
+    known[known] = null[:, known].std(axis=0, ddof=1) > TIE
     if known.any():
         mean, sd = null[:, known].mean(axis=0), null[:, known].std(axis=0, ddof=1)
         z, z_null = (r[known] - mean) / sd, (null[:, known] - mean) / sd

@@ -29,6 +29,9 @@ Work = Callable[[FoldGram, NDArray], Any]
 # How often a unit may be lost with its worker before that is taken for its own fault.
 N_RETRIES = 3
 
+# How long a job may wait in a queue before the fit gives up on it.
+WAIT_S = 24 * 3600.0
+
 # Dask's scheduler opens a port for its pages in any case: without pages, on any free
 # one.
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
@@ -87,7 +90,14 @@ def open_client(scheduler: Scheduler) -> Iterator[Any]:
     """
     distributed = _import("distributed")
     if "://" in scheduler.address:
-        with distributed.Client(scheduler.address, set_as_default=False) as client:
+        try:
+            client = distributed.Client(scheduler.address, set_as_default=False)
+        except OSError as error:
+            raise InputError(
+                f"no Dask scheduler answers at {scheduler.address} ({error}). Start "
+                "it, or correct machine.scheduler."
+            ) from error
+        with client:
             yield client
         return
     if scheduler.address == "slurm" and "interface" not in scheduler.slurm:
@@ -144,28 +154,65 @@ def map_chunks(
     unit : (subject, slice of voxels)
     result : what `work` returned
     """
+    distributed = _import("distributed")
+    sources = {name: _portable(Y) for name, Y in Ys.items()}
+    left = [(n, part) for n, Y in Ys.items() for part in chunks(Y.shape[1], size)]
+    for attempt in range(N_RETRIES + 1):
+        remote, made = _start_making(client, engine, folder, work)
+        done = client.submit(_count, made, pure=False)
+        try:
+            for unit, result in _flow(client, left[:], sources, (remote, done)):
+                left.remove(unit)
+                yield unit, result
+            return
+        except distributed.client.FutureCancelledError:
+            # The last worker that held the engine was lost: send it again.
+            if attempt == N_RETRIES:
+                raise
+
+
+def make_factors(client: Any, engine: FoldGram, folder: Path) -> None:
+    """Make the factorisations of a plan's candidates on the workers, into `folder`.
+
+    What comes before the chunks, such as placing candidates, then finds them there.
+    """
+    _, made = _start_making(client, engine, folder, None)
+    client.gather(made)
+
+
+def _start_making(
+    client: Any, engine: FoldGram, folder: Path, work: Work | None
+) -> tuple[Any, list[Any]]:
+    """Send the engine and the work to all workers once, and start the candidates."""
+    _wait_for_workers(client)
     shared = replace(engine, factors=Factors(engine.factors.max_bytes, folder))
-    remote = client.scatter(shared, broadcast=True, hash=False)
+    remote = client.scatter((shared, work), broadcast=True, hash=False)
     candidates = list(shared.plan.candidates)
     made = client.map(
         _make, [remote] * len(candidates), candidates, retries=N_RETRIES, pure=False
     )
-    done = client.submit(_count, made, pure=False)
-    sources = {name: _portable(Y) for name, Y in Ys.items()}
-    units = [(n, part) for n, Y in Ys.items() for part in chunks(Y.shape[1], size)]
-    yield from _flow(client, units, sources, (remote, work, done))
+    return remote, made
+
+
+def _wait_for_workers(client: Any) -> None:
+    try:
+        client.wait_for_workers(1, timeout=WAIT_S)
+    except TimeoutError as error:
+        raise InputError(
+            f"no worker has come in {WAIT_S / 3600:g} hours. Look at the queue of the "
+            "cluster, and at machine.slurm."
+        ) from error
 
 
 def _flow(
     client: Any,
     units: list[Unit],
     sources: Mapping[str, Any],
-    shared: tuple[Any, Work, Any],
+    shared: tuple[Any, Any],
 ) -> Iterator[tuple[Unit, Any]]:
     """Keep a few units per worker under way, so that results do not pile up."""
     distributed = _import("distributed")
     waiting = iter(units)
-    n_ahead = 2 * max(1, len(client.scheduler_info()["workers"]))
     under_way: dict[Any, Unit] = {}
     queue = distributed.as_completed(loop=client.loop)
 
@@ -180,11 +227,16 @@ def _flow(
             under_way[future] = unit
             queue.add(future)
 
-    for _ in range(n_ahead):
-        submit()
+    def fill() -> None:
+        # Counted each time: workers come late, and go.
+        n_workers = len(client.scheduler_info()["workers"])
+        for _ in range(2 * max(1, n_workers) - len(under_way)):
+            submit()
+
+    fill()
     for future in queue:
         yield under_way.pop(future), future.result()
-        submit()
+        fill()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +273,8 @@ def _portable(Y: Columns) -> Any:
     return Y
 
 
-def _make(engine: FoldGram, weights: NDArray) -> int:
+def _make(shared: tuple[FoldGram, Any], weights: NDArray) -> int:
+    engine, _ = shared
     with use_backend(engine.backend):
         engine.factor(weights)
         engine.refit(weights)
@@ -232,7 +285,8 @@ def _count(made: list[int]) -> int:
     return sum(made)
 
 
-def _do(engine: FoldGram, work: Work, made: int, data: Any, part: slice) -> Any:  # noqa: ARG001 - waits for the factorisations
+def _do(shared: tuple[FoldGram, Work], made: int, data: Any, part: slice) -> Any:  # noqa: ARG001 - waits for the factorisations
+    engine, work = shared
     return work(engine, data.columns(part) if isinstance(data, ON_DISK) else data)
 
 

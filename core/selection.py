@@ -88,7 +88,7 @@ def select_best(
     Raises
     ------
     InputError
-        If there is no run, `runs` is one text, or the share is not above 0 and at
+        If there is no run, the runs are one text, or the share is not above 0 and at
         most 1.
 
     Examples
@@ -98,7 +98,7 @@ def select_best(
     array([False,  True, False])
     """
     scores = np.asarray(scores, np.float64)
-    names = _names(runs, "runs")
+    names = _run_names(runs, f"selection {name!r} was made on")
     if not names or not 0 < share <= 1:
         raise InputError(
             f"selection {name!r} is of a share of {share} made on {len(names)} runs: "
@@ -129,8 +129,7 @@ def masks_to_score(
     ----------
     selections : sequence of Selection
     scored_runs : iterable of Run or str
-        Runs whose responses the scores are made on. run-01 and run-1 are taken for
-        the same.
+        Runs whose responses the scores are made on.
 
     Returns
     -------
@@ -139,12 +138,13 @@ def masks_to_score(
     Raises
     ------
     InputError
-        If a selection was made from one of the runs, two have one name, or
-        `scored_runs` is one text.
+        If a selection was made from one of the runs (run-1 and run-01 are one), the
+        runs are one text, or two selections have one name.
     """
-    scored = {unpadded(name) for name in _names(scored_runs, "scored_runs")}
+    names = _run_names(scored_runs, "the selections are to be scored on")
+    scored = set(map(_bare, names))
     for selection in selections:
-        seen = sorted(name for name in selection.runs if unpadded(name) in scored)
+        seen = sorted(run for run in selection.runs if _bare(run) in scored)
         if seen:
             raise InputError(
                 f"selection {selection.name!r} ({selection.how}) was made from "
@@ -156,27 +156,34 @@ def masks_to_score(
             )
     masks = {selection.name: selection.mask for selection in selections}
     if len(masks) < len(selections):
-        names = [selection.name for selection in selections]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        given = [selection.name for selection in selections]
+        twice = sorted({name for name in given if given.count(name) > 1})
         raise InputError(f"selections of the same name: {', '.join(twice)}. Rename.")
     return masks
 
 
-def unpadded(name: str) -> str:
-    """Return the name of a run with its numbers as numbers.
+def same_run(one: object, other: object) -> bool:
+    """Return whether two names are of one run: zeros before a number do not count.
 
     Examples
     --------
-    >>> unpadded("ses-02_task-Test_run-010")
-    'ses-2_task-Test_run-10'
+    >>> same_run("task-Test_run-1", "task-Test_run-01")
+    True
+    >>> same_run("task-Test_run-1", "task-Test_run-10")
+    False
     """
-    return re.sub(r"(?<!\d)0+(?=\d)", "", name)
+    return _bare(str(one)) == _bare(str(other))
 
 
-def _names(runs: Iterable[object], argument: str) -> frozenset[str]:
+def _bare(run: str) -> str:
+    return re.sub(r"(?<=-)0+(?=\d)", "", run)
+
+
+def _run_names(runs: Iterable[object], what: str) -> frozenset[str]:
+    """Return the names of runs; one text would be taken letter by letter."""
     if isinstance(runs, str):
         raise InputError(
-            f"{argument} is one text, {runs!r}, whose letters would pass for runs; "
-            f"give a list of run names: [{runs!r}]."
+            f"the runs that {what} are one text, {runs!r}; give a list of runs: "
+            f"[{runs!r}]."
         )
     return frozenset(map(str, runs))

@@ -168,7 +168,8 @@ class BandedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def predict_bands(self, X: ArrayLike) -> dict[str, Floats]:
         """Return each band's part of the prediction, without the intercept."""
         check_is_fitted(self)
-        self._widths(np.shape(X))
+        shape = getattr(X, "shape", None)
+        self._widths(np.asarray(X).shape if shape is None else shape)
         known = {"reset": False, "dtype": [np.float64, np.float32]}
         checked: Floats = validate_data(self, X, **known)
         edges = np.cumsum(np.array(self._widths(checked.shape), dtype=np.intp))[:-1]

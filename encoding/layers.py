@@ -182,8 +182,10 @@ def _choose(
     chosen = scores.argmax(axis=0)
     check_disjoint(name, rois)
     for mask in rois:
-        if mask.any():
-            chosen[mask] = scores[:, mask].mean(axis=1).argmax()
+        # A voxel that holds nothing to fit has no score, and no say.
+        scored = mask & np.isfinite(scores).all(axis=0)
+        if scored.any():
+            chosen[mask] = scores[:, scored].mean(axis=1).argmax()
     return chosen
 
 

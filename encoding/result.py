@@ -167,7 +167,7 @@ def count_notes(counts: dict[str, int]) -> list[str]:
             f"the grid of penalties was widened for {counts['widened']} of {n} voxels, "
             "whose best one was at its end."
         )
-    if 0 < counts.get("raced", n) < n - sum(masked.values()):
+    if counts.get("raced", n) < n - sum(masked.values()):
         notes.append(
             f"{counts['raced']} of {n} voxels went on after the first candidates; the "
             "others did not beat the mean by the margin."

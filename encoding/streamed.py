@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import Floats, InputError
-from ..core.cluster import map_chunks
+from ..core.cluster import make_factors, map_chunks
 from ..core.ridge.banded import fit_banded_ridge
 from ..core.ridge.checks import check_data, check_search
 from ..core.ridge.chunk import Aside
@@ -23,6 +23,7 @@ from ..core.ridge.fold_gram import FoldGram, open_fold_gram
 from ..core.ridge.memory import FoldGramSize, batch_within
 from ..core.ridge.searched import Model
 from ..core.ridge.stream import Columns, Make, SideBySide, chunks, make_in_memory, read
+from ..core.ridge.travel import packed
 from ..core.types import Band
 from .by_himalaya import fit_chunk_by_himalaya, slices_of, voxels_for_himalaya
 from .result import EncodingResult, RidgeSettings
@@ -46,6 +47,10 @@ class Job:
     bands: tuple[Band, ...]
     folds: NDArray
     settings: RidgeSettings
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel with arrays at whole addresses."""
+        return packed(self)
 
     @property
     def widths(self) -> list[int]:
@@ -229,6 +234,10 @@ def check_job(job: Job, Ys: Mapping[str, Columns], place: Place) -> np.dtype:
     for Y in Ys.values():
         check_data(job.X_train.shape, Y.shape, job.folds, job.widths)
     check_search(job.settings.search(len(job.bands)), len(job.bands), dtype)
+    if job.settings.solver == "himalaya" and job.settings.stacking:
+        raise InputError(
+            "solver 'himalaya' does not stack. Use 'fold-gram', or leave stacking out."
+        )
     if job.settings.solver == "himalaya" and place.client is not None:
         raise InputError(
             "solver 'himalaya' runs in one process. Use 'fold-gram' on several workers."
@@ -261,10 +270,13 @@ def each_chunk(
                 yield (name, part), work(job, None, read(Y, part))
         return
     with place.open(job, dtype) as (engine, folder):
+        if place.client is not None and job.settings.levers.n_refined:
+            make_factors(place.client, engine, folder)
         engine.sample(together, job.settings.levers.n_sampled, job.settings.seed)
         size = batch_size(job, engine, together.shape[1], dtype)
         if place.client is not None:
-            remote = partial(work, job)
+            # The engine has X: it does not travel twice.
+            remote = partial(work, replace(job, X_train=job.X_train[:0]))
             yield from map_chunks(
                 place.client, engine, Ys, remote, size=size, folder=folder
             )

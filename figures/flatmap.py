@@ -125,8 +125,15 @@ def plot_flatmaps(
     fig : Figure
     """
     panels = {name: Panel(one, OnScale(scale)) for name, one in maps.items()}
-    options = {"fig": fig, "renderer": renderer, "store": store}
-    return plot_panels(panels, mesh=mesh, title=title, rois=rois, **options)
+    return plot_panels(
+        panels,
+        mesh=mesh,
+        title=title,
+        rois=rois,
+        fig=fig,
+        renderer=renderer,
+        store=store,
+    )
 
 
 def plot_panels(
@@ -189,7 +196,7 @@ def plot_panels(
         row, column = divmod(number, n_columns)
         left, low = column * cell[0], bottom + (n_rows - 1 - row) * cell[1]
         ax = add_axes(fig, (left + 2, low + 1, cell[0] - 4, cell[1] - 8))
-        draw_look(ax, panel.values, flat, panel.look)
+        draw_look(ax, np.asarray(panel.values), flat, panel.look)
         draw_outlines(ax, outlines, width_pt=0.7 if n_columns == 2 else 1.0)
         draw_names(ax, numbered(outlines), flat)
         ax.set_title(f"{name}\n", size=TEXT_PT, pad=1.5, linespacing=1.1)
@@ -248,13 +255,13 @@ def _counts(values: Floats, flat: FlatMesh, scale: Scale) -> str:
 
 
 def _short_counts(panel: Panel, flat: FlatMesh) -> str:
-    has, on_map = np.isfinite(panel.values).all(axis=1), flat.on_map
+    has, on_map = np.isfinite(np.asarray(panel.values)).all(axis=1), flat.on_map
     text = f"{(has & on_map).sum():,} drawn"
     if (~has).any():
         text += f", {(~has & on_map).sum():,} {panel.look.missing}"
     lost = (has & ~on_map).sum()
     text += f", {lost:,} off the map" if lost else ""
-    beyond = panel.look.n_beyond(panel.values)
+    beyond = panel.look.n_beyond(np.asarray(panel.values))
     return text + (f", {beyond:,} off scale" if beyond else "")
 
 

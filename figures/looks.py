@@ -33,9 +33,17 @@ KEY_PX = 64
 class Look(Protocol):
     """What turns the numbers of each vertex into a colour."""
 
-    n_values: int
-    missing: str
-    key_mm: float
+    @property
+    def n_values(self) -> int:
+        """How many numbers it wants of each vertex."""
+
+    @property
+    def missing(self) -> str:
+        """What a vertex without a number is called."""
+
+    @property
+    def key_mm(self) -> float:
+        """Height of its key."""
 
     def rgba(self, values: Floats) -> Floats:
         """Return the colours, (n_vertices, 4), of values (n_vertices, n_values)."""
@@ -105,7 +113,7 @@ class Names:
     def rgba(self, values: Floats) -> Floats:
         """Return the colours, (n_vertices, 4)."""
         of_name = np.array([to_rgb(colour) for colour in self.colours.values()])
-        known = np.isfinite(values).all(axis=1)
+        known = np.asarray(np.isfinite(values).all(axis=1))
         place = np.where(known, values[:, 0], 0).astype(int)
         if (place < 0).any() or (place >= len(of_name)).any():
             raise InputError(
@@ -124,8 +132,8 @@ class Names:
         middle, bottom, _ = box_mm
         width, height = size_mm(fig)
         patches = [Patch(color=c, label=name) for name, c in self.colours.items()]
-        faded = [0.2 * (1 - PALE) + PALE] * 3
-        patches.append(Patch(color=faded, label=f"pale: {self.pale}"))
+        grey = 0.2 * (1 - PALE) + PALE
+        patches.append(Patch(color=(grey, grey, grey), label=f"pale: {self.pale}"))
         legend = fig.legend(
             handles=patches,
             title=self.label,
@@ -163,7 +171,7 @@ class Together:
 
     def rgba(self, values: Floats) -> Floats:
         """Return the colours, (n_vertices, 4)."""
-        known = np.isfinite(values).all(axis=1)
+        known = np.asarray(np.isfinite(values).all(axis=1))
         if (values[known] < 0).any() or (values[known] > 1).any():
             raise InputError(
                 f"colours run from {np.nanmin(values):g} to {np.nanmax(values):g}; "
@@ -333,7 +341,7 @@ def _draw_curvature(ax: Axes, flat: FlatMesh) -> dict[str, Any]:
 
 def _where_known(values: Floats, rgb: Floats) -> Floats:
     """Return colours that are clear where a number is NaN."""
-    known = np.isfinite(values).all(axis=1)
+    known = np.asarray(np.isfinite(values).all(axis=1))
     return np.column_stack([np.where(known[:, None], rgb, 0.0), known.astype(float)])
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..analysis.ceilings import ceiling_notes, ceiling_table
+from ..analysis.ceilings import DriftShare, ceiling_notes, ceiling_table
 from ..analysis.drift import (
     Drift,
     DriftCeiling,
     drift_in_ceiling,
+    jackknife_drift,
     planted_drift_ceiling,
 )
 from ..analysis.noise_ceiling import (
@@ -82,7 +83,11 @@ def ceiling_tables(study: Study, out: Path, scored: Scored, r: Floats) -> Part:
         subject=scored.subject,
         n_repeats=repeats.n_repeats,
         n_averaged=n_averaged,
-        drift=shares.get("drift"),
+        drift=(
+            DriftShare(shares["drift"], shares.get("drift_without_runs"))
+            if "drift" in shares
+            else None
+        ),
     )
     same_order = repeats.cycles is not None
     voxels = voxel_ceiling_table(
@@ -186,8 +191,13 @@ def _planted(
 def _shares(
     store: ResponseStore, fitted: NDArray[np.integer], repeats: Repeats
 ) -> dict[str, Floats]:
-    """Return explainable variance, without each clip, and drift, batch by batch."""
-    parts: dict[str, list[Floats]] = {"share": [], "left_out": [], "drift": []}
+    """Return explainable variance, without each clip, and drift, batch by batch.
+
+    Drift is made without each run, too, where there are two or more.
+    """
+    names = ("share", "left_out", "drift", "drift_without_runs")
+    parts: dict[str, list[Floats]] = {name: [] for name in names}
+    several = len(np.unique(repeats.runs)) > 1
     for start in range(0, len(fitted), N_VOXELS_BATCH):
         Y = store.repeats(fitted[start : start + N_VOXELS_BATCH])
         moments = Y[repeats.order].reshape(-1, repeats.n_repeats, Y.shape[1])
@@ -199,6 +209,9 @@ def _shares(
             cycles = Y[repeats.cycles]
             drift = drift_in_ceiling(cycles, repeats.runs, repeats.n_repeats)
             parts["drift"].append(drift)
+        if repeats.cycles is not None and several:
+            without = jackknife_drift(cycles, repeats.runs, repeats.n_repeats)
+            parts["drift_without_runs"].append(without)
     return {name: np.concatenate(x, axis=-1) for name, x in parts.items() if x}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.artefacts import read_about, scratch_folder
 from ..core.cluster import Scheduler, open_client
-from ..core.ridge.levers import Levers
+from ..core.ridge.levers import EXACT, Levers
 from ..core.ridge.stream import Make, Spread, Target, chunks, release
 from ..core.saved import load_bands, save_bands, save_space
 from ..core.store import ResponseStore, TrainingVoxels, open_store
@@ -21,6 +21,7 @@ from ..encoding.evaluate import RidgeSettings
 from ..encoding.layers import LayerChoice, count_layer_fits, fit_layers
 from ..encoding.streamed import Place
 from ..study import Study
+from ..study_encoding import Encoding
 from .opening import Opened
 from .regions import load_rois
 from .session import Session
@@ -85,17 +86,21 @@ def ridge_settings(study: Study, other_bytes: float) -> RidgeSettings:
         seed=encoding.seed,
         n_voxels_batch=machine.voxels_per_batch,
         solver=encoding.solver,
-        levers=Levers(
-            tolerance=encoding.compression_tolerance,
-            margin=encoding.racing_margin,
-            n_refined=encoding.placed_candidates,
-            interpolate=encoding.interpolate_alphas,
-            follow=encoding.follow_alphas,
-            widen=encoding.widen_alphas,
-        ),
+        levers=EXACT if encoding.solver == "himalaya" else _levers(encoding),
         max_memory_gb=machine.max_memory_gb,
         other_gb=other_bytes / 1e9,
         stacking=encoding.stacking,
+    )
+
+
+def _levers(encoding: Encoding) -> Levers:
+    return Levers(
+        tolerance=encoding.compression_tolerance,
+        margin=encoding.racing_margin,
+        n_refined=encoding.placed_candidates,
+        interpolate=encoding.interpolate_alphas,
+        follow=encoding.follow_alphas,
+        widen=encoding.widen_alphas,
     )
 
 

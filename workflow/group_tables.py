@@ -20,8 +20,10 @@ def group_tables(
 
     Effects are r_mean of the joint model and of each feature space alone, paired
     differences of two, and r2 that one adds to another. Each subject's own p is that
-    corrected for all ROIs, two-sided: for scores twice the one-sided p of its null. The
-    group's p are corrected over the ROIs of each effect (q_sign, q_mean).
+    corrected for all ROIs, two-sided: for scores twice the one-sided p of its null. For
+    scores and r2 added subjects count if theirs is above 0: a cost of estimation is no
+    effect.
+    The group's p are corrected over the ROIs of each effect (q_sign, q_mean).
 
     Parameters
     ----------
@@ -39,8 +41,15 @@ def group_tables(
     # Where a subject's effect has no spread, that between subjects cannot be told.
     spread = known.groupby(KEYS)["se"].transform("min") > 0
     parts = [
-        group_table(rows, by=KEYS, effect="value", p="p_all", error=error)
-        for _, part in known.groupby("effect", sort=False)
+        group_table(
+            rows,
+            by=KEYS,
+            effect="value",
+            p="p_all",
+            error=error,
+            direction="mean" if effect == "r_diff" else "above",
+        )
+        for effect, part in known.groupby("effect", sort=False)
         for rows, error in (
             (part[spread[part.index]], "se"),
             (part[~spread[part.index]], None),
@@ -77,6 +86,7 @@ def _effects(tables: Mapping[str, pd.DataFrame]) -> Sequence[pd.DataFrame]:
             columns={"added": "feature_space", "to": "versus", "r2_added": "value"}
         )
         more = more.assign(effect="r2_added", model="joint", se=more["r2_added_se"])
+        more["p_all"] = np.minimum(1.0, 2 * more["p_all"])
         found.append(more[columns])
     return found or [pd.DataFrame(columns=columns)]
 

@@ -108,7 +108,10 @@ def _two_spaces(saved: Saved, there: Iterable[str]) -> Iterator[tuple[str, Figur
             r = [r_of(saved, subject, "alone", name) for name in (x, y)]
             maps[subject] = {"": np.stack(r, axis=1)}
         scale = _from_zero(maps, "r", "")
-        labels = tuple(as_written(f"{label_of(n, '')}, r") for n in (x, y))
+        labels = (
+            as_written(f"{label_of(x, '')}, r"),
+            as_written(f"{label_of(y, '')}, r"),
+        )
         look = TwoScores(labels, scale.vmin, scale.vmax, missing=_missing(saved))
         for subject, one in maps.items():
             title = as_written(f"{label_of(x, '')} by {label_of(y, '')}, each alone")
@@ -127,7 +130,8 @@ def _components(saved: Saved, there: Iterable[str]) -> Iterator[tuple[str, Figur
             rgb[model.valid] = arrays["rgb"]
         table = saved.tables["weight_components"]
         table = table[table["subject"] == subject]
-        names = tuple(_said_of(rows) for _, rows in table.groupby("component"))
+        red, green, blue = (_said_of(rows) for _, rows in table.groupby("component"))
+        names = (red, green, blue)
         label = "components of the joint model's weights, mean over delays"
         look = Together(names, label, ("\N{MINUS SIGN}", "+"), _missing(saved))
         n_beyond = int(table["n_voxels_beyond_full_colour"].iloc[0])
@@ -159,13 +163,14 @@ def _gradient(saved: Saved, there: Iterable[str]) -> Iterator[tuple[str, Figure]
 def _found(saved: Saved, there: Iterable[str]) -> Iterator[tuple[str, Figure]]:
     if "voxel_significance" not in saved.tables:
         return
-    fdr, maps = saved.study.analysis.fdr, {}
+    fdr = saved.study.analysis.fdr
+    maps: Maps = {}
     for subject in there:
         rows, on = _rows(saved, "voxel_significance", subject)
         maps[subject] = {}
         for (model, space), one in rows.groupby(["model", "feature_space"], sort=False):
             q = on(one[f"q_{fdr}"])
-            title = "joint model" if model == "joint" else label_of(space, "")
+            title = "joint model" if model == "joint" else label_of(str(space), "")
             shown = np.full(q.shape, np.nan)
             np.log10(q, out=shown, where=q <= Q)
             maps[subject][title] = -shown
@@ -303,7 +308,7 @@ def _said_of(rows: pd.DataFrame) -> str:
     """Return what a component is made of: the shares of its squared loadings."""
     share = (rows["loading"] ** 2).groupby(rows["feature_space"], sort=False).sum()
     largest = share.sort_values(ascending=False)[:3]
-    said = ", ".join(f"{label_of(n, '')} {x:.0%}" for n, x in largest.items())
+    said = ", ".join(f"{label_of(str(n), '')} {x:.0%}" for n, x in largest.items())
     first = rows.iloc[0]
     return f"{first['component']} ({first['explained']:.0%} of the variance): {said}"
 
@@ -318,7 +323,7 @@ def _every(maps: Maps) -> list[Floats]:
 
 
 def _from_zero(maps: Maps, label: str, missing: str) -> Scale:
-    highest = max([0.1, *(np.nanmax(one, initial=0.0) for one in _every(maps))])
+    highest = max([0.1, *(float(np.nanmax(one, initial=0.0)) for one in _every(maps))])
     return Scale(0.0, float(np.ceil(highest * 20) / 20), label, missing=missing)
 
 

@@ -37,7 +37,7 @@ from .leakage import check_stimuli, make_stimuli, makes_stimuli
 from .maps import write_maps
 from .opening import Opened, check_same_runs, open_subject
 from .prepare import rows_to_score
-from .regions import roi_files, write_roi_sizes
+from .regions import check_made_from, roi_files, write_roi_sizes
 from .result import Result, collect_notes
 from .session import Progress, Session
 from .source_names import check_same_sources, source_of
@@ -54,7 +54,7 @@ from .tables import analyse, check_analysis, write_tables
 
 PER_SUBJECT = ("responses", "features", "models")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
-VERSIONS = {"tables": 4, "maps": 3, "figures": 3, "report": 4}
+VERSIONS = {"tables": 5, "maps": 3, "figures": 3, "report": 4}
 
 
 def run(
@@ -210,13 +210,8 @@ def check_subject(study: Study, opened: Opened) -> None:
     """Raise if an opened subject's features or tables could not be made."""
     aligned = align(study, opened)
     rows = rows_to_score(study, aligned)
-    check_analysis(
-        study,
-        opened.recording.space,
-        rows,
-        opened.subject,
-        train_runs=opened.split.train,
-    )
+    check_made_from(study, map(str, opened.runs), opened.subject)
+    check_analysis(study, opened.recording.space, rows, opened.subject)
     check_features(study, aligned)
     check_stimuli(study, opened)
     check_layer_rois(study, opened.recording.space, opened.subject)

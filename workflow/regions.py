@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.checks import InputError, nearest
-from ..core.selection import Selection, masks_to_score, unpadded
+from ..core.selection import Selection, masks_to_score, same_run
 from ..core.types import Space
 from ..data.files import file_inside, path_of
 from ..data.label_rois import keep_rois, rois_from_dlabel, rois_from_hemispheres
@@ -23,7 +23,8 @@ from ..study import Study
 from .overlays import rois_from_overlays
 
 ALL = "all voxels"
-OTHER = "other: "  # before the name of a scan that is no run of the study
+SIDES = ("train", "test")
+OTHER = "other:"  # before the name of responses that are not in the study
 
 
 def load_rois(
@@ -66,12 +67,7 @@ def load_rois(
 
 
 def rois_to_score(
-    study: Study,
-    space: Space,
-    rows: pd.DataFrame,
-    subject: str,
-    *,
-    train_runs: Iterable[object],
+    study: Study, space: Space, rows: pd.DataFrame, subject: str
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
     """Return the ROIs of `load_rois`, unless they were made from responses of `rows`.
 
@@ -82,24 +78,56 @@ def rois_to_score(
     rows : DataFrame
         Rows of the test runs, with `run_name`.
     subject : str
-    train_runs : iterable of Run or str
-        The runs that were trained on.
 
     Raises
     ------
     InputError
-        If an ROI was made from responses of a run that it would be scored on, or of
-        what is no run of the study and is not said to be another scan.
+        If an ROI was made from responses of a run that it would be scored on.
     """
     rois, notes = load_rois(study, space, subject)
-    test, train = set(rows["run_name"]), set(map(str, train_runs))
-    made = _runs_of(study.rois.made_from, test, train, "rois.made_from")
-    if study.rois.masks:
-        path = _file(study, study.rois.masks, subject)
-        made |= _runs_of(runs_of_masks(path), test, train, f"`runs` of {path.name}")
+    test = frozenset(rows["run_name"])
+    said = set(_said(study, subject))
+    made_from = (said - set(SIDES)) | (test if "test" in said else frozenset())
     how = "as rois.made_from or the mask file says"
+    made = frozenset(made_from)
     selections = [Selection(name, mask, how, made) for name, mask in rois.items()]
     return masks_to_score(selections, test), notes
+
+
+def check_made_from(study: Study, runs: Iterable[str], subject: str) -> None:
+    """Raise if what ROIs were made from is no run of the study, nor said to be other.
+
+    Parameters
+    ----------
+    study : Study
+    runs : iterable of str
+        The subject's runs, of training and of test.
+    subject : str
+
+    Raises
+    ------
+    InputError
+        If a name is none of the runs, 'train', 'test', or 'other: ...'.
+    """
+    known = list(runs)
+    for name in _said(study, subject):
+        told = name in SIDES or name.startswith(OTHER)
+        if told or any(same_run(name, run) for run in known):
+            continue
+        raise InputError(
+            f"ROIs are made from {name!r}, which is no run of sub-{subject}: a test "
+            "run of another spelling would be taken for other data."
+            f"{nearest(name, [*known, *SIDES])} Runs are {', '.join(known[:4])}"
+            f"{' ...' if known[4:] else ''}; 'train' and 'test' are whole sides, and "
+            f"responses that are not in this study are named {OTHER + ' ' + name!r}."
+        )
+
+
+def _said(study: Study, subject: str) -> list[str]:
+    """Return what the study and its file of masks say that ROIs were made from."""
+    masks = study.rois.masks
+    in_file = runs_of_masks(_file(study, masks, subject)) if masks else ()
+    return list(dict.fromkeys([*study.rois.made_from, *in_file]))
 
 
 def roi_sizes(
@@ -144,27 +172,6 @@ def roi_files(study: Study, subjects: Sequence[str]) -> list[str]:
                 for surface in sorted(drawn_on.glob("*.gii")):
                     found[surface.relative_to(study.root).as_posix()] = None
     return list(found)
-
-
-def _runs_of(
-    said: Iterable[str], test: set[str], train: set[str], where: str
-) -> frozenset[str]:
-    """Return the runs that names mean: of a side, one by one, or another scan's."""
-    known = {unpadded(name): name for name in (*train, *test)}
-    sides = {"test": test, "train": train}
-    found: set[str] = set()
-    for name in said:
-        if name.startswith(OTHER):
-            continue
-        if name not in sides and unpadded(name) not in known:
-            raise InputError(
-                f"{where} names {name!r}, which is no run of this study."
-                f"{nearest(name, [*sides, *known.values()])} Runs are "
-                f"{', '.join(sorted(known.values())[:4])}, and 'test' and 'train' are "
-                f"all of a side. Responses of another scan are written '{OTHER}NAME'."
-            )
-        found |= sides[name] if name in sides else {known[unpadded(name)]}
-    return frozenset(found)
 
 
 def _file(study: Study, pattern: str, subject: str) -> Path:

@@ -22,7 +22,12 @@ from ..analysis.hierarchy import (
     levels_of,
 )
 from ..analysis.rois import members_of
-from ..analysis.summaries import Summaries, best_tenths, bootstrap_summaries
+from ..analysis.summaries import (
+    Resampled,
+    Summaries,
+    best_tenths,
+    bootstrap_summaries,
+)
 from ..core.checks import InputError
 from ..core.types import Space
 from ..study import Study
@@ -62,10 +67,9 @@ def resample_rois(
     )
 
 
-def resampled_means(summaries: Summaries) -> dict[Key, NDArray[np.floating]]:
-    """Return each model's resampled ROI means, (n_resamples, n_rois)."""
-    means = {key: v for (key, summary), v in summaries.items() if summary == "mean"}
-    return {key: values.resampled for key, values in means.items()}
+def resampled_means(summaries: Summaries) -> dict[Key, Resampled]:
+    """Return each model's ROI means, with their resamples."""
+    return {key: v for (key, summary), v in summaries.items() if summary == "mean"}
 
 
 def roi_tables(

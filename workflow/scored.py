@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..analysis.autocorrelation import Memory, memory_of
 from ..analysis.bootstrap import block_of_clip, block_of_row
+from ..analysis.clip_blocks import blocks_to_resample
+from ..core.rows import each_run
 from ..core.saved import SavedModel, load_model
+from ..core.stats import varies
 from ..core.store import open_store
 from ..study import Study
 from .regions import rois_to_score
@@ -17,6 +21,8 @@ from .regions import rois_to_score
 Floats = NDArray[np.floating]
 Key = tuple[str, str]
 Scores = Mapping[Key, Mapping[str, Floats]]
+SHORTEST_RUN = 4  # samples, of which an autocorrelation can be made
+FEWEST_JOINED = 10  # blocks of joined clips; below, clips stand by themselves
 SOURCES = {
     "feature_space": "source",
     "a": "source_a",
@@ -54,6 +60,11 @@ class Scored:
         What each test row is.
     moved : array of int, shape (n_test,)
         Block of each row; a clip's presentations are blocks apart.
+    blocks : array of int, shape (n_test,)
+        Block of each row to resample: all presentations of a clip in one, and clips
+        joined as far as `memory` asks for.
+    memory : Memory or None
+        Of test responses and the joint model; None where it cannot be measured.
     voxels : array of str, shape (n_voxels,)
         Names of the fitted columns.
     rois : dict of str to array of bool, shape (n_voxels,)
@@ -71,6 +82,8 @@ class Scored:
     intercept: Floats
     rows: pd.DataFrame
     moved: NDArray[np.integer]
+    blocks: NDArray[np.integer]
+    memory: Memory | None
     voxels: NDArray[np.str_]
     rois: dict[str, NDArray[np.bool_]]
     whole_rois: dict[str, NDArray[np.bool_]]
@@ -85,20 +98,25 @@ class Scored:
         return tuple(name for model, name in self.predictions if model == "alone")
 
     @property
-    def blocks(self) -> NDArray[np.integer]:
-        """Block of each row, with all presentations of a clip in one."""
-        return block_of_clip(self.rows, self.moved)
+    def n_blocks(self) -> int:
+        """How many blocks are resampled."""
+        return int(self.blocks.max()) + 1
 
     def at(self, kept: NDArray[np.bool_], study: Study) -> "Scored":
         """Return some of the rows."""
         predictions = {key: values[kept] for key, values in self.predictions.items()}
         rows = self.rows[kept].reset_index(drop=True)
+        moved = blocks_of(study, rows)
+        joined = np.unique(self.blocks[kept], return_inverse=True)[1]
+        # Of few clips, those joined may be one block, which cannot be drawn again.
+        few = joined.max() + 1 < FEWEST_JOINED
         return replace(
             self,
             Y=self.Y[kept],
             predictions=predictions,
             rows=rows,
-            moved=blocks_of(study, rows),
+            moved=moved,
+            blocks=block_of_clip(rows, moved) if few else joined,
         )
 
     def named(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -122,17 +140,22 @@ def read_scored(study: Study, out: Path, subject: str) -> tuple[Scored, list[str
     store = open_store(out / f"responses/sub-{subject}")
     test_runs = tuple(dict.fromkeys(store.repeat_rows()["run_name"]))
     train_runs = tuple(dict.fromkeys(store.train_rows()["run_name"]))
-    rois, notes = rois_to_score(
-        study, model.space, store.repeat_rows(), subject, train_runs=train_runs
-    )
+    rois, notes = rois_to_score(study, model.space, store.repeat_rows(), subject)
     valid = model.valid
+    Y = np.asarray(model.array("test_responses"))[:, valid]
+    predictions = _predictions(model, valid)
+    moved, runs = blocks_of(study, model.rows), model.rows["run_name"].to_numpy()
+    memory = _memory(Y, predictions["joint", "all"], runs)
+    blocks, said = blocks_to_resample(model.rows, moved, runs, memory=memory)
     scored = Scored(
         subject=subject,
-        Y=np.asarray(model.array("test_responses"))[:, valid],
-        predictions=_predictions(model, valid),
+        Y=Y,
+        predictions=predictions,
         intercept=model.array("intercept")[valid],
         rows=model.rows,
-        moved=blocks_of(study, model.rows),
+        moved=moved,
+        blocks=blocks,
+        memory=memory,
         voxels=np.asarray(model.space.ids)[valid],
         rois={name: mask[valid] for name, mask in rois.items()},
         whole_rois=rois,
@@ -141,7 +164,15 @@ def read_scored(study: Study, out: Path, subject: str) -> tuple[Scored, list[str
         test_runs=test_runs,
         sources={band.name: band.source for band in model.bands},
     )
-    return scored, notes
+    return scored, [*notes, *said]
+
+
+def _memory(Y: Floats, joint: Floats, runs: NDArray) -> Memory | None:
+    """Return how long responses remember; None in runs too short to tell."""
+    shortest = min(rows.stop - rows.start for rows in each_run(runs))
+    if shortest < SHORTEST_RUN or not (varies(Y) & varies(joint)).any():
+        return None
+    return memory_of(Y, joint, runs)
 
 
 def blocks_of(study: Study, rows: pd.DataFrame) -> NDArray[np.integer]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,21 @@ def spheres_of(study: Study, space: Space, subject: str) -> Spheres | None:
     InputError
         If a file is no sphere, or of another mesh than the responses.
     """
+    sides = whole_spheres(study, space, subject)
+    if sides is None:
+        return None
+    index = np.asarray(space.index)
+    return Spheres(np.concatenate(sides)[index], index < len(sides[0]))
+
+
+def whole_spheres(study: Study, space: Space, subject: str) -> list[Floats] | None:
+    """Return all vertices of both spheres, left and right, (n_vertices, 3) each.
+
+    Raises
+    ------
+    InputError
+        If a file is no sphere, or of another mesh than the responses.
+    """
     if space.kind != "surface" or len(space.parts) != len(SIDES):
         return None
     if study.analysis.spheres:
@@ -68,8 +84,7 @@ def spheres_of(study: Study, space: Space, subject: str) -> Spheres | None:
                 f"the responses of sub-{subject} {part.shape[0]}. Take the registered "
                 "sphere of the surface that they were sampled on."
             )
-    index = np.asarray(space.index)
-    return Spheres(np.concatenate(sides)[index], index < len(sides[0]))
+    return sides
 
 
 def template_spheres() -> list[Floats]:
@@ -92,11 +107,12 @@ def spin_tables(study: Study, scored: Scored, space: Space, scores: Scores) -> P
     """Return `map_correlations`: how alike the maps of two feature spaces are.
 
     The maps are held-out r of each feature space by itself. p is two-sided, against
-    the same map turned on the sphere.
+    the same map turned on the whole sphere; `n_spins` counts the turns that left a
+    quarter of the vertices or more.
     """
-    spheres = spheres_of(study, space, scored.subject)
+    sides = whole_spheres(study, space, scored.subject)
     n_spins = study.analysis.n_spins
-    if spheres is None or not n_spins or len(scored.bands) < 2:
+    if sides is None or not n_spins or len(scored.bands) < 2:
         return Part({}, [])
     if find_spec("brainspace") is None:
         note = (
@@ -104,23 +120,44 @@ def spin_tables(study: Study, scored: Scored, space: Space, scores: Scores) -> P
             "installed (pip install 'brain2music[spin]')."
         )
         return Part({}, [note])
-    here = np.isin(np.asarray(space.ids), scored.voxels)
-    if here.sum() < FEWEST:
+    points = np.concatenate(sides)
+    here = np.asarray(space.index)[np.isin(np.asarray(space.ids), scored.voxels)]
+    if len(here) < FEWEST:
         return Part({}, [])
-    records = []
-    for a, b in combinations(scored.bands, 2):
-        test = spin_test(
-            scores["alone", a]["r"],
-            scores["alone", b]["r"],
-            spheres.points[here],
-            is_left=spheres.is_left[here],
-            n_spins=n_spins,
-            seed=study.analysis.seed,
-        )
-        records.append((scored.subject, a, b, test.n_vertices, test.r, test.p))
-    columns = ["subject", "a", "b", "n_vertices", "r_of_maps", "p_spin"]
-    table = pd.DataFrame(records, columns=columns).assign(n_spins=n_spins)
-    return Part({"map_correlations": scored.named(table)}, [])
+    maps = {name: np.full(len(points), np.nan) for name in scored.bands}
+    for name, whole in maps.items():
+        whole[here] = scores["alone", name]["r"]
+    options: dict[str, Any] = {
+        "is_left": np.arange(len(points)) < len(sides[0]),
+        "n_spins": n_spins,
+        "seed": study.analysis.seed,
+    }
+    table, notes = _compare(maps, points, options)
+    if not len(table):
+        return Part({}, notes)
+    table.insert(0, "subject", scored.subject)
+    return Part({"map_correlations": scored.named(table)}, notes)
+
+
+def _compare(
+    maps: Mapping[str, Floats], points: Floats, options: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return a row per pair of maps that can be turned, and why others cannot."""
+    records, refused = [], dict[str, list[str]]()
+    for a, b in combinations(maps, 2):
+        try:
+            test = spin_test(maps[a], maps[b], points, **options)
+        except InputError as error:
+            refused.setdefault(str(error), []).append(f"{a} and {b}")
+            continue
+        records.append((a, b, test.n_vertices, test.r, test.p, test.n_turns))
+    notes = [
+        f"maps are not compared by turning ({', '.join(pairs[:2])}"
+        f"{' ...' if pairs[2:] else ''}): {error}"
+        for error, pairs in refused.items()
+    ]
+    columns = ["a", "b", "n_vertices", "r_of_maps", "p_spin", "n_spins"]
+    return pd.DataFrame(records, columns=columns), notes
 
 
 def on_template(

@@ -1,6 +1,6 @@
 """Scores a subject's saved predictions, and writes the tables that others lean on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,12 +74,7 @@ def read_planted(study: Study) -> pd.DataFrame | None:
 
 
 def check_analysis(
-    study: Study,
-    space: Space,
-    test_rows: pd.DataFrame,
-    subject: str,
-    *,
-    train_runs: Iterable[object],
+    study: Study, space: Space, test_rows: pd.DataFrame, subject: str
 ) -> None:
     """Raise if the tables could not be made: before the slow part.
 
@@ -91,9 +86,8 @@ def check_analysis(
     test_rows : DataFrame
         That subject's rows as they will be scored.
     subject : str
-    train_runs : iterable of Run or str
     """
-    rois, _ = rois_to_score(study, space, test_rows, subject, train_runs=train_runs)
+    rois, _ = rois_to_score(study, space, test_rows, subject)
     spheres_of(study, space, subject)
     check_hierarchy(study, rois)
     planted = read_planted(study)
@@ -132,8 +126,15 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
     scored, notes = read_scored(study, out, subject)
     scores = score_models(scored.predictions, scored.intercept, scored.Y)
     summaries = resample_rois(study, scored, scored.rois)
-    resampled = resampled_means(summaries)
-    table = roi_scores(scores, scored.rois, resampled, subject=subject)
+    means = resampled_means(summaries)
+    table = roi_scores(
+        scores,
+        scored.rois,
+        {key: mean.resampled for key, mean in means.items()},
+        subject=subject,
+        n_blocks=scored.n_blocks,
+        errors={key: mean.error for key, mean in means.items()},
+    )
     tested = tested_tables(study, scored)
     parts = [
         tested,
@@ -162,8 +163,9 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
         "truth": _truth(study, table, scored),
     }
     said = [*notes, *_few_blocks(scored), *said]
-    if "hierarchy" in tables:
-        said += hierarchy_notes(tables["hierarchy"])
+    hierarchy = tables.get("hierarchy")
+    if hierarchy is not None:
+        said += hierarchy_notes(hierarchy)
     said += [note for part in parts for note in part.notes]
     return Analysed(
         tables={name: table for name, table in tables.items() if table is not None},
@@ -177,10 +179,9 @@ def analyse(study: Study, out: Path, subject: str) -> Analysed:
 
 
 def _few_blocks(scored: Scored) -> list[str]:
-    n_blocks = len(np.unique(scored.blocks))
-    if n_blocks >= FEW_BLOCKS:
+    if scored.n_blocks >= FEW_BLOCKS:
         return []
-    return [f"intervals rest on {n_blocks} blocks only: read them as rough."]
+    return [f"intervals rest on {scored.n_blocks} blocks only: read them as rough."]
 
 
 def _roi_table(study: Study, scored: Scored) -> pd.DataFrame:
@@ -194,7 +195,13 @@ def _roi_table(study: Study, scored: Scored) -> pd.DataFrame:
         n_resamples=study.analysis.n_resamples,
         seed=study.analysis.seed,
     )
-    return roi_scores(scores, scored.rois, resampled, subject=scored.subject)
+    return roi_scores(
+        scores,
+        scored.rois,
+        resampled,
+        subject=scored.subject,
+        n_blocks=scored.n_blocks,
+    )
 
 
 def _subset_tables(

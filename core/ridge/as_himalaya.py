@@ -6,12 +6,13 @@ himalaya's current backend; a fit may go from one to the other by the name alone
 offered are other scores than the squared error, and penalties that all voxels share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from himalaya.backend import get_backend
 from himalaya.kernel_ridge import generate_dirichlet_samples
+from himalaya.scoring import l2_neg_loss
 from numpy.typing import NDArray
 
 from ..checks import InputError
@@ -33,10 +34,21 @@ def solve_group_ridge_fold_gram(  # noqa: PLR0913 - the parameters are himalaya'
     concentration: Sequence[float] = CONCENTRATION,
     alphas: Any = 1.0,
     fit_intercept: bool = False,
+    score_func: Callable[..., Any] = l2_neg_loss,
     cv: Any = 5,
     return_weights: bool = False,
+    local_alpha: bool = True,
+    jitter_alphas: bool = False,
     random_state: int | None = None,
     n_targets_batch: int | None = None,
+    n_targets_batch_refit: int | None = None,  # noqa: ARG001 - himalaya's
+    n_alphas_batch: int | None = None,  # noqa: ARG001
+    progress_bar: bool = True,  # noqa: ARG001
+    conservative: bool = False,
+    Y_in_cpu: bool = False,  # noqa: ARG001
+    diagonalize_method: str = "svd",  # noqa: ARG001
+    warn: bool = True,  # noqa: ARG001
+    *,
     levers: Levers = EXACT,
 ) -> tuple[Any, ...]:
     """Solve banded ridge as himalaya's `solve_group_ridge_random_search` does.
@@ -58,6 +70,11 @@ def solve_group_ridge_fold_gram(  # noqa: PLR0913 - the parameters are himalaya'
         Whether to fit the weights on all samples.
     random_state : int, optional
     n_targets_batch : int, optional
+    score_func, local_alpha, jitter_alphas, conservative
+        Other values than himalaya's defaults are refused.
+    n_targets_batch_refit, n_alphas_batch, progress_bar, Y_in_cpu, diagonalize_method, \
+warn
+        Say how himalaya works, and change nothing here.
     levers : Levers
         Nothing is left out by default.
 
@@ -77,6 +94,7 @@ def solve_group_ridge_fold_gram(  # noqa: PLR0913 - the parameters are himalaya'
     InputError
         If a sample is not held out exactly once.
     """
+    _refuse_others(score_func, local_alpha, jitter_alphas, conservative)
     arrays = [_numpy(X) for X in Xs]
     X, Y = np.concatenate(arrays, axis=1), _numpy(Y).astype(arrays[0].dtype)
     search = _search(n_iter, concentration, alphas, random_state, len(Xs), levers)
@@ -104,11 +122,22 @@ def solve_multiple_kernel_ridge_fold_gram(  # noqa: PLR0913 - as above
     n_iter: Any = 100,
     concentration: Sequence[float] = CONCENTRATION,
     alphas: Any = 1.0,
+    score_func: Callable[..., Any] = l2_neg_loss,
     cv: Any = 5,
     fit_intercept: bool = False,
     return_weights: str | None = None,
+    Xs: Any = None,  # noqa: ARG001 - himalaya's, for its primal weights
+    local_alpha: bool = True,
+    jitter_alphas: bool = False,
     random_state: int | None = None,
     n_targets_batch: int | None = None,
+    n_targets_batch_refit: int | None = None,  # noqa: ARG001 - as above
+    n_alphas_batch: int | None = None,  # noqa: ARG001
+    progress_bar: bool = True,  # noqa: ARG001
+    Ks_in_cpu: bool = False,  # noqa: ARG001
+    conservative: bool = False,
+    Y_in_cpu: bool = False,  # noqa: ARG001
+    diagonalize_method: str = "eigh",  # noqa: ARG001
     return_alphas: bool = False,
 ) -> list[Any]:
     """Solve as himalaya's `solve_multiple_kernel_ridge_random_search` does.
@@ -121,7 +150,7 @@ def solve_multiple_kernel_ridge_fold_gram(  # noqa: PLR0913 - as above
     Ks : array of shape (n_kernels, n_samples, n_samples)
     Y : array of shape (n_samples, n_targets)
     n_iter, concentration, alphas, cv, fit_intercept, random_state, n_targets_batch
-        As in `solve_group_ridge_fold_gram`.
+        As in `solve_group_ridge_fold_gram`, and so are those that are not named here.
     return_weights : None or 'dual'
     return_alphas : bool
 
@@ -136,6 +165,7 @@ def solve_multiple_kernel_ridge_fold_gram(  # noqa: PLR0913 - as above
     InputError
         If a sample is not held out exactly once, or other weights are asked for.
     """
+    _refuse_others(score_func, local_alpha, jitter_alphas, conservative)
     if return_weights not in (None, "dual"):
         raise InputError(
             f"return_weights must be None or 'dual', got {return_weights!r}. For "
@@ -160,6 +190,26 @@ def solve_multiple_kernel_ridge_fold_gram(  # noqa: PLR0913 - as above
         means = np.stack([kernel.mean(axis=0) for kernel in kernels]) @ dual
         results.append(backend.asarray(mean - (means * np.exp(deltas)).sum(axis=0)))
     return results
+
+
+def _refuse_others(
+    score_func: Callable[..., Any],
+    local_alpha: bool,
+    jitter_alphas: bool,
+    conservative: bool,
+) -> None:
+    asked = {
+        "score_func": score_func is not l2_neg_loss,
+        "local_alpha": not local_alpha,
+        "jitter_alphas": jitter_alphas,
+        "conservative": conservative,
+    }
+    found = [name for name, differs in asked.items() if differs]
+    if found:
+        raise InputError(
+            f"{found[0]} is not as himalaya has it by default, and other values are "
+            "for himalaya's own solver. Use that, or leave it out."
+        )
 
 
 def _search(

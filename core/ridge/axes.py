@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..checks import InputError
 from .decompose import decompose
+from .travel import packed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,10 @@ class BandAxes:
     widths: tuple[int, ...]
     kept: tuple[int, ...]
     turns: tuple[Any, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel with arrays at whole addresses."""
+        return packed(self)
 
     def turn(self, X: Any) -> Any:
         """Return X, of shape (n_samples, sum of widths), on the axes."""

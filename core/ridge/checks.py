@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import InputError, check_choice
+from .levers import EXACT
 from .search import SOLVERS, Search
 
 
@@ -42,9 +43,21 @@ def check_search(search: Search, n_bands: int, dtype: np.dtype) -> Search:
     """Return the search, its candidates in `dtype`, or say what is wrong with it."""
     check_choice(search.solver, "solver", SOLVERS)
     alphas, candidates = np.asarray(search.alphas), np.asarray(search.candidates)
-    if alphas.ndim != 1 or len(alphas) == 0 or not (alphas > 0).all():
+    if (
+        alphas.ndim != 1
+        or len(np.unique(alphas)) < max(len(alphas), 1)
+        or not ((alphas > 0) & np.isfinite(alphas)).all()
+    ):
         raise InputError(
-            f"alphas must be one or more penalties above 0, got {search.alphas!r}."
+            "alphas must be one or more penalties above 0, finite, each once, got "
+            f"{search.alphas!r}."
+        )
+    if search.solver == "himalaya" and (
+        search.levers != EXACT or search.backend != "numpy"
+    ):
+        raise InputError(
+            "levers and backend are for solver 'fold-gram'. Leave them out with "
+            "'himalaya', which tries everything on every voxel."
         )
     if candidates.ndim != 2 or candidates.shape[1] != n_bands or len(candidates) == 0:
         raise InputError(

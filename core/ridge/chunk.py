@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from himalaya.backend import get_backend
 from numpy.typing import NDArray
 
-from .factors import KernelFactor
 from .penalties import Best, best_penalty
 from .plan import nearest_placed, own_candidates, place
 from .responses import FoldResponses, Turned
@@ -93,25 +91,7 @@ def search_chunk(
     found.n_raced = len(voxels)
     if len(voxels) and len(plan.candidates) > plan.n_first:
         _race(engine, found, responses.of(voxels), voxels)
-    if levers.interpolate:
-        _settle(engine, found, responses)
     return found
-
-
-def _settle(engine: "FoldGram", found: Found, responses: FoldResponses) -> None:
-    """Compute the loss of each voxel's choice at the penalty between the grid's."""
-    for number in np.unique(found.choice):
-        factor = engine.factor(engine.plan.candidates[number])
-        if isinstance(factor, KernelFactor):
-            continue
-        voxels = np.flatnonzero(found.choice == number)
-        turned = responses.turn(factor, voxels)
-        alpha = get_backend().asarray(
-            found.best.alpha[voxels], dtype=engine.design.dtype
-        )
-        found.best.loss[voxels] = turned.loss(alpha)
-        scores = 1 - found.best.loss[voxels] / found.null[voxels]
-        found.scores[number, voxels] = scores
 
 
 def place_candidates(engine: "FoldGram", responses: FoldResponses, seed: int) -> None:
@@ -205,7 +185,8 @@ def _try(
         engine.search.levers,
         start=start,
         # A model of its own needs its best penalty even if another candidate leads.
-        to_beat=(np.full_like(so_far, np.inf) if alone else so_far, null),
+        to_beat=None if alone else so_far,
+        null=null,
     )
     found.scores[number, at] = 1 - best.loss / null
     better = np.flatnonzero(best.loss < so_far - engine.rounding * null)
@@ -220,12 +201,11 @@ def _aside(engine: "FoldGram", turned: Turned, aside: Aside, best: Best | None) 
     """Return the best penalty of a model of one candidate, in its own units."""
     if best is not None and aside.scale == 1:
         return best
-    null = turned.responses.null
     best = best_penalty(
         turned,
         engine.alphas / aside.scale,
         engine.search.levers,
-        to_beat=(np.full_like(null, np.inf), null),
+        null=turned.responses.null,
     )
     best.alpha = best.alpha * aside.scale
     return best

@@ -15,6 +15,7 @@ from himalaya.backend import get_backend
 from numpy.typing import NDArray
 
 from .axes import BandAxes, principal_axes
+from .travel import packed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +55,10 @@ class FoldDesign:
     dtype: str
     centred: bool
     _made: dict[Any, Any] = field(default_factory=dict)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel without what can be made again."""
+        return packed(self, without=("_made",))
 
     @property
     def n_samples(self) -> int:

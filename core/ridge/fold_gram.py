@@ -152,6 +152,10 @@ class FoldGram:
             rows = rows[:, kept]
         mean = rows.mean(axis=0, dtype=np.float64) * design.centred
         rows -= mean.astype(rows.dtype)
+        # What rounding a large mean has left.
+        rest = rows.mean(axis=0, dtype=np.float64) * design.centred
+        rows -= rest.astype(rows.dtype)
+        mean = mean.astype(rows.dtype) + rest
         scale = np.sqrt(np.einsum("sv,sv->v", rows, rows, dtype=np.float64) / len(rows))
         rows /= scale.astype(rows.dtype)
         tried = [*self.plan.candidates, *more]

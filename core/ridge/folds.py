@@ -1,5 +1,7 @@
 """From a scikit-learn splitter to the fold of each sample."""
 
+from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.model_selection import (
     LeaveOneGroupOut,
     LeavePGroupsOut,
     StratifiedGroupKFold,
+    check_cv,
 )
 
 from ..checks import InputError, check_same_samples
@@ -46,15 +49,7 @@ def folds_of(
     InputError
         If groups are needed and missing, or a sample is not held out exactly once.
     """
-    if cv is None:
-        if groups is None:
-            raise InputError(
-                "groups is missing: without `cv`, one run is held out at a time. Pass "
-                "the run of each sample as groups, or a scikit-learn splitter as cv."
-            )
-        cv = LeaveOneGroupOut()
-    elif isinstance(cv, int):
-        cv = KFold(cv)
+    cv = _splitter(cv, groups)
     if groups is None and isinstance(cv, BY_GROUPS):
         raise InputError(
             f"groups is missing: cv = {cv!r} cuts between groups. Pass the run of each "
@@ -83,3 +78,26 @@ def folds_of(
             "Use a splitter such as GroupKFold or LeaveOneGroupOut."
         )
     return folds
+
+
+def _splitter(cv: Any, groups: ArrayLike | None) -> Any:
+    """Return a scikit-learn splitter for what was given as cv."""
+    if cv is None:
+        if groups is None:
+            raise InputError(
+                "groups is missing: without `cv`, one run is held out at a time. Pass "
+                "the run of each sample as groups, or a scikit-learn splitter as cv."
+            )
+        return LeaveOneGroupOut()
+    if isinstance(cv, Integral):
+        if cv < 2:
+            raise InputError(f"cv = {cv} folds: at least 2 are needed.")
+        return KFold(int(cv))
+    if isinstance(cv, Iterable) and not isinstance(cv, str):
+        return check_cv(list(cv))  # (train, held out) pairs
+    if isinstance(cv, str) or not hasattr(cv, "split"):
+        raise InputError(
+            f"cv must be a scikit-learn splitter, a number of folds, or (train, held "
+            f"out) pairs, got {cv!r}."
+        )
+    return cv

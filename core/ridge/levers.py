@@ -28,16 +28,16 @@ class Levers:
     n_sampled : int
         About how many voxels that sample holds, in blocks spread over all.
     interpolate : bool
-        Whether the best penalty is read off a parabola through the best three, in
-        the logarithm of the penalty; so a coarse grid is enough. The score is then
-        computed at that penalty, but in kernel form, where it is the parabola's.
+        Whether the lowest point of a parabola through the best three penalties, in
+        their logarithms, is tried, too; so a coarser grid is enough. Not in kernel
+        form, where each penalty costs blocks of its own.
     follow : bool
         Whether a voxel tries, after the first candidates, only the penalties around
         its best one, and further while the loss falls.
     widen : int
-        Steps by which the grid of penalties grows where a voxel's best one is its
-        first or last. At the upper end not for voxels whose loss merely tends to
-        that of the mean, as without signal.
+        Steps by which the grid of penalties grows where a voxel's best one for a
+        candidate is its first or last. At the upper end not for voxels whose loss
+        merely tends to that of the mean, as without signal.
     """
 
     tolerance: float = 1e-3

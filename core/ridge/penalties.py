@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+from himalaya.backend import get_backend
 from numpy.typing import NDArray
 
 from .levers import Levers
-from .responses import Turned
+from .responses import Turned, TurnedPrimal
 
 Floats = NDArray[np.float64]
+# Three neighbouring penalties, in logarithms, each with the loss that it has.
+Triple = list[tuple[Floats, Floats]]
 
 # A loss above that of the mean by less than this share is what a voxel without signal
 # has under a large penalty.
@@ -41,9 +44,12 @@ def best_penalty(
     levers: Levers,
     *,
     start: NDArray[np.floating] | None = None,
-    to_beat: tuple[Floats, Floats] | None = None,
+    to_beat: Floats | None = None,
+    null: Floats | None = None,
 ) -> Best:
     """Return the best penalty of each voxel for the candidate of `turned`.
+
+    Every loss is that of a penalty that was tried.
 
     Parameters
     ----------
@@ -53,9 +59,12 @@ def best_penalty(
     levers : Levers
     start : array of shape (n_voxels,), optional
         A penalty near which to look first; all are tried if None.
-    to_beat : (losses, losses of the mean), optional
-        Each of shape (n_voxels,). The grid is widened for voxels that fall below the
-        first; not at its upper end where they just tend to the second. Never if None.
+    to_beat : array of shape (n_voxels,), optional
+        Losses of the best candidates so far. Penalties between those of the grid are
+        tried where they promise less. All are if None.
+    null : array of shape (n_voxels,), optional
+        Losses of the mean: the grid is widened at its ends, though not at its upper
+        end where a loss merely tends to that of the mean. Never if None.
     """
     n_voxels = turned.responses.n_voxels
     if start is None or not levers.follow:
@@ -72,10 +81,20 @@ def best_penalty(
         at_high=(chosen == len(alphas) - 1) & searched,
         widened=np.zeros(n_voxels, dtype=bool),
     )
-    if levers.interpolate and len(alphas) > 2:
-        _interpolate(best, losses, chosen, np.log(alphas))
-    if to_beat is not None and levers.widen and searched:
-        _widen(turned, best, losses, alphas, levers, to_beat)
+    # In kernel form each penalty takes blocks of its own, so the grid is all there is.
+    primal = turned if isinstance(turned, TurnedPrimal) else None
+    primal = primal if levers.interpolate else None
+    beat = np.full(n_voxels, np.inf) if to_beat is None else to_beat
+    if primal is not None and len(alphas) > 2:
+        inner = np.flatnonzero((chosen > 0) & (chosen < len(alphas) - 1))
+        log_alphas, at = np.log(alphas), chosen[inner]
+        here = [(log_alphas[at + k], losses[at + k, inner]) for k in (-1, 0, 1)]
+        _try_between(primal, best, inner, here, beat)
+    if null is not None and levers.widen and searched:
+        triples = _widen(turned, best, losses, alphas, levers, null)
+        for done, here in triples:
+            if primal is not None:
+                _try_between(primal, best, done, here, beat)
     return best
 
 
@@ -101,17 +120,28 @@ def _losses_around(
     return losses
 
 
-def _interpolate(
-    best: Best, losses: Floats, chosen: NDArray[np.intp], log_alphas: Floats
+def _try_between(
+    turned: TurnedPrimal,
+    best: Best,
+    voxels: NDArray[np.intp],
+    here: Triple,
+    to_beat: Floats,
 ) -> None:
-    """Put the vertex of the parabola through the best three in place of the best."""
-    inner = np.flatnonzero((chosen > 0) & (chosen < len(log_alphas) - 1))
-    at = chosen[inner]
-    vertex, lowest = parabola(
-        *(log_alphas[at + step] for step in (-1, 0, 1)),
-        *(losses[at + step, inner] for step in (-1, 0, 1)),
-    )
-    best.alpha[inner], best.loss[inner] = np.exp(vertex), lowest
+    """Try the vertex of the parabola through the best three, where it promises much.
+
+    `here` are three neighbouring logarithms of penalties and their losses, of each of
+    the `voxels`; the middle loss is the lowest.
+    """
+    (x0, y0), (x1, y1), (x2, y2) = here
+    vertex, lowest = parabola(x0, x1, x2, y0, y1, y2)
+    some = np.flatnonzero(np.minimum(lowest, y1) < to_beat[voxels])
+    if len(some) == 0:
+        return
+    voxels, alpha = voxels[some], np.exp(vertex[some])
+    dtype = turned.responses.design.dtype
+    loss = turned.loss(get_backend().asarray(alpha, dtype=dtype), voxels)
+    better = loss < best.loss[voxels]
+    best.alpha[voxels[better]], best.loss[voxels[better]] = alpha[better], loss[better]
 
 
 def parabola(
@@ -141,53 +171,43 @@ def _widen(
     losses: Floats,
     alphas: Floats,
     levers: Levers,
-    to_beat: tuple[Floats, Floats],
-) -> None:
-    """Try penalties outside the grid for voxels that ask for them."""
+    null: Floats,
+) -> list[tuple[NDArray[np.intp], Triple]]:
+    """Try penalties outside the grid for voxels whose best is at its end.
+
+    Whether or not another candidate leads so far: that one was widened, too, and may
+    lead by that alone.
+
+    Returns
+    -------
+    triples : list of (voxels, triple)
+        Voxels that found a lowest loss out there, with its neighbours.
+    """
+    tends = np.abs(best.loss / null - 1) < TENDS_TO_MEAN
+    tends &= best.loss >= null
+    high = best.at_high & ~tends
+    triples: list[tuple[NDArray[np.intp], Triple]] = []
     factor = (alphas[-1] / alphas[0]) ** (1 / (len(alphas) - 1))
-    now = best.loss < to_beat[0]
-    low = np.flatnonzero(best.at_low & now)
-    tends = np.abs(best.loss / to_beat[1] - 1) < TENDS_TO_MEAN
-    tends &= best.loss >= to_beat[1]
-    high = np.flatnonzero(best.at_high & now & ~tends)
-    for voxels, flag, end, step in (
-        (low, best.at_low, 0, 1 / factor),
-        (high, best.at_high, -1, factor),
+    for flag, some, ends, step in (
+        (best.at_low, best.at_low.copy(), (1, 0), 1 / factor),
+        (best.at_high, high, (-2, -1), factor),
     ):
-        inner = losses[1 if end == 0 else -2, voxels]
-        alpha = float(alphas[end])
+        voxels = np.flatnonzero(some)
+        inner, edge = (float(np.log(alphas[k])) for k in ends)
+        inner_loss = losses[ends[0], voxels]
         for _ in range(levers.widen):
             if len(voxels) == 0:
                 break
-            voxels, inner = _step_out(
-                turned, best, flag, (voxels, inner), (alpha, step), levers
-            )
-            alpha *= step
-
-
-def _step_out(
-    turned: Turned,
-    best: Best,
-    flag: NDArray[np.bool_],
-    here: tuple[NDArray[np.intp], Floats],
-    there: tuple[float, float],
-    levers: Levers,
-) -> tuple[NDArray[np.intp], Floats]:
-    """Try one penalty further out; return whom it suits, and their losses before."""
-    (voxels, inner), (alpha, step) = here, there
-    outer = turned.loss(alpha * step, voxels)
-    edge = best.loss[voxels].copy()
-    better = outer < edge
-    best.widened[voxels] = True
-    done = voxels[~better]
-    flag[done] = False
-    if levers.interpolate and len(done):
-        log = np.log(alpha) * np.ones(len(done)), np.log(step)
-        vertex, lowest = parabola(
-            *(log[0] - log[1], log[0], log[0] + log[1]),
-            *(inner[~better], edge[~better], outer[~better]),
-        )
-        best.alpha[done], best.loss[done] = np.exp(vertex), lowest
-    best.alpha[voxels[better]] = alpha * step
-    best.loss[voxels[better]] = outer[better]
-    return voxels[better], edge[better]
+            outer, edge_loss = edge + np.log(step), best.loss[voxels].copy()
+            loss = turned.loss(float(np.exp(outer)), voxels)
+            best.widened[voxels] = True
+            better = loss < edge_loss
+            flag[voxels[~better]] = False
+            logs = [np.full((~better).sum(), x) for x in (inner, edge, outer)]
+            y = [inner_loss[~better], edge_loss[~better], loss[~better]]
+            triples.append((voxels[~better], list(zip(logs, y, strict=True))))
+            voxels, inner_loss = voxels[better], edge_loss[better]
+            best.alpha[voxels] = np.exp(outer)
+            best.loss[voxels] = loss[better]
+            inner, edge = edge, outer
+    return triples

@@ -174,8 +174,7 @@ class TurnedKernel:
             blocks = left_out_blocks(design, factor.values, factor.vectors, alpha)
             factor.blocks[alpha] = blocks
         columns = slice(None) if voxels is None else voxels
-        shrink = (alpha / (factor.values + alpha))[:, None]
-        residuals = factor.vectors @ (shrink * self.turned[:, columns])
+        residuals = self._residuals(alpha, columns)
         losses = [
             _to_float64(((block @ residuals[rows]) ** 2).sum(0))
             / (rows.stop - rows.start)
@@ -197,10 +196,19 @@ class TurnedKernel:
         for number in np.unique(nearest):
             voxels = np.flatnonzero(nearest == number)
             alpha = float(known[number])
-            shrink = (alpha / (factor.values + alpha))[:, None]
-            residuals = factor.vectors[rows] @ (shrink * self.turned[:, voxels])
+            residuals = self._residuals(alpha, voxels)[rows]
             out[:, voxels] -= factor.blocks[alpha][fold] @ residuals
         return out
+
+    def _residuals(self, alpha: float, columns: Any) -> Any:
+        """Return what a fit to all rows leaves of some voxels."""
+        factor = self.factor
+        shrink = (alpha / (factor.values + alpha))[:, None]
+        residuals = factor.vectors @ (shrink * self.turned[:, columns])
+        if self.responses.design.centred:
+            # 0, but for rounding, which no penalty shrinks and the blocks magnify.
+            residuals -= residuals.mean(0)
+        return residuals
 
 
 Turned = TurnedPrimal | TurnedKernel

@@ -39,6 +39,14 @@ class Factors:
     _kept: dict[str, Any] = field(default_factory=dict)
     _bytes: float = 0.0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel without what is kept: another process reads it from the folder.
+
+        So all processes work on the same bytes in the same places of memory, and get
+        the same last digit.
+        """
+        return Factors, (self.max_bytes, self.folder, self.share)
+
     def get(self, key: Sequence[Any], make: Callable[[], Any]) -> Any:
         """Return what belongs to `key`, made by `make` if it is not there yet."""
         name = hashlib.sha256(repr(key).encode()).hexdigest()[:20]

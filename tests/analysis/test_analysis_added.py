@@ -10,7 +10,9 @@ from scipy.stats import kstest
 from brain2music.analysis import added
 from brain2music.analysis.added import Question, sign_flip_test, what_is_added
 from brain2music.analysis.bootstrap import block_counts
+from brain2music.analysis.few_blocks import percentile_interval
 from brain2music.analysis.multiple import false_discovery_q
+from brain2music.analysis.noise_ceiling import jackknife_error
 from brain2music.core.checks import InputError
 from brain2music.core.stats import r2_score
 
@@ -44,7 +46,9 @@ def test_what_was_planted_is_found_where_it_was_planted(rng):
     assert (found.voxels["p_max"][:10] < 0.05).all()
     assert "fewer than 2 of 40 voxels" in found.notes[0]
     finer = Question("a", "b", "1", n_permutations=2000, n_resamples=9)
-    assert ask(rng, question=finer).notes == ()
+    (note,) = ask(rng, question=finer).notes
+    assert note.startswith("adding a to b lowers r2 in 1 of 3 ROIs: estimating what")
+    assert v1["p"] > 0.95
 
 
 def test_scores_are_those_of_the_two_models(rng):
@@ -73,8 +77,11 @@ def test_the_bootstrap_draws_blocks(rng):
         weight = counts[mixed][:, None]
         r2 = (weight * fall).sum(axis=0) / (weight * centred).sum(axis=0)
         values.append(r2[:10].mean())
-    assert_allclose(found.rois.loc[0, "r2_added_se"], np.std(values, ddof=1))
-    ends = np.quantile(values, [0.025, 0.975])
+    left = [(fall[mixed != k].sum(axis=0), centred[mixed != k]) for k in range(30)]
+    left = [(gain / power.sum(axis=0))[:10].mean() for gain, power in left]
+    se = jackknife_error(left)
+    assert_allclose(found.rois.loc[0, "r2_added_se"], se)
+    ends = np.ravel(percentile_interval(np.c_[values], 0.95, 30, error=se[None]))
     assert_allclose(found.rois.loc[0, ["low", "high"]].astype(float), ends)
 
 
@@ -84,6 +91,22 @@ def test_flips_equal_all_flips_by_hand(rng):
     exact = [np.mean(all_flips @ g >= g.sum() - 1e-12) for g in gains.T]
     p, _ = sign_flip_test(gains, n_permutations=40_000, seed=0)
     assert_allclose(p, exact, atol=0.01)
+
+
+def test_few_flips_are_all_taken_and_bound_p(rng):
+    gains = rng.standard_normal((6, 3)) + 0.5
+    gains[:, 0] = 1 + rng.random(6)
+    all_flips = np.array(list(product([-1, 1], repeat=6)))
+    exact = [np.mean(all_flips @ g >= g.sum() - 1e-12) for g in gains.T]
+    p, _ = sign_flip_test(gains, n_permutations=64, seed=0)
+    assert_allclose(p, exact)
+    assert p[0] == 1 / 64
+    Y, base, both = study(rng, 0.5)
+    six = np.arange(300) // 50
+    question = Question("text", "music", "01", n_permutations=5000, n_resamples=100)
+    found = what_is_added(Y, base, both, blocks=six, rois=ROIS, question=question)
+    assert found.voxels["p"].min() >= 1 / 64
+    assert "There are 64 ways in all" in found.notes[0]
 
 
 def test_flips_are_corrected_by_the_largest(rng, monkeypatch):

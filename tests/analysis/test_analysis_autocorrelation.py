@@ -110,7 +110,8 @@ def test_levels_that_differ_between_runs_do_not_settle(rng):
     memory = memory_of(*(level + rng.standard_normal((2, 96, 2))), RUNS)
     assert not memory.settles
     assert len(memory.pairs) == 13
-    assert "filter slow drifts" in memory_notes(memory, RUNS, RUNS)[0]
+    assert "Filter slow drifts" in memory_notes(memory, RUNS, RUNS)[0]
+    assert memory_notes(memory, None, RUNS) == memory_notes(memory, RUNS, RUNS)
 
 
 @pytest.mark.parametrize(

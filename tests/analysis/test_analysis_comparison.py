@@ -13,6 +13,7 @@ from brain2music.analysis.comparison import (
     percentile_interval,
     summary_table,
 )
+from brain2music.analysis.noise_ceiling import jackknife_error
 from brain2music.analysis.summaries import Resampled, bootstrap_summaries
 from brain2music.core.checks import InputError
 
@@ -45,8 +46,10 @@ def test_tables_hold_each_summary_with_its_interval(rng):
     values = summaries[("alone", "a"), "best_tenth"]
     assert (row["n_voxels"], row["subject"], row["model"]) == (2, "02", "alone")
     assert_allclose(row["r"], values.observed[1])
-    ends = np.quantile(values.resampled[:, 1], [0.025, 0.975])
-    assert_allclose([row["r_low"], row["r_high"]], ends)
+    ends = percentile_interval(values.resampled, 0.95, 30, error=values.error)
+    assert_allclose([row["r_low"], row["r_high"]], np.transpose(ends)[1])
+    assert_allclose(row["r_se"], jackknife_error(values.left_out[:, 1]))
+    assert len(values.left_out) == 30
 
 
 def test_a_planted_difference_is_clear_and_no_difference_is_not(rng):
@@ -100,6 +103,26 @@ def test_intervals_equal_their_definition(rng):
     assert table.loc[2].drop("n_voxels").isna().all()
 
 
+def test_one_side_asks_for_differences_above_0(rng):
+    middle = np.array([0.1, -0.1, 0.0])
+    resampled = rng.normal(middle, 0.05, (999, 3))
+    difference = Resampled(middle, resampled, np.full(3, 5))
+    two, one = (
+        corrected_intervals(difference, side=side) for side in ("both", "above")
+    )
+    intervals = ["low", "high", "low_all", "high_all", "r_diff_se"]
+    assert_allclose(one[intervals], two[intervals])
+    t = (resampled - middle) / resampled.std(axis=0, ddof=1)
+    from_0 = middle / resampled.std(axis=0, ddof=1)
+    assert_allclose(one["p"], (1 + (t >= from_0).sum(axis=0)) / 1000)
+    expected = [(1 + (t.max(axis=1) >= z).sum()) / 1000 for z in from_0]
+    assert_allclose(one["p_all"], expected)
+    assert one.loc[0, "p"] < 0.05 < 0.9 < one.loc[1, "p"]
+    assert two.loc[1, "p"] < 0.1
+    with pytest.raises(InputError, match="side"):
+        corrected_intervals(difference, side="below")
+
+
 def test_intervals_for_all_hold_in_as_many_studies_as_they_say(rng):
     n_studies, n_blocks, n_rois = 500, 80, 8
     inside, inside_all = [], []
@@ -124,8 +147,6 @@ def test_what_cannot_be_compared_is_named(rng):
     one = {key: v for key, v in summaries.items() if key[0] != ("alone", "b")}
     with pytest.raises(InputError, match="fewer than two feature spaces"):
         paired_differences(one, list(ROIS), subject="02")
-    with pytest.raises(InputError, match="level must lie between 0 and 1, got 95"):
-        percentile_interval(np.zeros((9, 2)), 95)
 
 
 def test_a_difference_that_never_varies_has_no_p():

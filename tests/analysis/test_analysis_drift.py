@@ -10,6 +10,7 @@ from brain2music.analysis.drift import (
     Drift,
     draw_drift,
     drift_in_ceiling,
+    jackknife_drift,
     planted_drift_ceiling,
 )
 from brain2music.analysis.noise_ceiling import explainable_variance, largest_r
@@ -130,6 +131,17 @@ def test_power_adds_up_for_even_and_odd_runs(rng):
             beside += np.mean([power[:, s] for s in sides], axis=0).sum(axis=0)
         expected = (beside - other / (n_repeats - 1)) / power.sum(axis=(0, 1))
         assert_allclose(drift_in_ceiling(Y, runs, n_repeats), expected)
+
+
+def test_drift_without_each_run_is_that_of_the_others(rng):
+    Y, runs = rng.standard_normal((84, 5)), np.repeat([2, 9, 4], [24, 36, 24])
+    Y[:, 3] = 0.1
+    found = jackknife_drift(Y, runs, 4)
+    for row, run in zip(found, [2, 9, 4], strict=True):
+        left = runs != run
+        assert_allclose(row, drift_in_ceiling(Y[left], runs[left], 4))
+    with pytest.raises(InputError, match="1 run has no error to tell"):
+        jackknife_drift(Y[:24], runs[:24], 4)
 
 
 def test_a_voxel_that_never_varies_is_nan(rng):

@@ -184,3 +184,20 @@ def test_numbers_that_cannot_be_are_named(call, words):
 def test_one_subject_far_surer_than_the_others_leaves_a_spread_that_can_be_told():
     found = random_effects([0.0, 0.3], [1e-16, 1e-3])
     assert 0.2 < found.sd_between < 0.4
+
+
+def test_an_effect_below_0_does_not_count_where_only_gains_do():
+    table = pd.DataFrame(
+        {
+            "subject": list("12345"),
+            "roi": "A1",
+            "r2_added": [-0.02, -0.03, -0.01, -0.02, 0.01],
+            "p": [0.01, 0.01, 0.01, 0.2, 0.01],
+        }
+    )
+    named = {"by": ["roi"], "effect": "r2_added", "p": "p"}
+    assert group_table(table, **named).loc[0, "n_significant"] == 3
+    found = group_table(table, **named, direction="above").loc[0]
+    assert found["n_significant"] == 1
+    with pytest.raises(InputError, match="direction"):
+        group_table(table, **named, direction="below")

@@ -68,6 +68,16 @@ def test_it_is_said_when_p_is_too_coarse():
     assert resolution_note(0.0, 60_000) == ""
 
 
+def test_where_ways_are_few_more_permutations_are_not_advised():
+    note = resolution_note(1 / 120, 2000, n_ways=120)
+    assert "fewer than 334 of 2000 voxels" in note
+    assert "no p is below 0.0083. There are 120 ways in all" in note
+    assert "test on more or longer runs" in note
+    assert "Use " not in note
+    assert "'tail'" not in note
+    assert "1999 permutations" in resolution_note(1 / 1001, 2000, n_ways=5000)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -75,6 +85,8 @@ def test_it_is_said_when_p_is_too_coarse():
         (lambda: false_discovery_q([0.5], "bonferroni"), "'bh' or 'by'"),
         (lambda: max_statistic_p([0.5], []), r"max_null \(0,\)"),
         (lambda: gaussian_null_p([0.5], 2), "n_samples is 2"),
+        (lambda: gaussian_null_p([1.2, np.nan], 9), "r lies between 1.2 and 1.2"),
+        (lambda: max_statistic_p([0.5], [np.nan, 0.1]), "NaN in 1 of 2 permutations"),
     ],
 )
 def test_what_cannot_be_corrected_is_named(call, words):

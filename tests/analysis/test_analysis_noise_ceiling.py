@@ -122,6 +122,15 @@ def test_a_normalised_score_is_a_share_and_may_exceed_one():
     ("call", "words"),
     [
         (lambda: normalise_scores([0.1], [0.1, 0.2]), r"ceiling \(2,\)"),
+        (lambda: largest_r(np.array([0.2]), 0), "n_repeats is 0"),
+        (
+            lambda: jackknife_error(np.zeros((1, 3))),
+            r"\(1, 3\): an error needs 2",
+        ),
+        (
+            lambda: explainable_variance(np.full((2, 4, 3), np.inf)),
+            "infinite in 3 of 3 voxels",
+        ),
         (
             lambda: jackknife_explainable_variance(np.zeros((2, 9, 3)), np.zeros(8)),
             r"blocks has shape \(8,\) for 9",

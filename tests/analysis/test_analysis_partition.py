@@ -137,6 +137,13 @@ def test_a_missing_model_is_named(rng):
         partition_variance(scores, NAMES[:3])
 
 
+def test_scores_of_other_voxels_are_named(rng):
+    _, scores = planted(rng, NAMES[:2])
+    scores["mel",] = scores["mel",][1:]
+    with pytest.raises(InputError, match=r"the shapes .*mel \(\d+,\), .*same voxels"):
+        partition_variance(scores, NAMES[:2])
+
+
 def views_of(**values):
     names = ("mel", "clap")
     return {

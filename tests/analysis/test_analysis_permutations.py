@@ -130,9 +130,10 @@ def test_pooled_counts_the_nulls_of_all_voxels_to_a_bin(rng):
     mean, sd = null.mean(axis=0), null.std(axis=0, ddof=1)
     z, z_null = (test.r - mean) / sd, ((null - mean) / sd).ravel()
     for p, one in zip(test.p, z, strict=True):
-        exact, wider = ((1 + (z_null >= x).sum()) / 18_001 for x in (one, one - 0.0021))
+        n = 1 + z_null.size
+        exact, wider = ((1 + (z_null >= x).sum()) / n for x in (one, one - 0.0021))
         assert exact - 1e-12 <= p <= wider + 1e-12
-    assert test.smallest_p == 1 / 18_001
+    assert test.smallest_p == 1 / (1 + 9 * 1175)
 
 
 def test_a_planted_response_is_found_by_each_method(rng):
@@ -197,3 +198,49 @@ def test_what_does_not_fit_is_named(rng, change, words):
     given = {"Y_hat": Y, "moves": both(30)[0], "members": MEMBERS} | change
     with pytest.raises(InputError, match=words):
         permutation_test(Y, given.pop("Y_hat"), given.pop("moves"), **given)
+
+
+def test_few_turns_are_all_taken_and_bound_p(rng):
+    Y = rng.standard_normal((130, 6))
+    moves = shift_runs(np.zeros(130), n_permutations=999, seed=0)
+    assert moves.n_arrangements == 130
+    assert sorted(moves.choices[0]) == list(range(1, 130))
+    test = permutation_test(Y, Y + 0.01, moves)
+    assert_allclose(test.p, 1 / 130)
+    assert test.smallest_p == 1 / 130
+    assert "in all 130 ways" in test.notes[0]
+    drawn = shift_runs(np.zeros(130), n_permutations=99, seed=0)
+    assert drawn.n_permutations == 99
+    assert permutation_test(Y, Y, drawn).smallest_p == 1 / 100
+
+
+def test_all_orders_of_blocks_are_taken_once():
+    blocks = np.repeat(np.arange(7), [3, 3, 3, 3, 3, 2, 2])
+    moves = permute_blocks(blocks, n_permutations=300, seed=0)
+    assert moves.n_arrangements == 240
+    rows = {tuple(row) for row in moved_rows(moves).tolist()}
+    assert len(rows) == moves.n_permutations == 239
+    assert tuple(range(19)) not in rows
+
+
+@pytest.mark.parametrize("method", ["count", "tail", "pooled"])
+def test_predictions_that_turning_does_not_change_have_a_p_of_1(rng, method):
+    runs = np.repeat([1, 2, 3], 50)
+    P, Y = rng.standard_normal((2, 150, 8))
+    P[:, :5] = rng.standard_normal((3, 5))[runs - 1]
+    Y[:, :5] += P[:, :5]
+    moves = shift_runs(runs, n_permutations=600, seed=0)
+    test = permutation_test(Y, P, moves, method=method)
+    assert (test.p[:5] == 1).all()
+    assert (test.p[5:] < 1).all()
+    assert "the predictions of 5 voxels stay what they are" in test.notes[-1]
+    alone = permutation_test(Y[:, 5:], P[:, 5:], moves, method=method)
+    assert_allclose(test.p[5:], alone.p)
+    assert len(alone.notes) == 1
+
+
+def test_weights_are_no_members(rng):
+    Y = rng.standard_normal((130, 6))
+    moves = shift_runs(np.zeros(130), n_permutations=99, seed=0)
+    with pytest.raises(InputError, match="members has type float64, expected bool"):
+        permutation_test(Y, Y, moves, members=np.full((1, 6), 0.5))

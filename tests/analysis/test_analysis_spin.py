@@ -98,6 +98,24 @@ def test_alike_maps_are_found_and_smooth_ones_are_not(rng):
     assert np.mean(np.array(naive) <= 0.05) > 0.4
 
 
+@pytest.mark.usefixtures("brainspace")
+def test_turns_that_leave_too_few_vertices_do_not_count(rng):
+    a, b = smooth(rng), smooth(rng)
+    high = POINTS[:, 2] / np.abs(POINTS).max()
+    a[high > 0], b[high > 0] = np.nan, np.nan
+    test = spin_test(a, b, POINTS, **OPTIONS)
+    few = []
+    for rows in each_spin(POINTS, LEFT, n_spins=99, seed=0):
+        both = np.isfinite(a[rows]) & np.isfinite(b)
+        few.append(both.sum() < 0.25 * test.n_vertices)
+    assert_array_equal(np.isnan(test.null), few)
+    assert test.n_turns == 99 - np.sum(few)
+    assert 0 < np.sum(few) < 50
+    a[high > -0.8], b[high > -0.8] = np.nan, np.nan
+    with pytest.raises(InputError, match="of 99 turns leave a quarter of these"):
+        spin_test(a, b, POINTS, **OPTIONS)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -108,6 +126,7 @@ def test_alike_maps_are_found_and_smooth_ones_are_not(rng):
         ({"n_spins": 0}, "n_spins is 0"),
         ({"points": 0 * POINTS}, "500 points lie at the centre"),
         ({"b": np.full(500, np.nan)}, "both known at 0 vertices"),
+        ({"a": np.full(500, 0.3)}, "constant over the 500 vertices"),
         ({"method": "kendall"}, "'pearson' or 'spearman'"),
     ],
 )

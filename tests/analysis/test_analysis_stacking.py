@@ -92,6 +92,14 @@ def test_parts_add_up_to_the_stack_and_its_score(rng):
         (lambda: stack_weights(np.eye(5), np.zeros((2, 5, 4))), r"shape \(2, 5, 4\)"),
         (lambda: stack_weights(np.eye(5), np.zeros((7, 5, 5))), "1 to 6 models"),
         (
+            lambda: stack_weights(np.diag([np.nan, 1, 1]), np.zeros((2, 3, 3))),
+            "Y_train has NaN or infinity in 1 of its 3",
+        ),
+        (
+            lambda: stack_weights(np.eye(3), np.full((2, 3, 3), np.inf)),
+            "held_out of model 0 has NaN",
+        ),
+        (
             lambda: stack(np.zeros((2, 4)), np.zeros((2, 5, 3))),
             r"weights has .*\(2, 4\)",
         ),

@@ -141,3 +141,11 @@ def test_the_best_tenth_is_chosen_on_training_and_refused_on_test(rng):
         assert cv[chosen].min() > np.nanmax(cv[mask & ~chosen])
     with pytest.raises(InputError, match=r"'A1' .* made from responses of run-2"):
         best_tenths(rois, cv, **runs | {"test_runs": ["run-2"]})
+
+
+def test_best_tenths_refuse_runs_that_are_one_text():
+    rois = {"A1": np.ones(4, dtype=bool)}
+    with pytest.raises(InputError, match="are one text, 'task-Test_run-1'"):
+        best_tenths(
+            rois, np.arange(4.0), train_runs="task-Test_run-1", test_runs=["task-Test"]
+        )

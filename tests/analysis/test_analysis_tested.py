@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import kstest
 
-from brain2music.analysis.moves import shift_runs
+from brain2music.analysis.moves import permute_blocks, shift_runs
 from brain2music.analysis.multiple import (
     false_discovery_q,
     gaussian_null_p,
@@ -92,3 +92,46 @@ def test_p_of_a_roi_is_uniform_on_noise(rng):
         )
         p.append(found.rois.loc[0, "p_all"])
     assert kstest(p, "uniform").pvalue > 0.01
+
+
+def test_a_null_of_few_ways_says_so_however_many_are_asked_for(rng):
+    Y = rng.standard_normal((120, 30))
+    for n_permutations in (1000, 5000):
+        moves = shift_runs(np.zeros(120), n_permutations=n_permutations, seed=1)
+        found = significance_tables(Y, Y + 0.01, moves, rois=ROIS, about=ABOUT)
+        assert_allclose(found.voxels["p"], 1 / 120)
+        assert_allclose(found.voxels["p_max"], 1 / 120)
+        assert "There are 120 ways in all" in found.notes[-1]
+
+
+def test_a_roi_that_does_not_move_has_a_p_of_1(rng):
+    P, Y = rng.standard_normal((2, 300, 30))
+    P[:, :8] = rng.standard_normal((3, 8))[RUNS]
+    Y[:, :8] += P[:, :8]
+    moves = shift_runs(RUNS, n_permutations=199, seed=1)
+    table = significance_tables(Y, P, moves, rois=ROIS, about=ABOUT).rois
+    assert table.loc[0, ["p", "p_all"]].tolist() == [1, 1]
+    assert table.loc[1, "p"] < 1
+    assert table.loc[2, ["p", "p_all"]].isna().all()
+
+
+def test_a_mean_below_0_counts_for_two_sides(rng):
+    P = rng.standard_normal((300, 30))
+    Y = rng.standard_normal((300, 30)) - 0.5 * np.where(ROIS["A1"], P, 0)
+    moves = shift_runs(RUNS, n_permutations=199, seed=1)
+    table = significance_tables(Y, P, moves, rois=ROIS, about=ABOUT).rois
+    assert table.loc[0, ["p", "p_two_sided"]].tolist() == [1, 0.01]
+    other = significance_tables(Y, -P, moves, rois=ROIS, about=ABOUT).rois
+    assert_allclose(other["p_two_sided"], table["p_two_sided"])
+    # With no ties, the two one-sided p are 1 and one move more together.
+    smaller = min(table.loc[1, "p"], 1 - table.loc[1, "p"] + 1 / 200)
+    assert_allclose(table.loc[1, "p_two_sided"], min(1, 2 * smaller))
+    assert np.isnan(table.loc[2, "p_two_sided"])
+
+
+def test_blocks_that_are_all_alike_have_a_p_of_1(rng):
+    Y = np.tile(rng.standard_normal((10, 30)), (12, 1))
+    moves = permute_blocks(np.arange(120) // 10, n_permutations=199, seed=1)
+    for P in (Y, Y + np.pi):
+        table = significance_tables(Y, P, moves, rois=ROIS, about=ABOUT).rois
+        assert (table.loc[:1, ["p", "p_all", "p_two_sided"]] == 1).all(axis=None)

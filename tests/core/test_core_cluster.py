@@ -130,6 +130,50 @@ def test_a_worker_killed_in_the_middle_changes_nothing(study, clients, tmp_path)
         assert_array_equal(found[key], expected[key])
 
 
+def test_the_only_worker_killed_in_the_middle_changes_nothing(study, clients, tmp_path):
+    engine, Ys = study
+    expected = gather(clients[0], engine, Ys, tmp_path / "whole")
+    victim = next(iter(clients[0].run(os.getpid).values()))
+    found = gather(
+        clients[0],
+        engine,
+        Ys,
+        tmp_path / "killed",
+        pause_s=0.2,
+        meanwhile=lambda: os.kill(victim, signal.SIGKILL),
+    )
+    for key in expected:
+        assert_array_equal(found[key], expected[key])
+
+
+def test_workers_may_come_late(study, tmp_path):
+    engine, Ys = study
+    with open_client(Scheduler(n_workers=1)) as client:
+        client.cluster.scale(0)
+        client.cluster.scale(1)
+        found = gather(
+            client,
+            engine,
+            Ys,
+            tmp_path,
+            pause_s=0.2,
+            meanwhile=lambda: client.cluster.scale(2),
+        )
+        assert len(client.scheduler_info()["workers"]) == 2
+    assert found["01", "weights"].shape[-1] == Ys["01"].shape[1]
+
+
+def test_a_scheduler_that_does_not_answer_is_named():
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127"),
+        open_client(Scheduler("tcp://127.0.0.1:9")),
+    ):
+        pass
+
+
 def test_workers_open_mapped_files_by_themselves(study, clients, tmp_path):
     engine, Ys = study
     np.save(tmp_path / "Y.npy", Ys["01"])

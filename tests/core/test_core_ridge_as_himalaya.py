@@ -1,5 +1,7 @@
 """Tests of the fold-Gram search against himalaya's solvers, called by hand."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
@@ -152,10 +154,27 @@ def test_cuda_gives_what_numpy_gives(rng):
     assert_allclose(second[2].cpu().numpy(), first[2], atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (solve_group_ridge_fold_gram, solve_group_ridge_random_search),
+        (
+            solve_multiple_kernel_ridge_fold_gram,
+            solve_multiple_kernel_ridge_random_search,
+        ),
+    ],
+)
+def test_arguments_are_himalayas_in_their_order(ours, theirs):
+    names = [name for name in signature(ours).parameters if name != "levers"]
+    assert names == list(signature(theirs).parameters)
+
+
 def test_what_is_not_offered_is_refused(rng):
     Xs, Y, candidates = study(rng, (4, 7, 3), "float64")
     with pytest.raises(InputError, match="holds a sample out twice"):
         solve_group_ridge_fold_gram(Xs, Y, candidates, cv=ShuffleSplit(3, test_size=50))
     Ks = np.stack([X @ X.T for X in Xs])
+    with pytest.raises(InputError, match="local_alpha is not as himalaya has it"):
+        solve_group_ridge_fold_gram(Xs, Y, candidates, local_alpha=False)
     with pytest.raises(InputError, match="use solve_group_ridge_fold_gram"):
         solve_multiple_kernel_ridge_fold_gram(Ks, Y, return_weights="primal")

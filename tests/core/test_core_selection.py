@@ -81,10 +81,27 @@ def test_choosing_on_what_is_scored_lifts_the_scores_of_noise(rng):
         (lambda: select_best(SCORES, [], name="x", share=0.1), "made on 0 runs"),
         (lambda: select_best(SCORES, TRAIN, name="x", share=0), "a share of 0 made"),
         (lambda: masks_to_score([ATLAS, ATLAS], TEST), "same name: A1"),
-        (lambda: masks_to_score([ATLAS], "run-1"), "scored_runs is one text, 'run-1'"),
-        (lambda: select_best(SCORES, "run-1", name="x", share=1), "runs is one text"),
+        (lambda: masks_to_score([ATLAS], "run-1"), "scored on are one text, 'run-1'"),
+        (lambda: select_best(SCORES, "run-1", name="x", share=1), "are one text"),
     ],
 )
 def test_what_is_no_selection_is_named(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+def test_one_text_is_not_a_list_of_runs():
+    with pytest.raises(InputError, match=r"'best' was made on are one text, 'task-T"):
+        select_best(SCORES, "task-Test_run-01", name="best", share=0.3)
+    best = select_best(SCORES, TEST, name="best", share=0.3)
+    with pytest.raises(
+        InputError, match=r"give a list of runs: \['task-Test_run-01'\]"
+    ):
+        masks_to_score([best], "task-Test_run-01")
+
+
+def test_zeros_before_a_number_do_not_make_another_run():
+    best = select_best(SCORES, ["ses-01_task-Test_run-1"], name="best", share=0.3)
+    with pytest.raises(InputError, match="of ses-01_task-Test_run-1, which"):
+        masks_to_score([best], ["ses-1_task-Test_run-001"])
+    assert list(masks_to_score([best], ["ses-1_task-Test_run-10"])) == ["best"]

@@ -105,6 +105,22 @@ def test_each_sample_is_held_out_exactly_once(study, cv, words):
         BandedRidge(BANDS, cv=cv).fit(*study[:2])
 
 
+@pytest.mark.parametrize(
+    ("cv", "words"), [(1, "cv = 1 folds"), ("runs", "cv must be a scikit-learn")]
+)
+def test_a_cv_that_is_none_is_named(study, cv, words):
+    X, Y, _ = study
+    with pytest.raises(InputError, match=words):
+        BandedRidge(BANDS, cv=cv).fit(X, Y)
+
+
+def test_numbers_and_pairs_are_splitters_too(study):
+    X, Y, _ = study
+    first = BandedRidge(BANDS, cv=KFold(3)).fit(X, Y)
+    for cv in (np.int64(3), list(KFold(3).split(X))):
+        assert_array_equal(BandedRidge(BANDS, cv=cv).fit(X, Y).coef_, first.coef_)
+
+
 def test_columns_that_are_not_the_bands_are_named(study):
     X, Y, runs = study
     with pytest.raises(InputError, match=r"X has 6 columns.*mel 4, genre 3"):

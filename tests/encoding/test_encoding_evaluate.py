@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from brain2music.core.checks import InputError
 from brain2music.core.cluster import Scheduler, open_client
 from brain2music.core.ridge.factors import make_factor
-from brain2music.core.ridge.levers import Levers
+from brain2music.core.ridge.levers import EXACT, Levers
 from brain2music.core.stats import correlation, r2_score
 from brain2music.core.types import Band
 from brain2music.encoding.banded_ridge import BandedRidge
@@ -254,6 +254,21 @@ def test_voxels_that_hold_nothing_are_counted_and_refused(study, column, words, 
     study[1][:, 2] = column
     with pytest.raises(InputError, match=words):
         fit(study, settings=replace(SETTINGS, solver=solver, n_voxels_batch=2))
+
+
+def test_nobody_beyond_the_margin_is_said_too(study):
+    settings = replace(SETTINGS, levers=replace(EXACT, margin=0.99))
+    result = fit(study, settings=settings)
+    assert any("0 of " in note and "went on" in note for note in result.notes)
+
+
+def test_himalaya_neither_stacks_nor_leaves_out(study):
+    settings = replace(SETTINGS, solver="himalaya", stacking=True)
+    with pytest.raises(InputError, match="'himalaya' does not stack"):
+        fit(study, settings=settings)
+    settings = replace(SETTINGS, solver="himalaya", levers=Levers())
+    with pytest.raises(InputError, match="levers and backend are for solver"):
+        fit(study, settings=settings)
 
 
 def test_subjects_who_heard_the_same_share_one_pass(study):

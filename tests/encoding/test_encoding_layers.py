@@ -93,6 +93,16 @@ def test_a_roi_takes_the_layer_that_is_best_on_average(data):
     assert_array_equal(choice.chosen[7:], PLANTED[7:])  # in no ROI: by themselves
 
 
+def test_a_voxel_that_holds_nothing_has_no_say_in_its_roi(data):
+    X, Y, X_test, Y_test, folds = data
+    Y = Y.copy()
+    Y[folds == 1, 3] = 0.5  # flat in a fold
+    mask = np.zeros(9, bool)
+    mask[3:6] = True
+    _, _, (choice,) = fitted((X, Y, X_test, Y_test, folds), by_roi={"net": [mask]})
+    assert_array_equal(choice.chosen[mask], [2] * 3)
+
+
 def test_the_test_rows_have_no_part_in_the_choice(data):
     X, Y, X_test, Y_test, folds = data
     _, _, (before,) = fitted(data)

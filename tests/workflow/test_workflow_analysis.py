@@ -1,14 +1,28 @@
 """Tests of what a run says of its scores: chance, ceilings, partition, comparisons."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.signal import lfilter
 
 from brain2music import load_study, run
 from brain2music.analysis.added import Question, what_is_added
+from brain2music.analysis.autocorrelation import (
+    Memory,
+    block_length,
+    cut_runs,
+    memory_of,
+)
 from brain2music.analysis.bootstrap import block_of_clip, block_of_row
-from brain2music.analysis.moves import shift_runs
+from brain2music.analysis.moves import (
+    moved_rows,
+    permute_blocks,
+    shift_runs,
+    whole_runs,
+)
 from brain2music.analysis.multiple import false_discovery_q
 from brain2music.analysis.permutations import permutation_test
 from brain2music.analysis.summaries import best_tenths, bootstrap_summaries
@@ -17,7 +31,10 @@ from brain2music.core.saved import load_model
 from brain2music.core.stats import correlation, r2_score
 from brain2music.core.store import open_store
 from brain2music.core.types import Part, Space
+from brain2music.study_analysis import Analysis
+from brain2music.workflow import tested_tables as tested
 from brain2music.workflow.roi_tables import both_sides, sides_of
+from brain2music.workflow.scored import Scored
 from brain2music.workflow.subsets import read_subsets
 from brain2music.workflow.tables import read_table
 
@@ -69,6 +86,12 @@ def inputs(result, subject="01"):
     """Return test responses, and a function that reads predictions."""
     model = load_model(result.out / f"models/sub-{subject}")
     return np.asarray(model.array("test_responses")), model
+
+
+def scored_by_joint(result):
+    """Return test responses and the joint model's predictions of them."""
+    Y, model = inputs(result)
+    return Y, np.asarray(model.array("predictions"))
 
 
 def test_p_is_that_of_runs_turned_against_each_other(whole):
@@ -213,7 +236,7 @@ def test_best_tenths_are_chosen_by_training_scores(whole):
     for row in summaries.itertuples():
         expected = found[("joint", "all"), row.summary]
         assert_allclose(row.r, expected.observed[0])
-        assert_allclose(row.r_se, expected.resampled[:, 0].std(ddof=1), rtol=1e-7)
+        assert_allclose(row.r_se, expected.error[0], rtol=1e-7)
     tenth = summaries.set_index("summary").loc["best_tenth"]
     place = int(np.flatnonzero(best[0])[0])
     r = correlation(Y, predictions["joint", "all"])
@@ -232,7 +255,11 @@ def test_ceilings_are_those_of_the_two_repeats_of_each_moment(whole):
     found = table(result, "ceilings").query("subject == '01'").set_index("roi")
     mean = ev[list(MUSIC)].mean()
     assert_allclose(found.loc["music", "explainable_variance"], mean, rtol=1e-5)
-    assert_allclose(found.loc["music", "largest_r"], np.sqrt(2 * mean / (1 + mean)))
+    largest = found.loc["music", "largest_r"]
+    assert_allclose(largest, np.sqrt(2 * mean / (1 + mean)), atol=0.01)
+    r = correlation(*(a[:, list(MUSIC)] for a in scored_by_joint(result)))
+    assert_allclose(found.loc["music", "r_rms"], np.sqrt((r**2).mean()), rtol=1e-6)
+    assert found.loc["music", "drift_share_se"] > 0
     assert found.loc["music", "n_averaged"] == 2
     assert found.loc["music", "explainable_variance_se"] > 0
     assert not found["exceeds"].any()
@@ -364,17 +391,96 @@ def test_too_few_turns_are_said_and_blocks_that_cannot_be_are_refused(
         ),
     )
     result = run(study, tmp_path / "out", stage="tables")
-    assert any("the test runs turn in 48 ways" in note for note in result.notes)
+    assert any(
+        "there are 48 turns, and a null needs at least 100" in note
+        for note in result.notes
+    )
     assert "voxel_significance" not in there(result)
-    study = edited(study_file, ("[analysis]", '[analysis]\nnull = "blocks"'))
+    clips = '[analysis]\nnull = "blocks"\nblocks = "clip"'
+    study = edited(study_file, ("[analysis]", clips))
     assert "voxel_significance" in there(run(study, tmp_path / "out", stage="tables"))
-    study = edited(study_file, ('run = "10" }', 'run = "1" }'), ('["1", "2"]', '["2"]'))
+    study = edited(study_file, ('blocks = "clip"', 'blocks = "run"'))
+    with pytest.raises(InputError, match=r"'blocks' cannot be had .* 1 orders"):
+        run(study, tmp_path / "out", stage="responses")
 
 
 def test_blocks_of_few_clips_are_refused_at_the_door(study_file, tmp_path):
-    study = edited(study_file, ("[analysis]", '[analysis]\nnull = "blocks"'))
-    with pytest.raises(InputError, match=r"'blocks' cannot be had .* 36 orders"):
+    clips = '[analysis]\nnull = "blocks"\nblocks = "clip"'
+    study = edited(study_file, ("[analysis]", clips))
+    with pytest.raises(
+        InputError, match=r"'blocks' cannot be had .* 36 orders.*'auto'"
+    ):
         run(study, tmp_path / "out", stage="responses")
+
+
+def asking(**keys):
+    return SimpleNamespace(analysis=Analysis(n_permutations=300, **keys))
+
+
+def test_each_way_of_moving_blocks_is_that_of_its_name(rng):
+    rows = pd.DataFrame({"run_name": np.repeat(list("abcdef"), 60)})
+    clips, runs = np.arange(360) // 12, rows["run_name"].to_numpy()
+    options = {"n_permutations": 300, "seed": 0}
+    Y, P = (
+        lfilter([1], [1, -0.4], rng.standard_normal((360, 9)), axis=0) for _ in "ab"
+    )
+    memory = memory_of(Y, P, runs)
+    length = block_length(memory, runs, lost=0.02)
+    for blocks, expected in {
+        "clip": permute_blocks(clips, walls=runs, **options),
+        "run": permute_blocks(whole_runs(runs), **options),
+        "auto": permute_blocks(cut_runs(runs, length), **options),
+    }.items():
+        moves = tested.draw_moves(
+            asking(null="blocks", blocks=blocks), rows, clips, memory
+        )
+        assert_array_equal(moved_rows(moves), moved_rows(expected))
+    assert asking(null="blocks").analysis.blocks == "auto"
+    turned = tested.draw_moves(asking(), rows, clips)
+    assert_array_equal(moved_rows(turned), moved_rows(shift_runs(runs, **options)))
+    drifting = Memory(memory.pairs, settles=False)
+    for unknown in (None, drifting):
+        with pytest.raises(InputError, match="no block of up to half of the shortest"):
+            tested.draw_moves(asking(null="blocks"), rows, clips, unknown)
+
+
+def scored_noise(rng, n_run, level):
+    """Return test data of two runs: noise, with a level of each run."""
+    rows = pd.DataFrame({"run_name": np.repeat(["a", "b"], n_run), "clip": ""})
+    levels = np.repeat([level, -level], n_run)[:, None]
+    Y, P = (levels + rng.standard_normal((2 * n_run, 4)) for _ in "ab")
+    moved = np.arange(2 * n_run) // 10
+    return Scored(
+        subject="01",
+        Y=Y,
+        predictions={("joint", "all"): P},
+        intercept=np.zeros(4),
+        rows=rows,
+        moved=moved,
+        blocks=moved,
+        memory=memory_of(Y, P, rows["run_name"].to_numpy()),
+        voxels=np.array(list("abcd")),
+        rois={"all": np.ones(4, dtype=bool)},
+        whole_rois={"all": np.ones(4, dtype=bool)},
+        cv_scores=np.zeros(4),
+        train_runs=(),
+        test_runs=("a", "b"),
+        sources={"a": "made up"},
+    )
+
+
+def test_data_that_do_not_settle_are_told_of_whatever_the_null(rng):
+    part = tested.tested_tables(asking(), scored_noise(rng, 60, 3.0))
+    assert any("still resemble themselves after half" in n for n in part.notes)
+    assert "voxel_significance" in part.tables
+    part = tested.tested_tables(asking(), scored_noise(rng, 400, 0.0))
+    assert not any("resemble" in note for note in part.notes)
+    part = tested.tested_tables(asking(null="blocks"), scored_noise(rng, 60, 3.0))
+    assert part.tables == {}
+    assert "no block of up to half" in part.notes[0]
+    tail = asking(method="tail")
+    part = tested.tested_tables(tail, scored_noise(rng, 400, 0.0))
+    assert "move in 300 other ways, and method 'tail' needs 500" in part.notes[0]
 
 
 @pytest.mark.parametrize("where", ["study", "masks"])
@@ -393,10 +499,10 @@ def test_regions_made_from_test_responses_are_refused(tmp_path, write_study, whe
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("task-Test_run-01", "'A1' .* was made from responses of task-Test_run-1, w"),
-        ("Test", r"rois.made_from names 'Test', which .* Did you mean 'test'"),
-        ("task-Tset_run-1", "no run of this study. Did you mean 'task-Test_run-1'"),
-        ("localiser", "Responses of another scan are written 'other: NAME'"),
+        ("task-Test_run-01", "'A1' .* was made from responses of task-Test_run-01, w"),
+        ("Test", r"made from 'Test', which .* Did you mean 'test'"),
+        ("task-Tset_run-1", "no run of sub-01: .* Did you mean 'task-Test_run-1'"),
+        ("localiser", "not in this study are named 'other: localiser'"),
     ],
 )
 def test_misspelt_runs_do_not_let_regions_through(tmp_path, write_study, name, words):
@@ -409,11 +515,28 @@ def test_misspelt_runs_do_not_let_regions_through(tmp_path, write_study, name, w
 
 def test_regions_made_from_training_responses_are_taken(tmp_path, write_study):
     path = write_study(tmp_path / "data", rois='[rois]\nmasks = "rois.npz"')
-    runs = np.array(["task-Training_run-1", "other: Test"])
+    runs = np.array(["task-Training_run-01", "other: a scan"])
     np.savez(path.parent / "rois.npz", A1=np.arange(12) < 4, runs=runs)
     edited(path, ("[rois]", '[rois]\nmade_from = ["train"]'))
     result = run(load_study(path), tmp_path / "out", stage="tables")
     assert set(table(result, "roi_scores")["roi"]) == {"A1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("task-Test_run-01", "'A1' .* was made from responses of task-Test_run-01"),
+        ("Test", "from 'Test', which is no run of sub-01: .* Did you mean 'test'"),
+        ("task-Tets_run-1", "Did you mean 'task-Test_run-1'"),
+        ("localiser", "are named 'other: localiser'"),
+    ],
+)
+def test_a_misspelt_run_is_refused(tmp_path, write_study, name, words):
+    path = write_study(tmp_path / "data", rois='[rois]\nmasks = "rois.npz"')
+    np.savez(path.parent / "rois.npz", A1=np.arange(12) < 4)
+    study = edited(path, ("[rois]", f'[rois]\nmade_from = ["{name}"]'))
+    with pytest.raises(InputError, match=words):
+        run(study, tmp_path / "out", stage="responses")
 
 
 def test_levels_without_a_region_are_named(study_file, tmp_path):
@@ -482,3 +605,68 @@ def test_every_table_names_the_source_of_its_feature_spaces(whole):
             assert "source" in columns, path.name
         if "added" in columns:
             assert {"source_added", "source_to"} <= set(columns), path.name
+
+
+def test_the_group_counts_scores_and_gains_above_0_by_corrected_p():
+    from brain2music.workflow.group_tables import group_tables
+
+    keys = {"roi": "A1", "model": "joint", "feature_space": "all", "r_se": 0.01}
+    subjects = ["01", "02", "03"]
+    means = [0.3, 0.2, 0.25]
+    summaries = pd.DataFrame(
+        {"subject": subjects, "summary": "mean", "r_se": 0.01} | keys
+    )
+    del keys["r_se"]
+    tested_rois = pd.DataFrame(
+        {"subject": subjects, "r_mean": means, "p_all": [0.001, 0.02, 0.03]} | keys
+    )
+    added = pd.DataFrame(
+        {
+            "subject": subjects,
+            "roi": "A1",
+            "added": "text",
+            "to": "music",
+            "r2_added": [-0.1, -0.1, 0.05],
+            "r2_added_se": 0.01,
+            "p": 0.001,
+            "p_all": [0.001, 0.001, 0.02],
+        }
+    )
+    tables = {"roi_summaries": summaries, "roi_significance": tested_rois}
+    found, _ = group_tables(tables | {"added": added}, {"text": "made up"})
+    found = found.set_index("effect")
+    assert found.loc["r_mean", "n_significant"] == 2  # 0.06 for two sides
+    assert found.loc["r2_added", "n_significant"] == 1
+    added["p_all"] = 0.03  # 0.06 for two sides
+    found, _ = group_tables(tables | {"added": added}, {"text": "made up"})
+    assert found.set_index("effect").loc["r2_added", "n_significant"] == 0
+    tables["roi_significance"] = tested_rois.assign(r_mean=-0.3, p_all=1.0)
+    found, _ = group_tables(tables | {"added": added}, {"text": "made up"})
+    assert found.set_index("effect").loc["r_mean", "n_significant"] == 0
+
+
+def test_blocks_are_joined_by_the_memory_of_the_joint_model(whole, monkeypatch):
+    from brain2music.workflow import scored
+
+    study, result = whole
+    asked = {}
+
+    def blocks(rows, *_given, memory):
+        asked["memory"] = memory
+        return np.arange(len(rows)) // 40, ["a note of blocks"]
+
+    monkeypatch.setattr(scored, "blocks_to_resample", blocks)
+    found, notes = scored.read_scored(study, result.out, "01")
+    Y, model = inputs(result)
+    runs = model.rows["run_name"].to_numpy()
+    expected = memory_of(Y, np.asarray(model.array("predictions")), runs)
+    assert_allclose(asked["memory"].pairs, expected.pairs)
+    assert notes[-1] == "a note of blocks"
+    assert found.n_blocks == 2
+    # Some clips, of which joined blocks would leave too few: clips stand alone again.
+    some = found.rows["clip"].isin(found.rows["clip"].unique()[:4]).to_numpy()
+    assert found.at(some, study).n_blocks == 4
+    many = Scored(**{f: getattr(found, f) for f in found.__dataclass_fields__})
+    object.__setattr__(many, "blocks", np.arange(len(found.rows)) // 5)
+    kept = many.at(some, study)
+    assert kept.n_blocks == len(set(many.blocks[some])) >= 10

@@ -8,6 +8,7 @@ import pytest
 from nibabel.freesurfer import write_geometry
 from numpy.testing import assert_allclose
 
+from brain2music.analysis.spin import spin_test
 from brain2music.core.checks import InputError
 from brain2music.core.types import Space
 from brain2music.data.surfaces import mesh_space
@@ -107,7 +108,7 @@ def test_gifti_spheres_are_read_too(tmp_path, native):
 def scored_of(names, ids):
     predictions = {("alone", name): np.zeros((2, len(ids))) for name in names}
     empty = dict.fromkeys(
-        ("Y", "intercept", "rows", "moved", "rois", "whole_rois", "cv_scores")
+        ("Y", "intercept", "rows", "moved", "blocks", "memory", "rois")
     )
     return Scored(
         subject="01",
@@ -116,6 +117,8 @@ def scored_of(names, ids):
         train_runs=(),
         test_runs=(),
         sources={name: f"made of {name}" for name in names},
+        whole_rois={},
+        cv_scores=np.zeros(len(ids)),
         **empty,
     )
 
@@ -124,9 +127,10 @@ def test_like_maps_are_told_from_maps_that_are_only_smooth(tmp_path):
     pytest.importorskip("brainspace")
     rng = np.random.default_rng(1)
     space = mesh_space("fsaverage5", [10_242, 10_242])
-    index = np.sort(rng.choice(20_484, 900, replace=False))
+    whole = np.concatenate(template_spheres()) / 100
+    index = np.flatnonzero(np.abs(whole[:, 0]) > 0.1)  # without a medial wall
     space = cut(space, index)
-    points = np.concatenate(template_spheres())[index] / 100
+    points = whole[index]
 
     def smooth():
         centres = rng.standard_normal((6, 3))
@@ -139,14 +143,36 @@ def test_like_maps_are_told_from_maps_that_are_only_smooth(tmp_path):
         ("alone", "c"): {"r": smooth()},
     }
     scored = scored_of("abc", space.ids)
-    found = spin_tables(study_of(tmp_path, n_spins=99), scored, space, scores)
+    found = spin_tables(study_of(tmp_path, n_spins=39), scored, space, scores)
     table = found.tables["map_correlations"].set_index(["a", "b"])
-    assert table.loc[("a", "b"), "p_spin"] == 0.01
+    assert table.loc[("a", "b"), "p_spin"] == 1 / 40
     assert table.loc[("a", "c"), "p_spin"] > 0.05
     expected = np.corrcoef(a, scores["alone", "c"]["r"])[0, 1]
     assert_allclose(table.loc[("a", "c"), "r_of_maps"], expected)
     assert set(table["source_a"]) == {"made of a", "made of b"}
-    assert (table["n_vertices"] == 900).all()
+    assert (table["n_vertices"] == len(index)).all()
+    assert set(table["n_spins"]) == {39}
+    # What is turned in from outside the columns is left out, and not an edge's value.
+    sides = np.full((2, len(whole)), np.nan)
+    sides[:, index] = a, scores["alone", "c"]["r"]
+    left = np.arange(len(whole)) < 10_242
+    test = spin_test(*sides, whole, is_left=left, n_spins=39, seed=0)
+    assert table.loc[("a", "c"), "p_spin"] == test.p
+
+
+def test_maps_of_a_small_patch_are_not_turned(tmp_path):
+    pytest.importorskip("brainspace")
+    rng = np.random.default_rng(1)
+    whole = np.concatenate(template_spheres()) / 100
+    index = np.flatnonzero(whole[:, 2] > 0.85)
+    space = cut(mesh_space("fsaverage5", [10_242, 10_242]), index)
+    scores = {("alone", n): {"r": rng.standard_normal(len(index))} for n in "ab"}
+    scored = scored_of("ab", space.ids)
+    found = spin_tables(study_of(tmp_path, n_spins=39), scored, space, scores)
+    assert found.tables == {}
+    (note,) = found.notes
+    assert note.startswith("maps are not compared by turning (a and b): the maps are")
+    assert "of 39 turns leave a quarter of these" in note
 
 
 def test_nothing_is_turned_where_spheres_are_not_known(tmp_path):
