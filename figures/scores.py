@@ -235,7 +235,8 @@ def plot_differences(
     subjects = unique(rows, "subject")
     n_columns = min(3, len(pairs))
     n_rows = -(-len(pairs) // n_columns)
-    panel = 16.0 + len(shown) * (2.2 * len(subjects) + 2.0)
+    row = max(2.2 * len(subjects) + 2.0, 8.7)  # a name of three lines
+    panel = 16.0 + len(shown) * row
     height = min(12.0 + n_rows * panel, PAGE_HEIGHT_MM)
     fig = fig or figure_mm(DOUBLE_MM, height, layout="constrained")
     axes = fig.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
