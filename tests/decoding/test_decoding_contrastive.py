@@ -49,7 +49,9 @@ def test_the_loss_equals_the_loops(rng):
 @pytest.mark.parametrize("n_hidden", [0, 16])
 def test_what_is_in_the_brain_comes_back_and_shuffled_is_chance(study, rng, n_hidden):
     train, test = study
-    decoder = Contrastive(0, n_hidden, temperature=0.5, n_epochs=40, learning_rate=0.03)
+    decoder = Contrastive(
+        0, n_hidden, temperature=0.5, n_epochs=200, learning_rate=0.03
+    )
     found = decode(decoder, train, test)
     assert found.decoder.stopped_early
     assert identification_accuracy(found.predicted, test.T).mean() > 0.75
