@@ -219,6 +219,6 @@ def _fmralign() -> ModuleType:
         raise InputError(
             "alignment by optimal transport needs fmralign, POT and torch, but "
             f"{error.name} is not installed. Run: pip install "
-            "'brain2music[decode,models]', or take method 'procrustes' or 'ridge'."
+            "'brain2music[decode]', or take method 'procrustes' or 'ridge'."
         ) from error
     return fmralign
