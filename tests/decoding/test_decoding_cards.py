@@ -50,7 +50,8 @@ def test_structure_is_found_and_shuffled_gives_chance(target, rng):
         assert found[name].p < 0.01
         assert shuffled[name].p > 0.05
     assert found["identification accuracy"].low > 0.5
-    assert found["median rank"].high < found["median rank"].chance
+    ranks = found["median rank"]
+    assert ranks.low <= ranks.value <= ranks.high < ranks.chance
 
 
 def test_without_the_own_clip_neighbours_do_not_count(target):
@@ -67,7 +68,7 @@ def test_without_the_own_clip_neighbours_do_not_count(target):
 
 
 def test_p_counts_permutations_of_clips(target, rng):
-    predicted = target + 6 * rng.standard_normal(target.shape)
+    predicted = target + 25 * rng.standard_normal(target.shape)
     pool = Pool(CLIPS, n_permutations=99)
     card = identification_cards(predicted, target, pool)[0]
     null = [
@@ -76,6 +77,7 @@ def test_p_counts_permutations_of_clips(target, rng):
     ]
     n_as_good = sum(value >= card.value - 1e-12 for value in null)
     assert card.p == (1 + n_as_good) / 100
+    assert 0.02 < card.p < 1
 
 
 def test_p_is_uniform_without_truth(rng):

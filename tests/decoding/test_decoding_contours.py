@@ -83,6 +83,15 @@ def test_loudness_follows_the_swell():
     assert len(found.onsets) == len(found.loudness_db)
 
 
+def test_a_tenth_of_the_pressure_is_20_db_less():
+    tone = np.sin(2 * np.pi * 440 * np.arange(4 * RATE_HZ) / RATE_HZ)
+    tone[2 * RATE_HZ :] /= 10
+    level = contours(tone, RATE_HZ).loudness_db
+    quarter = len(level) // 4
+    gap = level[quarter] - level[3 * quarter]
+    assert_allclose(gap, 20, atol=0.3)
+
+
 def test_level_of_the_whole_sound_does_not_matter():
     a, b = (contours(k * clicks(100), RATE_HZ) for k in (1, 8))
     assert_allclose(a.loudness_db, b.loudness_db, atol=1e-3)

@@ -120,6 +120,18 @@ def test_test_responses_change_nothing_that_was_learnt(study):
         assert_allclose(decode(decoder, train, other).predicted[0], first)
 
 
+def test_runs_or_clips_on_both_sides_are_refused(study):
+    train, test = study
+    with pytest.raises(InputError, match="in training and in test"):
+        decode(CortexRidge(), train, train)
+    renamed = Pairs(train.Y, train.T, np.char.add(train.runs, "b"), train.clips)
+    with pytest.raises(InputError, match="48 clips were heard in training"):
+        decode(CortexRidge(), train, renamed)
+    both = decode(CortexRidge(), train, renamed, shared_clips=True)
+    assert both.predicted.shape == train.T.shape
+    assert decode(CortexRidge(), train, test).test is test
+
+
 def test_voxels_chosen_on_test_runs_are_refused(study):
     train, test = study
     peeked = best_voxels(test, 6)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
 from brain2music.decoding.decode import decode
@@ -54,6 +54,34 @@ def test_numbers_equal_a_fit_without_the_genre(study, genres):
     assert_allclose(found["pop", "without it", "all"], everywhere)
     assert_allclose(found["pop", "without it", "own genre"], own)
     assert_allclose(table["chance"], 0.5)
+
+
+class Spy:
+    """A decoder that remembers the targets that it was shown."""
+
+    selections = ()
+
+    def __init__(self):
+        self.seen = []
+
+    def fit(self, Y, T, folds):
+        self.seen.append(T)
+        return CortexRidge().fit(Y, T, folds)
+
+
+def test_the_genre_is_out_of_training_and_alone_in_it(study, genres):
+    train, test = study
+    both = {"train_genres": genres[0], "test_genres": genres[1]}
+    order = list(dict.fromkeys(genres[1].tolist()))
+    spy = Spy()
+    leave_one_genre_out(spy, train, test, **both)
+    assert_array_equal(spy.seen[0], train.T)
+    for genre, seen in zip(order, spy.seen[1:], strict=True):
+        assert_array_equal(seen, train.T[genres[0] != genre])
+    spy = Spy()
+    genre_transfer(spy, train, test, **both)
+    for genre, seen in zip(order, spy.seen, strict=True):
+        assert_array_equal(seen, train.T[genres[0] == genre])
 
 
 def test_each_genre_alone_makes_a_square(study, genres):

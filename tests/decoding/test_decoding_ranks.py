@@ -99,7 +99,7 @@ def test_top_k_and_rank_equal_sorting(C):
 
 
 @pytest.mark.parametrize(
-    "labels", [[0, 1, 2, 3], [0, 0, 1, 2, 2, 2], [0, 0, 0, 1, 1, 2]]
+    "labels", [[0, 1, 2, 3], [0, 0, 1, 2], [0, 0, 1, 2, 2, 2], [0, 0, 0, 1, 1, 2]]
 )
 def test_chance_of_losses_equals_all_orders_of_the_targets(labels):
     labels = np.array(labels)
