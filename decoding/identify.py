@@ -40,6 +40,42 @@ def identification_accuracy(predicted: ArrayLike, target: ArrayLike) -> Floats:
     >>> identification_accuracy(target, target)
     array([1., 1., 1.])
     """
+    C = similarity(predicted, target)
+    return (np.diag(C)[:, None] > C).sum(axis=1) / (len(C) - 1)
+
+
+def similarity(predicted: ArrayLike, target: ArrayLike) -> Floats:
+    """Return Pearson's r of each prediction with each target, over the dimensions.
+
+    Equal targets give exactly equal columns: rounding breaks no tie.
+
+    Parameters
+    ----------
+    predicted, target : array of shape (n_items, n_dimensions)
+        Row i of both is the same stimulus.
+
+    Returns
+    -------
+    C : array of shape (n_items, n_items)
+        C[i, j] is of prediction i and target j; equation 2 of the paper.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, there is one item only, or a row is constant.
+
+    References
+    ----------
+    Denk, T. I., Takagi, Y. et al. (2023). Brain2Music: Reconstructing music from
+    human brain activity. arXiv 2307.11078, equation 2.
+
+    Examples
+    --------
+    >>> target = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
+    >>> similarity(target, target).round(6)
+    array([[ 1., -1.],
+           [-1.,  1.]])
+    """
     predicted, target = _check(predicted, "predicted"), _check(target, "target")
     if predicted.shape != target.shape:
         raise InputError(
@@ -48,8 +84,7 @@ def identification_accuracy(predicted: ArrayLike, target: ArrayLike) -> Floats:
         )
     # Equal targets share one column, so that rounding cannot break a tie.
     different, which = np.unique(target, axis=0, return_inverse=True)
-    C = (_standard(predicted) @ _standard(different).T)[:, which.ravel()]
-    return (np.diag(C)[:, None] > C).sum(axis=1) / (len(C) - 1)
+    return (_standard(predicted) @ _standard(different).T)[:, which.ravel()]
 
 
 def chance_with_ties(target: ArrayLike) -> float:

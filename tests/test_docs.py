@@ -1,6 +1,8 @@
 """Tests that the pages of docs/ say what the study file really takes."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -95,3 +97,24 @@ def test_the_code_on_the_page_on_encoding_runs(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         names["again"].predict(X), names["model"].predict(X), rtol=0.01, atol=0.05
     )
+
+
+DECODING = (Path(__file__).parents[1] / "docs/decoding.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_decoding_runs_and_finds_what_is_there():
+    (block,) = re.findall(r"```python\n(.*?)```", DECODING, re.S)
+    check = """
+row = table.set_index(["pool", "metric"]).loc[("clips", "identification accuracy")]
+assert row["value"] > 0.9 and row["p"] < 0.01
+"""
+    subprocess.run([sys.executable, "-c", block + check], check=True)
+
+
+def test_the_page_on_decoding_names_what_is_there():
+    names = set(re.findall(r"`([a-z]+_[a-z_]+|[A-Z][a-zA-Z]+)`", DECODING))
+    modules = (Path(__file__).parents[1] / "decoding").glob("*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in modules)
+    known = ("shared_clips", "n_voxels", "stopped_early")
+    for name in names - set(known):
+        assert re.search(rf"^(def|class) {name}\b", text, re.M), name

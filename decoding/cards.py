@@ -1,0 +1,330 @@
+"""A number of identification with what it is worth: pool, ties, chance, interval, p."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ..core.checks import Floats, InputError
+from ..core.stats import correlation
+from .chance import clip_permutations, clip_resamples
+from .identify import similarity
+from .ranks import (
+    Metric,
+    Which,
+    accuracy,
+    candidates,
+    chance_losses,
+    chance_mean,
+    chance_median_rank,
+    losses,
+    n_tied,
+    n_way,
+    rank,
+    top_k,
+)
+
+N_WAYS = (2, 5, 10, 50)
+TOPS = (1, 3, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One score, and what is needed to read it.
+
+    Parameters
+    ----------
+    metric : str
+    value : float
+    pool : str
+        What the true item was told apart from, in words.
+    n, n_clips : int
+        Items that were scored, and the clips that they are of.
+    n_candidates : int
+        Candidates beside the true one; the fewest of any item.
+    n_ties : int
+        Pairs in the pool whose targets are equal: none of both can win.
+    chance : float
+        What predictions without knowledge of the items are expected to score.
+    low, high : float
+        95% interval by bootstrap over clips, the pool as it is.
+    p : float
+        One-sided, (1 + permutations at least as good) / (1 + permutations), clips
+        permuted.
+    n_permutations : int
+        1 / (1 + n_permutations) is the smallest p that can come out.
+    """
+
+    metric: str
+    value: float
+    pool: str
+    n: int
+    n_clips: int
+    n_candidates: int
+    n_ties: int
+    chance: float
+    low: float
+    high: float
+    p: float
+    n_permutations: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Which items are told apart from which, and how often chance is tried.
+
+    Parameters
+    ----------
+    clips : array of shape (n_items,)
+    which : 'all', 'other clips' or 'own clip'
+        See `candidates`.
+    groups : array of shape (n_items,), optional
+        Such as genres: candidates are of the same group, and clips are permuted
+        inside groups, since what tells groups apart is not asked.
+    name : str
+        What the pool is called in the card; '' lets it be described by its parts.
+    n_permutations, n_resamples : int
+    seed : int
+    """
+
+    clips: ArrayLike
+    which: Which = "all"
+    groups: ArrayLike | None = None
+    name: str = ""
+    n_permutations: int = 1000
+    n_resamples: int = 2000
+    seed: int = 0
+
+    @property
+    def described(self) -> str:
+        """The pool in words."""
+        within = "" if self.groups is None else ", inside groups"
+        n_clips = len(np.unique(np.asarray(self.clips)))
+        text = f"{n_clips} clips, {len(np.asarray(self.clips))} items: {self.which}"
+        return self.name or text + within
+
+
+def identification_cards(
+    predicted: ArrayLike,
+    target: ArrayLike,
+    pool: Pool,
+    *,
+    n_ways: Sequence[int] = N_WAYS,
+    tops: Sequence[int] = TOPS,
+) -> list[Card]:
+    """Return cards of accuracy, N-way, top-k and median rank in one pool.
+
+    Parameters
+    ----------
+    predicted, target : array of shape (n_items, n_dimensions)
+        Row i of both is the same clip, or the same window of a clip.
+    pool : Pool
+    n_ways, tops : sequence of int
+        Those larger than the smallest pool are left out: 50-way of 10 is no number.
+
+    Returns
+    -------
+    cards : list of Card
+        'identification accuracy', 'N-way accuracy', 'top-K', 'median rank'.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, an item has no candidate, or clips cannot be permuted.
+
+    References
+    ----------
+    Denk, T. I., Takagi, Y. et al. (2023). Brain2Music, equations 2 and 3.
+    """
+    C = similarity(predicted, target)
+    mask = candidates(pool.clips, pool.which, groups=pool.groups)
+    _check_items(len(C), len(mask))
+    lost, n_candidates = losses(C, mask), mask.sum(axis=1)
+    expected = chance_losses(target, mask)
+    metrics: dict[str, Metric] = {"identification accuracy": accuracy}
+    metrics |= {
+        f"{n}-way accuracy": n_way(n) for n in n_ways if n <= n_candidates.min() + 1
+    }
+    metrics |= {f"top-{k}": top_k(k) for k in tops if k <= n_candidates.min()}
+    judge = _Judge(pool, int(n_candidates.min()), n_tied(target, mask))
+    cards = []
+    for name, metric in metrics.items():
+        table = metric(lost, n_candidates[None])
+        chance = chance_mean(metric, expected, n_candidates)
+        cards.append(judge.card(name, table, chance=chance))
+    # Turned, since in all else more is better.
+    ranks, chance = -rank(lost, n_candidates), -chance_median_rank(expected)
+    turned = judge.card("median rank", ranks, chance=chance, middle=np.median)
+    return [*cards, _turned(turned)]
+
+
+def correlation_cards(
+    predicted: ArrayLike, target: ArrayLike, pool: Pool
+) -> list[Card]:
+    """Return cards of the correlation per sample and per dimension.
+
+    Per sample: over the dimensions, mean over items; what all items share makes it
+    high without any knowledge, so its chance is seldom 0. Per dimension: over the
+    items, mean over dimensions. Chance of both is the mean of the permutations.
+
+    Parameters
+    ----------
+    predicted, target : array of shape (n_items, n_dimensions)
+    pool : Pool
+        Its candidates do not matter here; its clips and groups do.
+
+    Returns
+    -------
+    cards : list of Card
+        'correlation per sample' and 'correlation per dimension'. In resamples of
+        clips, a dimension that does not vary has no correlation and is left out.
+
+    Raises
+    ------
+    InputError
+        If a row, or a dimension over the items, is constant.
+    """
+    C = similarity(predicted, target)
+    predicted, target = np.asarray(predicted, float), np.asarray(target, float)
+    _check_items(len(C), len(np.asarray(pool.clips)))
+    observed = correlation(target, predicted)
+    if np.isnan(observed).any():
+        raise InputError(
+            f"{int(np.isnan(observed).sum())} of {len(observed)} dimensions are "
+            "constant over the items, in target or prediction, and have no "
+            "correlation. Leave them out of both."
+        )
+    judge = _Judge(pool, len(C) - 1, 0)
+    null = np.array(
+        [correlation(target, predicted[order]).mean() for order in judge.permutations]
+    )
+    again = np.array(
+        [
+            np.nanmean(correlation(target[rows], predicted[rows]))
+            for rows in judge.resamples
+        ]
+    )
+    per_dimension = judge.finish(
+        "correlation per dimension",
+        float(observed.mean()),
+        float(null.mean()),
+        null=null,
+        again=again,
+    )
+    return [judge.card("correlation per sample", C), per_dimension]
+
+
+def card_table(cards: Sequence[Card], **labels: object) -> pd.DataFrame:
+    """Return cards as rows, with `labels` as columns before them.
+
+    Examples
+    --------
+    >>> numbers = (60, 60, 59, 0, 0.5, 0.8, 0.9, 0.01, 99)
+    >>> card = Card("identification accuracy", 0.86, "60 clips", *numbers)
+    >>> card_table([card], subject="01")[["subject", "value", "chance"]]
+      subject  value  chance
+    0      01   0.86     0.5
+    """
+    columns = [*labels, *(field.name for field in fields(Card))]
+    return pd.DataFrame([labels | asdict(card) for card in cards], columns=columns)
+
+
+def cards_of_subset(
+    predicted: ArrayLike, target: ArrayLike, pool: Pool, subset: ArrayLike
+) -> list[Card]:
+    """Return the identification cards of a part of the items, told apart in that part.
+
+    Parameters
+    ----------
+    predicted, target : array of shape (n_items, n_dimensions)
+    pool : Pool
+    subset : array of bool, shape (n_items,)
+        Which items stay, such as those of artists or recordings that were never in
+        training.
+
+    Returns
+    -------
+    cards : list of Card
+
+    Raises
+    ------
+    InputError
+        If `subset` is no mask of the items.
+    """
+    subset = np.asarray(subset)
+    if subset.dtype != bool or subset.shape != np.asarray(pool.clips).shape:
+        raise InputError(
+            f"subset has shape {subset.shape} and type {subset.dtype}, expected bool "
+            f"and one value per item, {len(np.asarray(pool.clips))}."
+        )
+    groups = None if pool.groups is None else np.asarray(pool.groups)[subset]
+    part = replace(pool, clips=np.asarray(pool.clips)[subset], groups=groups)
+    return identification_cards(
+        np.asarray(predicted)[subset], np.asarray(target)[subset], part
+    )
+
+
+class _Judge:
+    """Makes cards of tables [prediction, item], all on the same permutations."""
+
+    def __init__(self, pool: Pool, n_candidates: int, n_ties: int) -> None:
+        self.pool, self.n_candidates, self.n_ties = pool, n_candidates, n_ties
+        self.clips = np.asarray(pool.clips)
+        self.permutations = clip_permutations(
+            self.clips, pool.n_permutations, seed=pool.seed, strata=pool.groups
+        )
+        self.resamples = clip_resamples(self.clips, pool.n_resamples, seed=pool.seed)
+
+    def card(
+        self,
+        name: str,
+        table: Floats,
+        *,
+        chance: float | None = None,
+        middle: Callable[..., np.floating] = np.mean,
+    ) -> Card:
+        """Return the card of the diagonal; the chance is the null's if not given."""
+        items = np.diag(table)
+        columns = np.arange(len(table))
+        null = np.array([middle(table[p, columns]) for p in self.permutations])
+        again = np.array([middle(items[rows]) for rows in self.resamples])
+        expected = float(null.mean()) if chance is None else chance
+        return self.finish(name, float(middle(items)), expected, null=null, again=again)
+
+    def finish(
+        self, name: str, value: float, chance: float, *, null: Floats, again: Floats
+    ) -> Card:
+        low, high = np.quantile(again, [0.025, 0.975])
+        # Rounding makes two sums of the same numbers differ by less than this.
+        n_as_good = int((null >= value - 1e-12).sum())
+        return Card(
+            metric=name,
+            value=value,
+            pool=self.pool.described,
+            n=len(self.clips),
+            n_clips=len(np.unique(self.clips)),
+            n_candidates=self.n_candidates,
+            n_ties=self.n_ties,
+            chance=chance,
+            low=float(low),
+            high=float(high),
+            p=(1 + n_as_good) / (1 + len(null)),
+            n_permutations=len(null),
+        )
+
+
+def _turned(card: Card) -> Card:
+    """Return a card of negative ranks as one of ranks."""
+    return replace(
+        card, value=-card.value, chance=-card.chance, low=-card.high, high=-card.low
+    )
+
+
+def _check_items(n_rows: int, n_clips: int) -> None:
+    if n_rows != n_clips:
+        raise InputError(
+            f"predicted has {n_rows} rows, and the pool names the clips of {n_clips}. "
+            "Give one clip per row."
+        )

@@ -1,0 +1,102 @@
+"""Chance by clips: permutations that keep a clip's windows together, and resamples."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.checks import InputError
+
+
+def clip_permutations(
+    clips: ArrayLike,
+    n_permutations: int,
+    *,
+    seed: int,
+    strata: ArrayLike | None = None,
+) -> NDArray[np.intp]:
+    """Return row orders that hand each clip's windows to another clip, as a whole.
+
+    Clips change places with clips of as many windows (and of the same stratum); the
+    first window meets the first, and so on.
+
+    Parameters
+    ----------
+    clips : array of shape (n_items,)
+    n_permutations : int
+    seed : int
+    strata : array of shape (n_items,), optional
+        Such as genres. A clip lies in one of them.
+
+    Returns
+    -------
+    orders : array of int, shape (n_permutations, n_items)
+        `predicted[orders[k]]` are permuted predictions.
+
+    Raises
+    ------
+    InputError
+        If there is no permutation but the one that changes nothing, a clip lies in
+        several strata, or none is asked for.
+
+    Examples
+    --------
+    >>> clip_permutations(["a", "a", "b", "b"], 4, seed=0).tolist()
+    [[0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3], [2, 3, 0, 1]]
+    """
+    if n_permutations < 1:
+        raise InputError(f"{n_permutations} permutations make no p. Ask for 1000.")
+    names, which = np.unique(np.asarray(clips), return_inverse=True)
+    rows = [np.flatnonzero(which == k) for k in range(len(names))]
+    kinds = _kinds(rows, strata, names)
+    if max(map(len, kinds)) < 2:
+        raise InputError(
+            f"no two of {len(names)} clips have the same number of windows"
+            f"{'' if strata is None else ' and the same group'}, so none can change "
+            "places. Give more clips, or each clip the same number of windows."
+        )
+    rng = np.random.default_rng(seed)
+    orders = np.tile(np.arange(len(which)), (n_permutations, 1))
+    for order in orders:
+        for kind in kinds:
+            for place, source in zip(kind, rng.permutation(kind), strict=True):
+                order[rows[place]] = rows[source]
+    return orders
+
+
+def clip_resamples(
+    clips: ArrayLike, n_resamples: int, *, seed: int
+) -> list[NDArray[np.intp]]:
+    """Return rows of clips drawn with replacement, all windows of a clip together.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in clip_resamples(["a", "b", "a"], 2, seed=0)]
+    [[1, 1], [1, 0, 2]]
+    """
+    names, which = np.unique(np.asarray(clips), return_inverse=True)
+    if len(names) < 2 or n_resamples < 1:
+        raise InputError(
+            f"{n_resamples} resamples of {len(names)} clips: an interval needs at "
+            "least 2 clips and 1 resample. Give more clips."
+        )
+    rows = [np.flatnonzero(which == k) for k in range(len(names))]
+    drawn = np.random.default_rng(seed).integers(
+        len(names), size=(n_resamples, len(names))
+    )
+    return [np.concatenate([rows[k] for k in draw]) for draw in drawn]
+
+
+def _kinds(
+    rows: list[NDArray], strata: ArrayLike | None, names: NDArray
+) -> list[list[int]]:
+    """Return groups of clips that may change places."""
+    kinds: dict[tuple[int, str], list[int]] = {}
+    labels = None if strata is None else np.asarray(strata)
+    for clip, places in enumerate(rows):
+        inside = {""} if labels is None else set(map(str, labels[places]))
+        if len(inside) > 1:
+            raise InputError(
+                f"clip {str(names[clip])!r} lies in groups {', '.join(sorted(inside))}."
+                " A clip belongs to one; correct the labels."
+            )
+        kinds.setdefault((len(places), inside.pop()), []).append(clip)
+    return list(kinds.values())

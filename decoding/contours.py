@@ -1,0 +1,172 @@
+"""Agreement in time of what was heard and what was made from responses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.checks import Floats, InputError
+
+HOP_S = 0.023  # nearly 512 points at 22,050 Hz
+SILENCE_DB = -80.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contours:
+    """How a sound goes in time.
+
+    Parameters
+    ----------
+    tempo_bpm : float
+        Beats per minute.
+    onsets : array of shape (n_frames,)
+        Strength of onsets (spectral flux).
+    loudness_db : array of shape (n_frames,)
+        Root mean square of each frame, in dB below the loudest of the sound, not below
+        -80.
+    """
+
+    tempo_bpm: float
+    onsets: Floats
+    loudness_db: Floats
+
+
+def contours(waveform: ArrayLike, rate_hz: int) -> Contours:
+    """Return tempo, onset strength and loudness of a sound.
+
+    Parameters
+    ----------
+    waveform : array of shape (n_points,)
+    rate_hz : int
+
+    Returns
+    -------
+    contours : Contours
+        Frames of about 23 ms, the hop rounded to whole points.
+
+    Raises
+    ------
+    InputError
+        If librosa is not installed, or the sound is silent, constant in loudness,
+        shorter than 2 s or not mono.
+    """
+    librosa = _librosa()
+    waveform = np.asarray(waveform, np.float32)
+    if waveform.ndim != 1 or len(waveform) < 2 * rate_hz:
+        raise InputError(
+            f"the waveform has shape {waveform.shape} at {rate_hz} Hz; give one "
+            "channel of at least 2 s."
+        )
+    if not np.isfinite(waveform).all() or not waveform.any():
+        raise InputError(
+            "the waveform is silent or holds NaN or infinity, so it has no course in "
+            "time. Leave that clip out on both sides."
+        )
+    hop = round(HOP_S * rate_hz)
+    onsets = librosa.onset.onset_strength(y=waveform, sr=rate_hz, hop_length=hop)
+    tempo = librosa.feature.tempo(onset_envelope=onsets, sr=rate_hz, hop_length=hop)
+    power = librosa.feature.rms(y=waveform, frame_length=4 * hop, hop_length=hop)[0]
+    level = 20 * np.log10(np.maximum(power / power.max(), 10 ** (SILENCE_DB / 20)))
+    return Contours(float(tempo[0]), onsets.astype(float), level.astype(float))
+
+
+def temporal_agreement(
+    heard: Sequence[Contours],
+    made: Sequence[Contours],
+    *,
+    n_permutations: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return how well sounds made from responses go with those that were heard.
+
+    Parameters
+    ----------
+    heard, made : sequence of Contours
+        Entry i of both is the same clip, from its beginning, at the same rate. Frames
+        beyond the shorter of two are not compared.
+    n_permutations : int
+    seed : int
+
+    Returns
+    -------
+    table : DataFrame
+        One row per measure: 'tempo distance' (octaves, |log2 of the ratio|; smaller is
+        better), 'onset correlation' and 'loudness correlation' (Pearson over frames).
+        value is the mean over clips; chance the mean over all pairs of different
+        clips; p is one-sided, (1 + permutations at least as good) /
+        (1 + permutations); n clips.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 2 clips, numbers differ, or a contour is constant.
+    """
+    if len(heard) != len(made) or len(heard) < 2:
+        raise InputError(
+            f"{len(heard)} heard and {len(made)} made sounds: give one made sound per "
+            "heard one, of at least 2 clips, so that random pairs can be compared."
+        )
+    rng = np.random.default_rng(seed)
+    n = len(heard)
+    orders = np.array([rng.permutation(n) for _ in range(n_permutations)])
+    rows = []
+    for name, measure, sign in MEASURES:
+        table = np.array([[measure(a, b) for b in made] for a in heard])
+        value = float(np.diag(table).mean())
+        null = table[np.arange(n), orders].mean(axis=1)
+        n_as_good = int((sign * null >= sign * value - 1e-12).sum())
+        chance = float(table[~np.eye(n, dtype=bool)].mean())
+        rows.append((name, value, chance, (1 + n_as_good) / (1 + n_permutations), n))
+    return pd.DataFrame(rows, columns=["measure", "value", "chance", "p", "n"])
+
+
+def tempo_distance(heard: Contours, made: Contours) -> float:
+    """Return how many octaves apart two tempi are; 1 is double or half.
+
+    Examples
+    --------
+    >>> slow, fast = (Contours(bpm, np.ones(2), np.ones(2)) for bpm in (60.0, 120.0))
+    >>> tempo_distance(slow, fast)
+    1.0
+    """
+    return float(abs(np.log2(made.tempo_bpm / heard.tempo_bpm)))
+
+
+def _onset_correlation(heard: Contours, made: Contours) -> float:
+    return _correlation(heard.onsets, made.onsets, "onset strength")
+
+
+def _loudness_correlation(heard: Contours, made: Contours) -> float:
+    return _correlation(heard.loudness_db, made.loudness_db, "loudness")
+
+
+MEASURES: tuple[tuple[str, Callable[[Contours, Contours], float], int], ...] = (
+    ("tempo distance", tempo_distance, -1),
+    ("onset correlation", _onset_correlation, 1),
+    ("loudness correlation", _loudness_correlation, 1),
+)
+
+
+def _correlation(a: NDArray, b: NDArray, name: str) -> float:
+    n = min(len(a), len(b))
+    a, b = a[:n], b[:n]
+    if (a == a[0]).all() or (b == b[0]).all():
+        raise InputError(
+            f"the {name} of a sound is constant over {n} frames and correlates with "
+            "nothing. Leave that clip out on both sides."
+        )
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _librosa() -> ModuleType:
+    try:
+        import librosa
+    except ImportError as error:
+        raise InputError(
+            "agreement in time needs librosa, which is not installed. Run: pip install "
+            "'brain2music[audio]'"
+        ) from error
+    return librosa

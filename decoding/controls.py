@@ -1,0 +1,126 @@
+"""Predictions that should score chance: what a decoder is to be held against."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ..core.checks import Floats, InputError, as_matrix, nearest
+from ..core.selection import Selection
+from .cards import Pool, card_table, correlation_cards, identification_cards
+from .chance import clip_permutations
+
+
+def mean_embedding(T_train: ArrayLike, n_items: int) -> Floats:
+    """Return the mean training target, once per item.
+
+    Examples
+    --------
+    >>> mean_embedding([[0.0, 2.0], [2.0, 4.0]], 2)
+    array([[1., 3.],
+           [1., 3.]])
+    """
+    T = as_matrix(T_train, "T_train")
+    return np.tile(T.mean(axis=0, dtype=np.float64), (n_items, 1))
+
+
+def random_embedding(T_train: ArrayLike, n_items: int, *, seed: int) -> Floats:
+    """Return Gaussian vectors with the mean and covariance of the training targets.
+
+    They look like targets, and know nothing of any clip.
+
+    Parameters
+    ----------
+    T_train : array of shape (n_samples, n_dimensions)
+    n_items : int
+    seed : int
+
+    Returns
+    -------
+    predicted : array of shape (n_items, n_dimensions)
+    """
+    T = as_matrix(T_train, "T_train").astype(np.float64)
+    if len(T) < 2:
+        raise InputError("T_train has 1 row, which has no covariance. Give more rows.")
+    centred = (T - T.mean(axis=0)) / np.sqrt(len(T) - 1)
+    # Weighted sums of centred rows have just this covariance, of whatever rank.
+    weights = np.random.default_rng(seed).standard_normal((n_items, len(T)))
+    return T.mean(axis=0) + weights @ centred
+
+
+def shuffled_clips(predicted: ArrayLike, clips: ArrayLike, *, seed: int) -> Floats:
+    """Return the predictions handed to other clips, windows kept together.
+
+    Parameters
+    ----------
+    predicted : array of shape (n_items, n_dimensions)
+    clips : array of shape (n_items,)
+    seed : int
+        A clip may by chance keep its own.
+    """
+    predicted = as_matrix(predicted, "predicted")
+    return predicted[clip_permutations(clips, 1, seed=seed)[0]]
+
+
+def control_roi(rois: Sequence[Selection], name: str) -> Selection:
+    """Return the ROI that is to know nothing of sound, such as V1, by its name.
+
+    Raises
+    ------
+    InputError
+        If no ROI has that name.
+    """
+    found = {roi.name: roi for roi in rois}
+    if name not in found:
+        raise InputError(
+            f"no ROI is named {name!r}.{nearest(name, found)} Name a ROI of the atlas "
+            "that sound should not reach, such as one of visual cortex."
+        )
+    return found[name]
+
+
+def compare_controls(
+    predictions: Mapping[str, ArrayLike],
+    target: ArrayLike,
+    T_train: ArrayLike,
+    *,
+    pool: Pool,
+) -> pd.DataFrame:
+    """Return the cards of predictions beside those of the controls.
+
+    Parameters
+    ----------
+    predictions : dict of name to array of shape (n_items, n_dimensions)
+        The decoder's, first, and those of others, such as of a visual ROI.
+    target : array of shape (n_items, n_dimensions)
+    T_train : array of shape (n_samples, n_dimensions)
+        Training targets, for the mean and the random embedding.
+    pool : Pool
+
+    Returns
+    -------
+    table : DataFrame
+        Column 'prediction', with the names and 'mean embedding', 'random embedding'
+        and 'shuffled clips' (of the first prediction), and the fields of `Card`. The
+        mean embedding is the same for all items, so it has no correlation per
+        dimension and no row for it.
+    """
+    target = as_matrix(target, "target")
+    first = next(iter(predictions.values()))
+    everything = {
+        **predictions,
+        "random embedding": random_embedding(T_train, len(target), seed=pool.seed),
+        "shuffled clips": shuffled_clips(first, pool.clips, seed=pool.seed),
+    }
+    tables = [
+        card_table(
+            identification_cards(guess, target, pool)
+            + correlation_cards(guess, target, pool),
+            prediction=name,
+        )
+        for name, guess in everything.items()
+    ]
+    mean = identification_cards(mean_embedding(T_train, len(target)), target, pool)
+    tables.append(card_table(mean, prediction="mean embedding"))
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,307 @@
+"""From responses to a feature space by ridge: per ROI as in the paper, or at once.
+
+Every decoder has one method, `fit(Y, T, folds)`: it sees training rows only and gives
+something with `predict(Y)`. Means and standard deviations come from the training rows
+and are kept for the rows to come.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.checks import Floats, InputError, as_matrix, check_same_samples
+from ..core.ridge.banded import ALPHAS, fit_banded_ridge
+from ..core.ridge.search import Search, splits_of
+from ..core.selection import Selection
+from ..core.stats import correlation, varies
+from .voxels import strongest
+
+
+class Fitted(Protocol):
+    """A decoder that has learnt."""
+
+    def predict(self, Y: ArrayLike) -> Floats:
+        """Return targets of shape (n_samples, n_dimensions) from responses."""
+
+
+class Decoder(Protocol):
+    """What a decoder is before it has seen data."""
+
+    @property
+    def selections(self) -> tuple[Selection, ...]:
+        """Voxels that it was given, with the runs that they were chosen on."""
+
+    def fit(self, Y: ArrayLike, T: ArrayLike, folds: ArrayLike) -> Fitted:
+        """Return the decoder of training rows; see `RoiRidge.fit`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """Mean and standard deviation of training columns, for those that are used.
+
+    Parameters
+    ----------
+    mean, sd : array of shape (n_used,)
+    used : array of bool, shape (n_columns,)
+    """
+
+    mean: Floats
+    sd: Floats
+    used: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """A linear map from standardised voxels to targets.
+
+    Parameters
+    ----------
+    scaling : Scaling
+    weights : array of shape (n_used, n_dimensions)
+        In units of the target per standard deviation of the voxel.
+    intercept : array of shape (n_dimensions,)
+    alphas : array of shape (n_dimensions,)
+        The penalty that held-out folds chose for each dimension.
+    """
+
+    scaling: Scaling
+    weights: Floats
+    intercept: Floats
+    alphas: Floats
+
+    def predict(self, Y: ArrayLike) -> Floats:
+        """Return targets, shape (n_samples, n_dimensions), from responses."""
+        return scaled(Y, self.scaling) @ self.weights + self.intercept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoiEnsemble:
+    """The ROIs that did best inside training, and all ROIs' scores there.
+
+    Parameters
+    ----------
+    members : tuple of Linear
+    names : tuple of str
+        The members' ROIs, best first.
+    cv_scores : dict of str to float
+        Each ROI's correlation on held-out folds, mean over dimensions.
+    """
+
+    members: tuple[Linear, ...]
+    names: tuple[str, ...]
+    cv_scores: dict[str, float]
+
+    def predict(self, Y: ArrayLike) -> Floats:
+        """Return the mean of the members' predictions."""
+        return np.mean([member.predict(Y) for member in self.members], axis=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CortexRidge:
+    """Ridge from all voxels at once, solved for samples where they are fewer.
+
+    Parameters
+    ----------
+    alphas : tuple of float
+        Penalties tried for each target dimension.
+    inside : Selection, optional
+        Voxels to use: a mask of cortex, or one ROI as a control.
+    n_voxels : int, optional
+        Use those that correlate most with a target dimension in the rows that are
+        fitted. All if None.
+    """
+
+    alphas: tuple[float, ...] = ALPHAS
+    inside: Selection | None = None
+    n_voxels: int | None = None
+
+    @property
+    def selections(self) -> tuple[Selection, ...]:
+        """The voxels that it was given."""
+        return () if self.inside is None else (self.inside,)
+
+    def fit(self, Y: ArrayLike, T: ArrayLike, folds: ArrayLike) -> Linear:
+        """Return the decoder of training rows.
+
+        Parameters
+        ----------
+        Y : array of shape (n_samples, n_voxels)
+        T : array of shape (n_samples, n_dimensions)
+        folds : array of int, shape (n_samples,)
+            On which penalties are chosen, as from `make_folds`.
+
+        Returns
+        -------
+        decoder : Linear
+
+        Raises
+        ------
+        InputError
+            If a voxel or a dimension never varies, or shapes do not fit.
+        """
+        Y, T, folds = check_training(Y, T, folds)
+        used = choose(Y, T, self.inside, self.n_voxels)
+        return _fit_linear(Y, T, folds, used, self.alphas)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoiRidge:
+    """Ridge from each ROI alone; the best few ROIs' predictions are averaged.
+
+    As in the paper: ROIs of Destrieux' atlas, one penalty per target dimension by
+    5 folds, the 6 ROIs with the best correlation on held-out folds.
+
+    Parameters
+    ----------
+    rois : sequence of Selection
+        One per ROI, with names of their own.
+    n_best : int
+    alphas : tuple of float
+        Penalties tried for each ROI and target dimension.
+
+    References
+    ----------
+    Denk, T. I., Takagi, Y. et al. (2023). Brain2Music, section 3.3 and appendix A.1.2.
+    """
+
+    rois: Sequence[Selection]
+    n_best: int = 6
+    alphas: tuple[float, ...] = ALPHAS
+
+    def __post_init__(self) -> None:
+        names = [roi.name for roi in self.rois]
+        if len(set(names)) < len(names) or not 1 <= self.n_best <= len(names):
+            raise InputError(
+                f"the best {self.n_best} of {len(names)} ROIs with {len(set(names))} "
+                "different names: give each ROI its own name, and as many ROIs as are "
+                "to be averaged."
+            )
+
+    @property
+    def selections(self) -> tuple[Selection, ...]:
+        """The ROIs."""
+        return tuple(self.rois)
+
+    def fit(self, Y: ArrayLike, T: ArrayLike, folds: ArrayLike) -> RoiEnsemble:
+        """Return the best ROIs of training rows.
+
+        Parameters
+        ----------
+        Y : array of shape (n_samples, n_voxels)
+        T : array of shape (n_samples, n_dimensions)
+        folds : array of int, shape (n_samples,)
+            On which penalties and ROIs are chosen.
+
+        Returns
+        -------
+        decoder : RoiEnsemble
+            Of ROIs with equal scores, those that come first.
+
+        Raises
+        ------
+        InputError
+            If a voxel or a dimension never varies, a ROI is empty, or shapes do not
+            fit.
+        """
+        Y, T, folds = check_training(Y, T, folds)
+        models, scores = {}, {}
+        for roi in self.rois:
+            used = choose(Y, T, roi, None)
+            model = _fit_linear(Y, T, folds, used, self.alphas)
+            models[roi.name] = model
+            scores[roi.name] = float(held_out_r(Y[:, used], T, folds, model.alphas))
+        best = sorted(scores, key=lambda name: -scores[name])[: self.n_best]
+        return RoiEnsemble(tuple(models[n] for n in best), tuple(best), scores)
+
+
+def held_out_r(X: Floats, T: Floats, folds: NDArray, alphas: Floats) -> np.floating:
+    """Return the correlation on held-out folds of ridge with given penalties.
+
+    Each fold is predicted by the others, from columns standardised on the others; the
+    others' mean is taken out of targets and predictions, so that folds can be put
+    together. Mean over dimensions.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_columns)
+    T : array of shape (n_samples, n_dimensions)
+    folds : array of int, shape (n_samples,)
+    alphas : array of shape (n_dimensions,)
+    """
+    truth, predicted = np.empty(T.shape), np.empty(T.shape)
+    for train, held in splits_of(folds):
+        mean, sd = X[train].mean(axis=0), X[train].std(axis=0)
+        sd = np.where(sd > 0, sd, 1)  # constant in these folds: 0 after centring
+        U, s, Vt = np.linalg.svd((X[train] - mean) / sd, full_matrices=False)
+        centre = T[train].mean(axis=0)
+        shrink = s[:, None] / (s[:, None] ** 2 + alphas)
+        weights = Vt.T @ (shrink * (U.T @ (T[train] - centre)))
+        predicted[held] = (X[held] - mean) / sd @ weights
+        truth[held] = T[held] - centre
+    return correlation(truth, predicted).mean()
+
+
+def check_training(
+    Y: ArrayLike, T: ArrayLike, folds: ArrayLike
+) -> tuple[Floats, Floats, NDArray]:
+    """Return training arrays, or say what cannot be learnt from them."""
+    Y, T, folds = as_matrix(Y, "Y"), as_matrix(T, "T"), np.asarray(folds)
+    check_same_samples(Y=Y, T=T, folds=folds)
+    for name, array, what in (("Y", Y, "voxels"), ("T", T, "target dimensions")):
+        fixed = ~varies(array)
+        if fixed.any():
+            raise InputError(
+                f"{int(fixed.sum())} of {array.shape[1]} {what} never vary in the "
+                f"training rows, the first of them column {int(np.argmax(fixed))} of "
+                f"{name}. There is nothing to learn from or about them: leave them "
+                "out, in training and test alike."
+            )
+    return Y.astype(np.float64), T.astype(np.float64), folds
+
+
+def choose(
+    Y: Floats, T: Floats, inside: Selection | None, n_voxels: int | None
+) -> NDArray[np.bool_]:
+    """Return the mask of voxels to use; chosen, if at all, on these rows."""
+    used = np.ones(Y.shape[1], bool) if inside is None else np.asarray(inside.mask)
+    if used.shape != (Y.shape[1],) or not used.any():
+        name = "" if inside is None else inside.name
+        raise InputError(
+            f"selection {name!r} has {int(used.sum())} voxels in a mask of "
+            f"{len(used)}, and Y has {Y.shape[1]} voxels. Make it on the space of "
+            "these responses, with at least one voxel."
+        )
+    return used if n_voxels is None else strongest(Y, T, n_voxels, used)
+
+
+def scaling_of(Y: Floats, used: NDArray[np.bool_]) -> Scaling:
+    """Return mean and standard deviation of the used columns."""
+    return Scaling(Y[:, used].mean(axis=0), Y[:, used].std(axis=0), used)
+
+
+def scaled(Y: ArrayLike, scaling: Scaling) -> Floats:
+    """Return the used columns, standardised as training was."""
+    Y = as_matrix(Y, "Y")
+    if Y.shape[1] != len(scaling.used):
+        raise InputError(
+            f"Y has {Y.shape[1]} voxels, and the decoder was fitted on "
+            f"{len(scaling.used)}. Give the same voxels, in the same order."
+        )
+    return (Y[:, scaling.used] - scaling.mean) / scaling.sd
+
+
+def _fit_linear(
+    Y: Floats,
+    T: Floats,
+    folds: NDArray,
+    used: NDArray[np.bool_],
+    alphas: tuple[float, ...],
+) -> Linear:
+    scaling = scaling_of(Y, used)
+    X = scaled(Y, scaling)
+    search = Search(alphas, np.ones((1, 1)))
+    fit = fit_banded_ridge(X, T, widths=[X.shape[1]], folds=folds, search=search)
+    return Linear(scaling, fit.weights, fit.intercept, fit.alphas)

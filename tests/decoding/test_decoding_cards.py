@@ -1,0 +1,213 @@
+"""Tests of cards: value, pool, chance, interval and p."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import bootstrap, kstest
+
+from brain2music.core.checks import InputError
+from brain2music.decoding.cards import (
+    Pool,
+    card_table,
+    cards_of_subset,
+    correlation_cards,
+    identification_cards,
+)
+from brain2music.decoding.chance import clip_permutations, clip_resamples
+from brain2music.decoding.identify import identification_accuracy
+
+N_CLIPS, N_WINDOWS, N_DIMENSIONS = 14, 3, 6
+CLIPS = np.repeat([f"clip{k}" for k in range(N_CLIPS)], N_WINDOWS)
+
+
+@pytest.fixture
+def target(rng):
+    shared = np.repeat(rng.standard_normal((N_CLIPS, N_DIMENSIONS)), N_WINDOWS, axis=0)
+    mixed = rng.standard_normal((N_DIMENSIONS, N_DIMENSIONS))
+    return (shared + 0.4 * rng.standard_normal(shared.shape)) @ mixed + 1
+
+
+def by_name(cards):
+    return {card.metric: card for card in cards}
+
+
+def test_accuracy_has_the_value_of_the_formula(target, rng):
+    predicted = target + 3 * rng.standard_normal(target.shape)
+    card = identification_cards(predicted, target, Pool(CLIPS))[0]
+    assert_allclose(card.value, identification_accuracy(predicted, target).mean())
+    assert (card.n, card.n_clips, card.n_candidates) == (42, 14, 41)
+    assert card.chance == pytest.approx(0.5)
+    assert card.low < card.value < card.high
+    assert "14 clips, 42 items: all" in card.pool
+
+
+def test_structure_is_found_and_shuffled_gives_chance(target, rng):
+    predicted = target + 3 * rng.standard_normal(target.shape)
+    found = by_name(identification_cards(predicted, target, Pool(CLIPS)))
+    order = clip_permutations(CLIPS, 1, seed=5)[0]
+    shuffled = by_name(identification_cards(predicted[order], target, Pool(CLIPS)))
+    for name in ("identification accuracy", "10-way accuracy", "top-5", "median rank"):
+        assert found[name].p < 0.01
+        assert shuffled[name].p > 0.05
+    assert found["identification accuracy"].low > 0.5
+    ranks = found["median rank"]
+    assert ranks.low <= ranks.value <= ranks.high < ranks.chance
+
+
+def test_without_the_own_clip_neighbours_do_not_count(target):
+    # Each window is taken for the next window of the same clip.
+    predicted = np.concatenate(
+        [np.roll(target[c == CLIPS], 1, axis=0) for c in dict.fromkeys(CLIPS)]
+    )
+    with_own, without = (
+        identification_cards(predicted, target, Pool(CLIPS, which))[0]
+        for which in ("all", "other clips")
+    )
+    assert without.value > with_own.value
+    assert without.n_candidates == 39
+
+
+def test_p_counts_permutations_of_clips(target, rng):
+    predicted = target + 25 * rng.standard_normal(target.shape)
+    pool = Pool(CLIPS, n_permutations=99)
+    card = identification_cards(predicted, target, pool)[0]
+    null = [
+        identification_accuracy(predicted[order], target).mean()
+        for order in clip_permutations(CLIPS, 99, seed=0)
+    ]
+    n_as_good = sum(value >= card.value - 1e-12 for value in null)
+    assert card.p == (1 + n_as_good) / 100
+    assert 0.02 < card.p < 1
+
+
+def test_p_is_uniform_without_truth(rng):
+    p = []
+    for _ in range(120):
+        predicted, target = rng.standard_normal((2, 16, 5))
+        pool = Pool(np.arange(16).astype(str), n_permutations=99, n_resamples=2)
+        p.append(identification_cards(predicted, target, pool)[0].p)
+    assert kstest(p, "uniform").pvalue > 0.01
+
+
+def test_the_interval_is_that_of_a_bootstrap_over_clips(target, rng):
+    predicted = target + 3 * rng.standard_normal(target.shape)
+    pool = Pool(CLIPS, n_resamples=4000, n_permutations=1)
+    card = identification_cards(predicted, target, pool)[0]
+    items = identification_accuracy(predicted, target)
+    means = items.reshape(N_CLIPS, N_WINDOWS).mean(axis=1)
+    other = bootstrap((means,), np.mean, method="percentile", rng=rng)
+    low, high = other.confidence_interval
+    assert_allclose([card.low, card.high], [low, high], atol=0.01)
+
+
+def test_inside_genres_what_tells_genres_apart_is_no_help(rng):
+    genre = np.repeat(np.arange(4), 6)
+    target = 5 * np.eye(7)[genre] + rng.standard_normal((24, 7))
+    predicted = 5 * np.eye(7)[genre] + rng.standard_normal((24, 7))
+    clips = np.arange(24).astype(str)
+    everywhere = identification_cards(predicted, target, Pool(clips))[0]
+    inside = identification_cards(predicted, target, Pool(clips, groups=genre))[0]
+    assert everywhere.value > 0.8
+    assert everywhere.p < 0.01
+    assert inside.p > 0.05
+    assert inside.n_candidates == 5
+
+
+def test_correlations_equal_numpy(target, rng):
+    predicted = target + 3 * rng.standard_normal(target.shape)
+    rows, columns = correlation_cards(predicted, target, Pool(CLIPS))
+    by_row = [np.corrcoef(p, t)[0, 1] for p, t in zip(predicted, target, strict=True)]
+    by_column = [
+        np.corrcoef(p, t)[0, 1] for p, t in zip(predicted.T, target.T, strict=True)
+    ]
+    assert_allclose(rows.value, np.mean(by_row))
+    assert_allclose(columns.value, np.mean(by_column))
+    assert rows.p < 0.01
+    assert columns.p < 0.01
+    assert columns.low < columns.value < columns.high
+
+
+def test_chance_of_rows_is_what_all_items_share(rng):
+    profile = 5 * rng.standard_normal(N_DIMENSIONS)
+    target = profile + rng.standard_normal((20, N_DIMENSIONS))
+    predicted = profile + rng.standard_normal((20, N_DIMENSIONS))
+    rows, columns = correlation_cards(predicted, target, Pool(np.arange(20)))
+    assert rows.chance > 0.8
+    assert rows.p > 0.05
+    assert abs(columns.chance) < 0.05
+
+
+def test_a_subset_is_told_apart_in_itself(target, rng):
+    predicted = target + 3 * rng.standard_normal(target.shape)
+    subset = CLIPS < "clip4"
+    card = cards_of_subset(predicted, target, Pool(CLIPS), subset)[0]
+    found = identification_accuracy(predicted[subset], target[subset]).mean()
+    assert_allclose(card.value, found)
+    assert card.n == subset.sum()
+
+
+def test_sizes_beyond_the_pool_are_left_out(rng):
+    predicted, target = rng.standard_normal((2, 7, 4))
+    names = by_name(identification_cards(predicted, target, Pool(np.arange(7))))
+    assert {"2-way accuracy", "5-way accuracy", "top-5"} <= set(names)
+    assert not {"10-way accuracy", "50-way accuracy", "top-10"} & set(names)
+
+
+def test_a_table_has_a_row_per_card(target):
+    cards = identification_cards(target, target, Pool(CLIPS))
+    table = card_table(cards, subject="01", decoder="roi")
+    assert table.columns[:3].tolist() == ["subject", "decoder", "metric"]
+    assert len(table) == len(cards)
+    assert set(table["value"][:2]) == {1.0}
+
+
+def test_permutations_move_whole_clips_of_one_length():
+    clips = np.array(["a", "a", "b", "c", "c", "d"])
+    for order in clip_permutations(clips, 20, seed=1):
+        assert sorted(order) == list(range(6))
+        assert list(order[:2]) in ([0, 1], [3, 4])
+        assert order[2] in (2, 5)
+
+
+def test_permutations_stay_inside_strata():
+    genre = np.array([0, 0, 1, 1])
+    for order in clip_permutations(np.arange(4), 20, seed=1, strata=genre):
+        assert (genre[order] == genre).all()
+
+
+def test_resamples_take_clips_as_a_whole():
+    for rows in clip_resamples(CLIPS, 5, seed=2):
+        assert len(rows) == len(CLIPS)
+        counts = np.bincount(rows, minlength=len(CLIPS)).reshape(N_CLIPS, N_WINDOWS)
+        assert (counts == counts[:, :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: clip_permutations(["a", "a", "b"], 5, seed=0), "none can change"),
+        (lambda: clip_permutations(["a", "b"], 0, seed=0), "make no p"),
+        (
+            lambda: clip_permutations(["a", "a", "b"], 5, seed=0, strata=[0, 1, 1]),
+            "lies in groups 0, 1",
+        ),
+        (lambda: clip_resamples(["a", "a"], 5, seed=0), "at least 2 clips"),
+        (
+            lambda: identification_cards(np.eye(3), np.eye(3), Pool(["a", "b"])),
+            "one clip per row",
+        ),
+        (
+            lambda: correlation_cards(
+                np.eye(3, 4), np.c_[np.eye(3), np.zeros(3)], Pool(list("abc"))
+            ),
+            "1 of 4 dimensions are constant",
+        ),
+        (
+            lambda: cards_of_subset(np.eye(3), np.eye(3), Pool(list("abc")), [1, 0, 1]),
+            "expected bool",
+        ),
+    ],
+)
+def test_what_gives_no_card_is_refused(call, words):
+    with pytest.raises(InputError, match=words):
+        call()
