@@ -117,12 +117,14 @@ def himalaya(
     candidates: np.ndarray,
     alphas: np.ndarray,
     Y: np.ndarray | None = None,
+    dtype: str = "float32",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return himalaya's deltas and scores, in its faster form."""
     from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
     from himalaya.ridge import solve_group_ridge_random_search
 
     Xs, Y, options = _for_himalaya(data, candidates, alphas, Y)
+    options |= {"n_iter": candidates.astype(dtype), "alphas": alphas.astype(dtype)}
     options |= {"progress_bar": False, "n_alphas_batch": 1, "n_targets_batch": 5000}
     if _is_wide(data):
         Ks = np.stack([x @ x.T for x in Xs])
