@@ -49,8 +49,9 @@ def test_every_score_and_weight_becomes_a_map_of_its_values(scans, tmp_path, kin
     table = result.voxel_scores.query("subject == '01'")
     n_scores = len(table.groupby(["model", "feature_space", "score"]))
     n_weights = 2 + 3 + 3  # a norm for each band, and its three features
-    # p and q of 3 models; r2 and q of what is added, both ways; 3 regions; best space.
-    n_statistics = 3 * 2 + 2 * 2 + 3 + 2
+    # p and q of 3 models; r2 and q of what is added, both ways; 3 regions; best space;
+    # explainable variance, largest r, and r over it.
+    n_statistics = 3 * 2 + 2 * 2 + 3 + 2 + 3
     assert len(stems) == n_scores + n_weights + n_statistics
     tested = pd.read_csv(
         result.out / "tables/voxel_significance.csv",

@@ -152,7 +152,10 @@ def test_what_changed_is_made_again_and_what_leans_on_it(finished, tmp_path):
     path = study.folder / "other.toml"
     path.write_text(text.replace("alphas = [0.1, 1,", "alphas = [0.5, 1,"))
     again = run(load_study(path), tmp_path / "out", stage="tables")
-    assert set(again.made) == {"models/sub-01", "models/sub-02", "tables"}
+    steps = [
+        f"{step}/sub-{one}" for step in ("models", "subsets") for one in ("01", "02")
+    ]
+    assert set(again.made) == {*steps, "tables"}
 
 
 def test_a_result_that_was_touched_is_made_again_as_it_was(finished, tmp_path):
