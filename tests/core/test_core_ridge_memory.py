@@ -27,7 +27,11 @@ from brain2music.encoding.evaluate import RidgeSettings, fit_models
 from brain2music.encoding.streamed import Place
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Linux's ru_maxrss starts at what the parent held when it forked.
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = open("/proc/self/status").read()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 size, folder = json.loads(sys.argv[1]), sys.argv[2]
 n, V, n_test, K = size["n"], size["V"], size["n_test"], size["K"]
