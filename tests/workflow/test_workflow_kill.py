@@ -157,7 +157,9 @@ def test_a_kill_inside_the_writing_of_each_artefact_changes_no_digit(
         assert run.process.wait() == -signal.SIGKILL, run.errors()
         assert finished_places(out) == PLACES[: PLACES.index(place)]
         partial = (out / place).with_name(f".partial-{(out / place).name}")
-        assert leftovers(out) == {str(partial.relative_to(out))}
+        # Factorisations that waited for their models go with the next run.
+        left = {x for x in leftovers(out) if not x.startswith(".partial-factors-")}
+        assert left == {str(partial.relative_to(out))}
         assert any(path.name != ".brain2music" for path in partial.iterdir())
     start(path, out).end()
     assert tables(out) == tables(run_study(load_study(path), tmp_path / "whole").out)
