@@ -123,8 +123,9 @@ def himalaya(
     from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
     from himalaya.ridge import solve_group_ridge_random_search
 
-    Xs, Y, options = _for_himalaya(data, candidates, alphas, Y)
-    options |= {"n_iter": candidates.astype(dtype), "alphas": alphas.astype(dtype)}
+    Xs, Y, options = _for_himalaya(
+        data, candidates.astype(dtype), alphas.astype(dtype), Y
+    )
     options |= {"progress_bar": False, "n_alphas_batch": 1, "n_targets_batch": 5000}
     if _is_wide(data):
         Ks = np.stack([x @ x.T for x in Xs])
@@ -145,7 +146,8 @@ def as_himalaya(
     """
     from brain2music.core.ridge.as_himalaya import solve_group_ridge_fold_gram
 
-    Xs, Y, options = _for_himalaya(data, candidates, alphas, Y)
+    given = candidates.astype(np.float32)
+    Xs, Y, options = _for_himalaya(data, given, alphas, Y)
     return solve_group_ridge_fold_gram(
         Xs, Y, fit_intercept=not _is_wide(data), n_targets_batch=2000, **options
     )[::2][:2]
@@ -163,7 +165,7 @@ def _for_himalaya(
     Y = data.Y if Y is None else Y
     X = data.X - data.X.mean(axis=0)
     options = {
-        "n_iter": candidates.astype(np.float32),
+        "n_iter": candidates,
         "alphas": alphas,
         "cv": PredefinedSplit(data.folds),
         "random_state": 0,

@@ -7,13 +7,12 @@ all columns under one penalty.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
-from ..core.ridge.stream import Columns, check_voxels
+from ..core.ridge.stream import Columns, as_columns, check_voxels
 from ..core.stats import correlation, correlation_parts, r2_parts, r2_score
 from ..core.types import Band
 from .result import EncodingResult, Key, RidgeSettings
@@ -72,7 +71,7 @@ def fit_models(
         comes twice.
     """
     X_train, X_test = as_matrix(X_train, "X_train"), as_matrix(X_test, "X_test")
-    Y: Any = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
+    Y = as_columns(Y_train)
     _check(X_train, Y, X_test, bands)
     check_voxels(Y, settings.n_voxels_batch, "Y_train")
     job = Job(X_train, X_test, tuple(bands), np.asarray(folds), settings)

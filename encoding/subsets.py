@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from ..core.checks import Floats, InputError, as_matrix
 from ..core.ridge.banded import RidgeFit, fit_banded_ridge
 from ..core.ridge.fold_gram import FoldGram
-from ..core.ridge.stream import Columns, check_voxels
+from ..core.ridge.stream import Columns, as_columns, check_voxels
 from ..core.types import Band
+from .layers import columns_of
 from .result import RidgeSettings
 from .streamed import HERE, Job, Place, check_job, each_chunk
 
@@ -66,7 +67,7 @@ def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
         If a subset names no band, or one that is not there.
     """
     X_train, X_test = as_matrix(X_train, "X_train"), as_matrix(X_test, "X_test")
-    Y: Any = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
+    Y = as_columns(Y_train)
     check_voxels(Y, settings.n_voxels_batch, "Y_train")
     jobs = {
         subset: _job(X_train, X_test, bands, subset, folds, settings)
@@ -121,7 +122,7 @@ def stack_bands(
         If there are fewer than two bands, or the shapes do not fit together.
     """
     X = as_matrix(X_train, "X_train")
-    Y: Any = Y_train if hasattr(Y_train, "shape") else np.asarray(Y_train)
+    Y = as_columns(Y_train)
     if len(bands) < 2:
         raise InputError(
             f"{len(bands)} band to stack: a mixture needs at least two. Pass more."
@@ -237,7 +238,6 @@ def _columns(
     bands: Sequence[Band], subset: Subset
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], list[int]]:
     """Return the columns of the named bands, and how many each has."""
-    edges = np.cumsum([0, *(band.n_columns for band in bands)])
     place = {band.name: number for number, band in enumerate(bands)}
     unknown = [name for name in subset if name not in place]
     if unknown or not subset or len(set(subset)) < len(subset):
@@ -245,8 +245,8 @@ def _columns(
             f"the subset ({', '.join(subset)}) must name some of the bands, each once: "
             f"{', '.join(place)}."
         )
-    pieces = [np.arange(edges[place[n]], edges[place[n] + 1]) for n in subset]
-    return np.concatenate(pieces), [len(piece) for piece in pieces]
+    wanted = [place[name] for name in subset]
+    return columns_of(bands, wanted), [bands[k].n_columns for k in wanted]
 
 
 def _predict(X: Floats, fit: RidgeFit) -> Floats:

@@ -16,6 +16,7 @@ from ..core.saved import load_bands
 from ..core.store import TrainingVoxels, open_store
 from ..core.types import Band
 from ..data.splits import fold_of_row
+from ..encoding.layers import columns_of
 from ..encoding.streamed import Place
 from ..encoding.subsets import predict_subsets, stack_bands
 from ..study import Study
@@ -216,13 +217,7 @@ def _only(X_test: Floats, bands: Sequence[Band], names: Subset) -> Floats:
 
 
 def _places(bands: Sequence[Band], names: Sequence[str]) -> NDArray[np.integer]:
-    edges = np.cumsum([0, *(band.n_columns for band in bands)])
-    pieces = [
-        np.arange(edges[k], edges[k + 1])
-        for k, band in enumerate(bands)
-        if band.name in names
-    ]
-    return np.concatenate(pieces)
+    return columns_of(bands, [k for k, b in enumerate(bands) if b.name in names])
 
 
 def _empty(

@@ -18,6 +18,7 @@ from .checks import check_data, check_search
 from .fold_gram import open_fold_gram
 from .search import Form, Search, solve_kernel, solve_primal, splits_of
 from .searched import Model
+from .stream import chunks
 
 Floats = NDArray[np.floating]
 
@@ -140,14 +141,12 @@ def _fit_fold_gram(
     engine = open_fold_gram(X, widths=widths, folds=folds, search=search, dtype=dtype)
     engine.sample(Y, search.levers.n_sampled, seed=0)
     models, counts = [], Counter[str]()
-    size = search.n_voxels_batch or Y.shape[1]
-    for start in range(0, Y.shape[1], size):
-        chunk = Y[:, start : start + size]
-        fitted = engine.fit(chunk)
+    for part in chunks(Y.shape[1], search.n_voxels_batch):
+        fitted = engine.fit(Y[:, part])
         models.append(fitted.model())
         counts.update(fitted.counts)
         if advance is not None:
-            advance(chunk.shape[1])
+            advance(part.stop - part.start)
     joined = {
         name: np.concatenate([getattr(model, name) for model in models], axis=-1)
         for name in Model.__dataclass_fields__

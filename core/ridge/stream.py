@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..checks import InputError
 
@@ -142,6 +142,12 @@ def release(array: Any) -> None:
         owner = getattr(owner, "base", None)
     if owner is not None and hasattr(owner, "madvise"):
         owner.madvise(mmap.MADV_DONTNEED)
+
+
+def as_columns(Y: ArrayLike | Columns) -> Columns:
+    """Return responses that give some of their columns: as they are, if they do."""
+    given: Any = Y
+    return given if hasattr(given, "shape") else np.asarray(given)
 
 
 def check_voxels(Y: Columns, size: int | None, name: str = "Y") -> None:
