@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .checkpoints import libraries, quiet
+from ..core.checkpoints import libraries, quiet
 
 N_FEATURES = 16
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..core.checks import InputError, MissingFileError
+from .checks import InputError, MissingFileError
 
 SAFE = ("model.safetensors", "model.safetensors.index.json")
 BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
