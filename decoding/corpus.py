@@ -16,16 +16,15 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import soundfile as sf
 from numpy.typing import NDArray
 
 from ..core.checks import Floats, InputError, MissingFileError
 from .retrieval import Index, build_index
+from .sounds import Sound, read_start
 
 ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au")
 FMA_TRACK = re.compile(r"(?:.*/)?(\d{3})/(\1\d{3})\.mp3", re.IGNORECASE)
 FMA_SIZES = {"fma_small": 8_000, "fma_medium": 25_000, "fma_large": 106_574}
-START_S = 15.0
 PART = 64  # tracks whose vectors are written at once
 PARTIAL = ".partial-"
 
@@ -36,19 +35,6 @@ class Track:
 
     id: str
     path: Path
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Sound:
-    """Sound of one channel: waveform of shape (n_points,), with its rate in Hz."""
-
-    waveform: NDArray[np.float32]
-    rate_hz: int
-
-    @property
-    def seconds(self) -> float:
-        """How long it lasts."""
-        return len(self.waveform) / self.rate_hz
 
 
 Read = Callable[[Path], Sound]
@@ -159,33 +145,6 @@ def fma_note(root: str | Path, tracks: Sequence[Track]) -> str | None:
     if expected in (None, len(tracks)):
         return None
     return f"{Path(root).name} has {expected} tracks, and {len(tracks)} were found."
-
-
-def read_start(path: Path, *, seconds: float = START_S) -> Sound:
-    """Return the first seconds of a file, its channels averaged.
-
-    Parameters
-    ----------
-    path : Path
-    seconds : float
-        A file that is shorter gives what it has.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is empty, or holds what is not finite.
-    """
-    try:
-        with sf.SoundFile(path) as file:
-            rate_hz = file.samplerate
-            points = file.read(round(seconds * rate_hz), np.float32, always_2d=True)
-    except (sf.SoundFileError, OSError) as error:
-        raise InputError(f"{path} cannot be read as sound: {error}") from error
-    if not len(points):
-        raise InputError(f"{path} holds no sound.")
-    if not np.isfinite(points).all():
-        raise InputError(f"{path} holds NaN or infinity.")
-    return Sound(points.mean(axis=1), rate_hz)
 
 
 def embed_corpus(
@@ -317,7 +276,7 @@ def _write_part(folder: Path, rows: Sequence[_Row]) -> None:
                 file,
                 keys=np.array([row.key for row in rows]),
                 seconds=np.array([row.seconds for row in rows]),
-                vectors=np.stack([row.vector for row in rows]),
+                vectors=_stacked(rows),
             )
         Path(partial).replace(folder / f"{name}.npz")
     except BaseException:
@@ -355,12 +314,16 @@ def _gathered(
             f"embeddings have {' and '.join(map(str, sorted(widths)))} dimensions "
             "under one identity. Give each encoder an identity of its own."
         )
-    vectors = [row.vector for _, row in good if row.vector is not None]
     return Corpus(
         tuple(track for track, _ in good),
-        np.stack(vectors) if vectors else np.empty((0, 0), np.float32),
+        _stacked([row for _, row in good]),
         np.array([row.seconds for _, row in good]),
         {track.id: row.why for track, row in pairs if row.vector is None},
         identity,
         source,
     )
+
+
+def _stacked(rows: Sequence[_Row]) -> NDArray[np.float32]:
+    vectors = [row.vector for row in rows if row.vector is not None]
+    return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)

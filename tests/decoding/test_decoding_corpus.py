@@ -17,8 +17,8 @@ from brain2music.decoding.corpus import (
     embed_corpus,
     find_music,
     fma_note,
-    read_start,
 )
+from brain2music.decoding.sounds import read_start
 
 RATE = 8000
 WHO = {"identity": "bands-1", "source": "bands"}
@@ -88,15 +88,6 @@ def test_folders_without_music_are_refused(tmp_path):
         find_music(tmp_path)
     with pytest.raises(MissingFileError, match="is no folder"):
         find_music(tmp_path / "no")
-
-
-def test_the_first_seconds_are_read_and_channels_averaged(tmp_path, rng):
-    wave = rng.uniform(-0.5, 0.5, (20 * RATE, 3)).astype(np.float32)
-    sf.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
-    sound = read_start(tmp_path / "a.wav")
-    assert (sound.seconds, sound.rate_hz) == (15.0, RATE)
-    assert_allclose(sound.waveform, wave[: 15 * RATE].mean(axis=1), atol=1e-7)
-    assert read_start(tmp_path / "a.wav", seconds=25).seconds == 20
 
 
 def test_what_was_embedded_is_found(music, tmp_path):
