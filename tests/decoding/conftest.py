@@ -45,3 +45,22 @@ def tones():
 @pytest.fixture(name="hear")
 def hear_fixture():
     return hear
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tmp_path_factory):
+    """Give `tiny_generator(kind)`: the folder of a small generator, made once."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("diffusers")
+    from brain2music.decoding.tiny import write_tiny_generator
+
+    torch.set_num_threads(1)
+    made = {}
+
+    def make(kind):
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp("generators") / kind
+            write_tiny_generator(kind, made[kind], seed=3)
+        return made[kind]
+
+    return make
