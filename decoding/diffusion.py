@@ -24,7 +24,7 @@ from .generation import (
     vector_hash,
     versions,
 )
-from .sounds import Sound, resampled
+from .sounds import Sound, resampled, spread_windows
 
 N_FFT = 1024  # of the spectra that these generators were trained on
 FLOOR = 1e-5
@@ -266,18 +266,6 @@ def log_mels(
         log_mel="log",
     )
     return np.ascontiguousarray(made.T, dtype=np.float32)
-
-
-def spread_windows(points: NDArray[np.float32], n_points: int) -> NDArray[np.float32]:
-    """Return windows that are evenly spread from start to end, one per row.
-
-    Each has `n_points`; a sound that is shorter is one window, of its own length.
-    """
-    if len(points) <= n_points:
-        return points[None]
-    n_windows = -(-len(points) // n_points)
-    starts = np.linspace(0, len(points) - n_points, n_windows).round().astype(int)
-    return np.stack([points[start : start + n_points] for start in starts])
 
 
 def empty_text(pipeline: Any) -> Any:

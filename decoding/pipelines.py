@@ -139,12 +139,9 @@ def silent(module: ModuleType) -> Iterator[None]:
 def _part(name: str, cls: str, folder: Path) -> tuple[Any, list[str]]:
     _, transformers = libraries()
     if name in TOKENIZERS:
-        with quiet():
-            options = {"local_files_only": True, "trust_remote_code": False}
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
-        return tokenizer, []
+        return _feeder(transformers.AutoTokenizer, folder), []
     if name == "feature_extractor":
-        return transformers.ClapFeatureExtractor.from_pretrained(folder), []
+        return _feeder(transformers.ClapFeatureExtractor, folder), []
     if name == "scheduler":
         ddim = diffusers().DDIMScheduler
         notes = [] if cls == "DDIMScheduler" else [f"{cls} was replaced by DDIM."]
@@ -159,6 +156,17 @@ def _part(name: str, cls: str, folder: Path) -> tuple[Any, list[str]]:
     if hasattr(transformers, cls):
         return open_checkpoint(folder, getattr(transformers, cls))
     return _open_diffusion(folder, getattr(diffusers(), cls)), []
+
+
+def _feeder(cls: Any, folder: Path) -> Any:
+    """Load a tokeniser or feature extractor, of the library's own classes alone."""
+    try:
+        with quiet():
+            return cls.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} cannot be read: {error} Fetch it whole.") from error
 
 
 def _open_diffusion(folder: Path, cls: Any) -> Any:

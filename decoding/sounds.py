@@ -70,6 +70,18 @@ def resampled(sound: Sound, rate_hz: int) -> NDArray[np.float32]:
     return soxr.resample(sound.waveform, sound.rate_hz, rate_hz)
 
 
+def spread_windows(points: NDArray[np.float32], n_points: int) -> NDArray[np.float32]:
+    """Return windows that are evenly spread from start to end, one per row.
+
+    Each has `n_points`; a sound that is shorter is one window, of its own length.
+    """
+    if len(points) <= n_points:
+        return points[None]
+    n_windows = -(-len(points) // n_points)
+    starts = np.linspace(0, len(points) - n_points, n_windows).round().astype(int)
+    return np.stack([points[start : start + n_points] for start in starts])
+
+
 def write_sound(path: Path, sound: Sound, provenance: Mapping[str, Any]) -> None:
     """Write a .wav, and beside it a .json that says what made it.
 

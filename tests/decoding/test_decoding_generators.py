@@ -14,7 +14,6 @@ from brain2music.decoding.diffusion import (
     empty_text,
     late_start,
     log_mels,
-    spread_windows,
 )
 from brain2music.decoding.generation import (
     Anchor,
@@ -216,10 +215,6 @@ def test_the_spectra_equal_librosas(rng):
 
 
 def test_long_sounds_are_heard_whole_in_windows(opened, rng):
-    points = np.arange(25, dtype=np.float32)
-    assert spread_windows(points, 10)[:, 0].tolist() == [0, 8, 15]
-    assert spread_windows(points, 10)[-1, -1] == 24
-    assert spread_windows(points, 30).shape == (1, 25)
     generator = opened("musicldm")
     short, long = noise(rng, 3.0).sound, noise(rng, 14.0).sound
     found = generator.embed([short, long])
@@ -282,6 +277,8 @@ def spoil(folder, name):
         index["unet"] = ["my_code", "Evil"]
     elif name == "another":
         index["_class_name"] = "StableDiffusionPipeline"
+    elif name == "words":
+        shutil.rmtree(folder / "tokenizer")
     elif name == "part":
         del index["vocoder"]
     elif name == "clap":
@@ -298,6 +295,7 @@ def spoil(folder, name):
         ("holes", r"do not fill UNet2DConditionModel.*conv_in\.weight"),
         ("class", "has a Evil as its unet; known there: UNet2DConditionModel"),
         ("another", "holds a StableDiffusionPipeline, and musicldm needs"),
+        ("words", r"tokenizer cannot be read.*Fetch it whole"),
         ("part", r"lacks parts of a MusicLDMPipeline.*vocoder"),
         ("clap", r"holds its weights as \.bin only"),
     ],

@@ -9,7 +9,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.artefacts import file_identity
 from brain2music.core.checks import InputError
-from brain2music.decoding.sounds import Sound, read_start, resampled, write_sound
+from brain2music.decoding.sounds import (
+    Sound,
+    read_start,
+    resampled,
+    spread_windows,
+    write_sound,
+)
 
 RATE = 8000
 
@@ -49,6 +55,15 @@ def test_a_tone_stays_a_tone_at_another_rate():
     middle = slice(1000, 7000)
     assert_allclose(resampled(sound, RATE)[middle], tone(RATE)[middle], atol=1e-3)
     assert resampled(sound, 16000) is sound.waveform
+
+
+def test_windows_are_spread_from_start_to_end():
+    points = np.arange(25, dtype=np.float32)
+    windows = spread_windows(points, 10)
+    assert windows[:, 0].tolist() == [0, 8, 15]
+    assert windows[:, -1].tolist() == [9, 17, 24]
+    assert spread_windows(points[:20], 10)[:, 0].tolist() == [0, 10]
+    assert_array_equal(spread_windows(points, 30), points[None])
 
 
 def test_what_is_no_sound_is_refused(tmp_path):
