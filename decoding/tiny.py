@@ -147,6 +147,7 @@ def _musicgen(folder: Path) -> None:
     )
     network = transformers.MusicgenForConditionalGeneration(config)
     _stir(torch, network.decoder)
+    torch.nn.init.normal_(network.enc_to_dec_proj.bias)  # else a mask changes nothing
     for layer in network.audio_encoder.quantizer.layers:
         torch.nn.init.normal_(layer.codebook.embed)  # all 0 else: one sound for all
     start = decoder.bos_token_id

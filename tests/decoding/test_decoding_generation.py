@@ -29,7 +29,8 @@ def corpus(rng):
 
     def sound_of(name):
         n_points = 500 if name == "t8" else 2000
-        return Sound(np.full(n_points, int(name[1:]), np.float32), RATE)
+        ramp = np.linspace(0, 0.5, n_points)
+        return Sound((int(name[1:]) + ramp).astype(np.float32), RATE)
 
     return RetrievedSound(index, "x", sound_of), table
 

@@ -133,6 +133,32 @@ def test_guidance_leads_away_from_the_empty_text(tiny_generator, rng):
     assert np.abs(guided[0] - plain[0]).max() > 1e-3 * scale
 
 
+def test_guidance_equals_the_pipelines_own_from_an_empty_text(opened, rng):
+    generator = opened("audioldm")
+    embedding = rng.standard_normal(16)
+    unit = torch.tensor(embedding / np.linalg.norm(embedding), dtype=torch.float32)
+    own = generator.pipeline(
+        prompt_embeds=unit[None],
+        audio_length_in_s=0.4,
+        num_inference_steps=4,
+        guidance_scale=2.0,
+        generator=torch.Generator().manual_seed(candidate_seeds(9, 1)[0]),
+    ).audios[0]
+    made = generator.generate(embedding, seconds=0.4, seed=9).audio[0]
+    assert_allclose(made, own, atol=1e-5 * np.abs(own).max())
+
+
+def test_clap_of_both_towers_gives_its_own_empty_text(opened):
+    pipe = opened("musicldm").pipeline
+    words = pipe.tokenizer([""], padding="max_length", max_length=12)
+    given = {k: torch.tensor(words[k]) for k in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        states = pipe.text_encoder.text_model(**given).pooler_output
+        out = pipe.text_encoder.text_projection(states)[0].numpy()
+        found = empty_text(pipe)[0].numpy()
+    assert_allclose(found, out / np.linalg.norm(out), atol=1e-6)
+
+
 def test_the_length_of_an_embedding_does_not_matter_to_diffusion(opened, rng):
     generator, embedding = opened("audioldm"), rng.standard_normal(16)
     one, other = (
