@@ -18,11 +18,11 @@ from rich.progress import (
 )
 
 from . import __version__
+from .core.checkpoints import convert_weights
 from .core.checks import InputError
 from .demo import make_demo
 from .export import export_captions, export_clips
 from .features.catalogue import every_space
-from .features.checkpoints import convert_weights
 from .features.elsewhere import Elsewhere
 from .features.models import model_named
 from .features.windows import Windows

@@ -17,9 +17,9 @@ from typing import IO, Any, BinaryIO, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checkpoints import check_weights, find_folder, folder_identity, read_json
 from ..core.checks import Floats, InputError, MissingFileError, check_choice
 from .cache import cached, content_key
-from .checkpoints import check_weights, find_folder, folder_identity, read_json
 from .models import Layer, Model, fetch_hint, model_named
 from .muq_worker import receive, send
 from .pretrained import Waveforms, stream_rows

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
-from .checkpoints import (
+from ..core.checkpoints import (
     check_weights,
     libraries,
     open_checkpoint,
@@ -22,6 +21,7 @@ from .checkpoints import (
     random_network,
     read_json,
 )
+from ..core.checks import InputError
 from .clap_mels import clap_mels
 from .models import Layer
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..core.checkpoints import find_folder, folder_identity, libraries, read_json
 from ..core.checks import InputError, check_choice
 from .cache import content_key
-from .checkpoints import find_folder, folder_identity, libraries, read_json
 from .families import (
     Loaded,
     family_of,

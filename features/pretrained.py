@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checkpoints import libraries
 from ..core.checks import Floats, InputError
 from .cache import cached, content_key
-from .checkpoints import libraries
 from .families import FAMILIES, Inputs, longest_s
 from .models import Layer
 from .networks import (

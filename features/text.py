@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checkpoints import libraries, quiet, read_json
 from ..core.checks import Floats, InputError, check_choice
 from .cache import cached, content_key
-from .checkpoints import libraries, quiet, read_json
 from .families import pooled_of, unit_rows
 from .networks import Network, autocast
 

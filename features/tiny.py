@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .checkpoints import libraries, quiet
+from ..core.checkpoints import libraries, quiet
+from ..core.words import SPECIAL, word_tokenizer
 
 N_FEATURES = 16
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 
 
 def write_tiny_clap(
@@ -98,20 +98,4 @@ def write_tokenizer(
     special : sequence of str
         The tokens for begin, padding, end and unknown words.
     """
-    _, transformers = libraries()
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    begin, pad, end, unknown = special
-    numbers = {word: k for k, word in enumerate([*special, *words])}
-    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token=unknown))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{begin} $A {end}",
-        special_tokens=[(begin, numbers[begin]), (end, numbers[end])],
-    )
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=pad,
-        unk_token=unknown,
-        model_max_length=1000,
-    ).save_pretrained(folder)
+    word_tokenizer(words, special).save_pretrained(folder)

@@ -9,8 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from brain2music.core.checks import InputError, MissingFileError
-from brain2music.features.checkpoints import (
+from brain2music.core.checkpoints import (
     check_weights,
     convert_weights,
     find_folder,
@@ -20,6 +19,7 @@ from brain2music.features.checkpoints import (
     quiet,
     untrained_twin,
 )
+from brain2music.core.checks import InputError, MissingFileError
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -16,8 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..core.checks import InputError, MissingFileError
+from .checks import InputError, MissingFileError
 
+CONFIG = "config.json"
 SAFE = ("model.safetensors", "model.safetensors.index.json")
 BIN = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 # Only training uses these; published checkpoints may lack them.
@@ -43,6 +44,7 @@ def find_folder(
     revision: str | None = None,
     package: str | None = None,
     hint: str = "",
+    config: str = CONFIG,
 ) -> Path:
     """Return the folder on disk that holds a checkpoint.
 
@@ -58,20 +60,23 @@ def find_folder(
         where the cache does not have it. The package's code is not run.
     hint : str
         What the error says on how to get it.
+    config : str
+        Name of the file that makes a folder a checkpoint; 'model_index.json' for a
+        pipeline of several networks.
 
     Raises
     ------
     MissingFileError
         If it is in none of these places.
     """
-    if (Path(checkpoint) / "config.json").is_file():
+    if (Path(checkpoint) / config).is_file():
         return Path(checkpoint)
     if isinstance(checkpoint, Path) or Path(checkpoint).is_dir():
         raise MissingFileError(
-            f"{checkpoint} is no checkpoint: it has no config.json. Give the folder "
-            "that holds config.json and the weights."
+            f"{checkpoint} is no checkpoint: it has no {config}. Give the folder "
+            f"that holds {config} and the weights."
         )
-    folder = _in_cache(checkpoint, revision)
+    folder = _in_cache(checkpoint, revision, config)
     if folder is None and package and revision is None:
         folder = _in_package(package)
     if folder is None:
@@ -280,13 +285,13 @@ def _left_over(names: list[str], folder: Path) -> list[str]:
     ]
 
 
-def _in_cache(checkpoint: str, revision: str | None) -> Path | None:
+def _in_cache(checkpoint: str, revision: str | None, config: str) -> Path | None:
     libraries()
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(checkpoint, "config.json", revision=revision)
+        found = try_to_load_from_cache(checkpoint, config, revision=revision)
     except HFValidationError as error:
         raise MissingFileError(
             f"there is no folder {checkpoint}, and it is no id of a checkpoint, such "
