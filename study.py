@@ -33,6 +33,7 @@ from .study_dataset import (
     dataset_problems,
     roi_problems,
 )
+from .study_decoding import Decoding, decoding_problems
 from .study_encoding import Encoding, Machine, solver_problems
 from .study_errors import explain, unknown_key
 
@@ -92,6 +93,7 @@ class Study:
     alignment: Alignment = field(default_factory=Alignment)
     stimuli: Stimuli = field(default_factory=Stimuli)
     analysis: Analysis = field(default_factory=Analysis)
+    decoding: Decoding = field(default_factory=Decoding)
     rois: Rois = field(default_factory=Rois)
     machine: Machine = field(default_factory=Machine, compare=False)
     folder: Path = field(default=Path(), compare=False)
@@ -217,6 +219,7 @@ def _problems(study: Study) -> Iterator[str]:
     yield from dataset_problems(study.dataset, study.responses)
     yield from roi_problems(study.rois)
     yield from analysis_problems(study.analysis, bands)
+    yield from decoding_problems(study.decoding, bands)
     yield from _reference_problems(study)
     yield from _event_problems(study)
 

@@ -29,6 +29,7 @@ from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study, read_study
 from .alignment import align
+from .decoding import check_decoding, make_decoding, read_decoding
 from .drawing import draw_figures
 from .fitting import open_places
 from .lags import choose_lag
@@ -130,7 +131,7 @@ def redraw(out: str | Path) -> Result:
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
     places = [f"{step}/sub-{one}" for step in steps for one in subjects]
-    places += [f"subsets/sub-{one}" for one in subjects]
+    places += [f"{step}/sub-{one}" for step in LATER for one in subjects]
     places += ["stimuli", "tables", "maps", "figures", "report"]
     check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
@@ -169,6 +170,13 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
                 responses=responses[one.subject],
                 features=features[one.subject],
             )
+    for one in opened:
+        others[f"decoding of {one.subject}"] = make_decoding(
+            session,
+            one,
+            responses=responses[one.subject],
+            features=features[one.subject],
+        )
     tables = _make_tables(session, opened, models, others)
     if last >= STAGES.index("figures"):
         _make_maps(session, subjects, tables)
@@ -183,6 +191,9 @@ def _discard_what_is_not_made(session: Session, subjects: Sequence[str]) -> None
     if not wanted_subsets(session.study):
         for subject in subjects:
             discard(session.out / f"subsets/sub-{subject}")
+    if not session.study.decoding.targets:
+        for subject in subjects:
+            discard(session.out / f"decoding/sub-{subject}")
     if not makes_stimuli(session.study):
         discard(session.out / "stimuli")
 
@@ -215,6 +226,7 @@ def check_subject(study: Study, opened: Opened) -> None:
     check_features(study, aligned)
     check_stimuli(study, opened)
     check_layer_rois(study, opened.recording.space, opened.subject)
+    check_decoding(study, opened.recording.space, aligned.rows, opened.subject)
 
 
 def _make_tables(
@@ -252,6 +264,7 @@ def _make_tables(
         if others["stimuli"]:
             shared = out / "stimuli/shared_clips.csv"
             more["shared_clips"] = pd.read_csv(shared, dtype={"subject": str})
+        more |= read_decoding(out, list(models))
         for name, table in more.items():
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
         if rest:
@@ -313,7 +326,7 @@ def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> 
 
 def _whole_study(study: Study) -> dict[str, Any]:
     names = ("title", "dataset", "responses", "alignment", "features", "stimuli")
-    return study.part(*names, "encoding", "analysis", "rois")
+    return study.part(*names, "encoding", "analysis", "decoding", "rois")
 
 
 def _about_study(session: Session, subjects: Sequence[str]) -> dict[str, Any]:
