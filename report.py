@@ -79,6 +79,20 @@ DIFFERENCES = ("roi_differences", "roi_summary_differences")
 VOXELS = ("density", "weight_components")
 CEILINGS = ("ceilings", "drift_ceilings")
 PARTITION = ("partition", "partition_views")
+DECODING = (
+    "decoding",
+    "decoding_controls",
+    "decoding_labels",
+    "decoding_confusion",
+    "decoded_dimensions",
+)
+GENERALISED = (
+    "decoding_genres",
+    "decoding_transfer",
+    "decoding_across",
+    "decoding_groups",
+)
+COURSES = ("decoding_windows", "decoding_lags", "decoding_optimism")
 MAPS = ("flatmap", "best_space", "two_spaces", "components", "template_r")
 SECTIONS = (
     ("truth", "Planted and recovered", ("planted_recovered",), ("truth",)),
@@ -94,6 +108,9 @@ SECTIONS = (
     ("voxels", "Voxels under two models", ("density",), VOXELS),
     ("layers", "Layers", (), ("layers",)),
     ("stimuli", "Clips that training and test share", (), STIMULI),
+    ("decoding", "Decoded from responses", (), DECODING),
+    ("generalised", "Decoding of what was not learned", (), GENERALISED),
+    ("courses", "Decoding in time, and by folds", (), COURSES),
     ("alignment", "Sound and volumes", (), ("lags", "alignment")),
 )
 WARNINGS = (
@@ -184,6 +201,26 @@ TEXTS = {
         "and the scores on the test clips that do not. A duplicate-safe clip shares no "
         "track and no sound; an artist-safe one no known artist besides, and its own "
         "artist is known."
+    ),
+    "decoding": (
+        "Feature spaces read from the responses of test runs. Identification: how "
+        "often a decoded clip correlates more with its own target than with another "
+        "clip's (a tie is no win); chance is counted with the targets' ties, low and "
+        "high bound a 95 % interval over clips, p is one-sided by clips that change "
+        "places. Controls must be at chance: where one is not, read no number of that "
+        "pool. decoded_dimensions: r over test rows, with p by turning runs."
+    ),
+    "generalised": (
+        "Genres: identification of a genre's test clips with and without the genre in "
+        "training, among all test clips and among its own. High among all and at chance "
+        "in its own means that the genre is told from others, and its clips not from "
+        "each other. Transfer: trained on one genre alone. Across: each subject decoded "
+        "by the others (trained_on), aligned on training runs."
+    ),
+    "courses": (
+        "Identification by the place of a row in its clip, and by one volume alone, so "
+        "many after the onset (lag). Optimism: what training scores gain where folds "
+        "part clips of a run, and not runs."
     ),
     "alignment": (
         "Which seconds of sound meet which volumes, counted from the onset of a clip "
@@ -280,7 +317,7 @@ def _few_colours(path: Path) -> bytes:
 
 
 def _table(path: Path) -> Table:
-    labels = dict.fromkeys(("subject", "roi"), str)
+    labels = dict.fromkeys(("subject", "roi", "dimension", "trained_on"), str)
     table = pd.read_csv(path, dtype=labels, keep_default_na=False, na_values=[""])
     shown = _leading_first(path, table).head(MAX_ROWS)
     more = (

@@ -140,9 +140,11 @@ class CortexRidge:
         Raises
         ------
         InputError
-            If a voxel or a dimension never varies, or shapes do not fit.
+            If a voxel never varies, a dimension does not in a fold, or shapes do not
+            fit.
         """
         Y, T, folds = check_training(Y, T, folds)
+        check_penalties(T, folds)
         used = choose(Y, T, self.inside, self.n_voxels)
         return _fit_linear(Y, T, folds, used, self.alphas)
 
@@ -203,10 +205,11 @@ class RoiRidge:
         Raises
         ------
         InputError
-            If a voxel or a dimension never varies, a ROI is empty, or shapes do not
-            fit.
+            If a voxel never varies, a dimension does not in a fold, a ROI is empty, or
+            shapes do not fit.
         """
         Y, T, folds = check_training(Y, T, folds)
+        check_penalties(T, folds)
         models, scores = {}, {}
         for roi in self.rois:
             used = choose(Y, T, roi, None)
@@ -260,6 +263,24 @@ def check_training(
                 "out, in training and test alike."
             )
     return Y.astype(np.float64), T.astype(np.float64), folds
+
+
+def varies_in_folds(T: Floats, folds: NDArray) -> NDArray[np.bool_]:
+    """Return which columns vary in every fold: of the others no penalty is chosen."""
+    varied = [varies(T[folds == fold]) for fold in np.unique(folds)]
+    return np.all(varied, axis=0)
+
+
+def check_penalties(T: Floats, folds: NDArray) -> None:
+    """Raise if a dimension is constant in a fold, on which its penalty is chosen."""
+    fixed = ~varies_in_folds(T, folds)
+    if fixed.any():
+        raise InputError(
+            f"{int(fixed.sum())} of {T.shape[1]} target dimensions never vary in one "
+            f"of the folds, the first of them column {int(np.argmax(fixed))} of T. "
+            "Their penalties cannot be chosen: take fewer folds, or leave these dimensions "
+            "out, in training and test alike."
+        )
 
 
 def choose(

@@ -29,7 +29,7 @@ from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study, read_study
 from .alignment import align
-from .decoding import check_decoding, make_decoding, read_decoding
+from .decoding import ACROSS, check_decoding, make_across, make_decoding, read_decoding
 from .drawing import draw_figures
 from .fitting import open_places
 from .lags import choose_lag
@@ -133,7 +133,7 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
     places = [f"{step}/sub-{one}" for step in steps for one in subjects]
     places += [f"{step}/sub-{one}" for step in LATER for one in subjects]
-    places += ["stimuli", "tables", "maps", "figures", "report"]
+    places += [ACROSS, "stimuli", "tables", "maps", "figures", "report"]
     check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
     _discard_what_is_not_made(session, subjects)
@@ -171,13 +171,17 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
                 responses=responses[one.subject],
                 features=features[one.subject],
             )
-    for one in opened:
-        others[f"decoding of {one.subject}"] = make_decoding(
+    decoded = {
+        f"decoding of {one.subject}": make_decoding(
             session,
             one,
             responses=responses[one.subject],
             features=features[one.subject],
+            stimuli=others["stimuli"],
         )
+        for one in opened
+    }
+    others |= decoded | {"across": make_across(session, opened, decoded)}
     tables = _make_tables(session, opened, models, others)
     if last >= STAGES.index("figures"):
         _make_maps(session, subjects, tables)
@@ -227,7 +231,7 @@ def check_subject(study: Study, opened: Opened) -> None:
     check_features(study, aligned)
     check_stimuli(study, opened)
     check_layer_rois(study, opened.recording.space, opened.subject)
-    check_decoding(study, opened.recording.space, aligned.rows, opened.subject)
+    check_decoding(study, opened, opened.recording.space, aligned.rows)
 
 
 def _make_tables(
@@ -265,7 +269,7 @@ def _make_tables(
         if others["stimuli"]:
             shared = out / "stimuli/shared_clips.csv"
             more["shared_clips"] = pd.read_csv(shared, dtype={"subject": str})
-        more |= read_decoding(out, list(models))
+        more |= read_decoding(study, out, list(models))
         for name, table in more.items():
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
         if rest:
