@@ -212,9 +212,9 @@ TEXTS = {
     ),
     "generalised": (
         "Genres: identification of a genre's test clips with and without the genre in "
-        "training, among all test clips and among its own. High among all and at chance "
-        "in its own means that the genre is told from others, and its clips not from "
-        "each other. Transfer: trained on one genre alone. Across: each subject decoded "
+        "training, among all test clips and among its own. High among all and at "
+        "chance in its own: the genre is told from others, its clips not from each "
+        "other. Transfer: trained on one genre alone. Across: each subject decoded "
         "by the others (trained_on), aligned on training runs."
     ),
     "courses": (

@@ -277,8 +277,8 @@ def check_penalties(T: Floats, folds: NDArray) -> None:
     if fixed.any():
         raise InputError(
             f"{int(fixed.sum())} of {T.shape[1]} target dimensions never vary in one "
-            f"of the folds, the first of them column {int(np.argmax(fixed))} of T. "
-            "Their penalties cannot be chosen: take fewer folds, or leave these dimensions "
+            f"of the folds, the first in column {int(np.argmax(fixed))} of T. Their "
+            "penalties cannot be chosen: take fewer folds, or leave these dimensions "
             "out, in training and test alike."
         )
 

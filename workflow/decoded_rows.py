@@ -107,7 +107,8 @@ def read_rows_to_decode(session: Session, opened: Opened) -> ToDecode:
             study.decoding,
             (store.train if side == "train" else store.test)(store.valid),
             np.load(designs / f"X_{side}.npy", mmap_mode="r"),
-            rows if has_clips else rows.assign(clip=side + " " + rows["run_name"]),
+            rows,
+            rows["clip"] if has_clips else side + " " + rows["run_name"],
             bands[0].delays,
         )
         for side, rows in tables.items()
@@ -126,10 +127,11 @@ def _side(
     Y: Floats,
     X: Floats,
     rows: pd.DataFrame,
+    labels: pd.Series,
     delays: Sequence[int],
 ) -> Side:
     kept, at = response_places(rows, delays)
-    named = rows["clip"].to_numpy()[kept] != ""
+    named = labels.to_numpy()[kept] != ""
     kept, at = kept[named], at[named]
     if not len(kept):
         raise InputError(
@@ -141,7 +143,7 @@ def _side(
         mine,
         _late(Y, at, decoding.responses == "stack"),
         X[at[:, 0]],
-        mine["clip"].to_numpy().astype(np.str_),
+        labels.to_numpy()[kept].astype(np.str_),
         rows,
         Y if decoding.lags else None,
     )

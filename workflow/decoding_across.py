@@ -114,8 +114,8 @@ def _shared(
         if not _same_stimuli(pairs, first):
             raise InputError(
                 f"sub-{subject} and sub-{next(iter(rows))} did not hear the same "
-                f"training clips ({len(pairs.T)} and {len(first.T)} rows of {target.name}), "
-                "by which they would be aligned. Leave decoding.across out."
+                f"training clips ({len(pairs.T)} and {len(first.T)} rows of "
+                f"{target.name}), by which they are aligned. Leave decoding.across out."
             )
         pairs = Pairs(pairs.Y, first.T, pairs.runs, pairs.clips)
         test = target.test

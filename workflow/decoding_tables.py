@@ -71,7 +71,7 @@ class Target:
 
 
 def targets_that_vary(study: Study, rows: ToDecode, name: str) -> Target:
-    """Return a target with the dimensions that vary in test and in each fold."""
+    """Return a target with the dimensions that vary in test and each fold."""
     train, test = rows.target(name)
     folds = make_folds(
         rows.train.pairs(train),
@@ -81,8 +81,8 @@ def targets_that_vary(study: Study, rows: ToDecode, name: str) -> Target:
     kept = np.flatnonzero(varies_in_folds(train, folds) & varies(test))
     if not len(kept):
         raise InputError(
-            f"sub-{rows.subject}: no dimension of {name} varies in the test rows and in "
-            f"each of {len(np.unique(folds))} folds of training. Take fewer "
+            f"sub-{rows.subject}: no dimension of {name} varies in the test rows and "
+            f"in each of {len(np.unique(folds))} folds of training. Take fewer "
             "decoding.n_folds, or leave it out of decoding.targets."
         )
     return Target(
