@@ -22,7 +22,8 @@ class Decoding:
     `n_best` of training folds averaged; 'cortex' is ridge from all voxels (or the
     `n_voxels` that training rows choose); 'contrastive' a small network. `folds` 'clip'
     is the paper's way: neighbours in a run are then on both sides, and what that adds
-    is shown. `control_roi` names an ROI that sound should not reach.
+    is shown. Penalties are chosen by the correlation on held-out folds, or by the
+    squared `error`. `control_roi` names an ROI that sound should not reach.
 
     `genres` is a column of the events: identification inside genres, and of genres
     that were not in training. `genre_transfer` trains on each genre alone. `lags` are
@@ -39,6 +40,7 @@ class Decoding:
     n_folds: Annotated[int, Field(ge=2)] = 5
     folds: Literal["run", "clip"] = "run"
     alphas: tuple[Positive, ...] = ALPHAS
+    choose_by: Literal["error", "r"] = "r"
     control_roi: str | None = None
     genres: str | None = None
     genre_transfer: bool = False

@@ -151,11 +151,12 @@ def too_few(target: Target) -> str:
 def decoder_of(study: Study, rois: Sequence[Selection]) -> Decoder:
     """Return the decoder that a study names."""
     settings = study.decoding
+    ridge = {"alphas": settings.alphas, "choose_by": settings.choose_by}
     if settings.decoder == "rois":
-        return RoiRidge(rois, n_best=settings.n_best, alphas=settings.alphas)
+        return RoiRidge(rois, n_best=settings.n_best, **ridge)
     if settings.decoder == "contrastive":
         return Contrastive(settings.seed, n_voxels=settings.n_voxels)
-    return CortexRidge(settings.alphas, n_voxels=settings.n_voxels)
+    return CortexRidge(n_voxels=settings.n_voxels, **ridge)
 
 
 def unit_of(study: Study, rows: ToDecode) -> Unit:
@@ -208,7 +209,7 @@ def _controls(
     predictions = {"decoder": average_windows(predicted, test.clips)[0]}
     if decoding.control_roi is not None:
         roi = control_roi(rows.rois, decoding.control_roi)
-        alone = CortexRidge(decoding.alphas, inside=roi)
+        alone = CortexRidge(decoding.alphas, inside=roi, choose_by=decoding.choose_by)
         other = decode(alone, train, test, n_folds=decoding.n_folds)
         means, _ = average_windows(other.predicted, test.clips)
         predictions[f"{roi.name} alone"] = means
