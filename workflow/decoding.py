@@ -204,11 +204,11 @@ def read_decoding(study: Study, out: Path, subjects: Sequence[str]) -> dict:
     if across.exists():
         found["decoding_across"] = _read(across)
     if study.decoding.groups is not None and "decoding" in found:
-        found["decoding_groups"] = _groups(study, found["decoding"])
+        found["decoding_groups"] = groups_table(study, found["decoding"])
     return found
 
 
-def _groups(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+def groups_table(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """Return how identification differs between groups of subjects."""
     asked = (table["metric"] == "identification accuracy") & (table["pool"] == "clips")
     rows = []
