@@ -118,3 +118,17 @@ def test_the_page_on_decoding_names_what_is_there():
     known = ("shared_clips", "n_voxels", "stopped_early")
     for name in names - set(known):
         assert re.search(rf"^(def|class) {name}\b", text, re.M), name
+
+DECODING = (Path(__file__).parents[1] / "docs/decoding.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_decoding_shows_keys_that_are_read(tmp_path):
+    (block,) = re.findall(r"```toml\n(.*?)```", DECODING, re.S)
+    names = ["mulan-music", "genre"]
+    raw = {**BASE, "decoding": tomllib.loads(block)["decoding"]}
+    raw["dataset"] = {**BASE["dataset"], **ROAD, "subjects": ["01", "02"]}
+    raw["features"] = dict.fromkeys(names, BASE["features"]["on"])
+    raw["encoding"] = {"bands": names}
+    decoding = read_study(raw, folder=tmp_path).decoding
+    assert decoding.targets == tuple(names)
+    assert decoding.lags == (0, 2, 4, 6, 8)
