@@ -18,6 +18,7 @@ from ..core.ridge.memory import (
 from ..core.threads import limit_threads
 from ..encoding.by_himalaya import voxels_for_himalaya
 from ..encoding.evaluate import RidgeSettings, count_fits
+from ..encoding.sizes import fold_gram_size
 from ..study import Study
 from .alignment import align
 from .fitting import PYTHON_BYTES, bytes_beside, ridge_settings
@@ -124,7 +125,7 @@ def cost_of(
         # Choosing a layer takes a plain fit of each, which is not more than half of
         # what is counted for a band that is all there is.
         for width in layers:
-            one = fold_gram_size(settings, replace(size, widths=(width,)), n_test)
+            one = _uncompressed(settings, replace(size, widths=(width,)), n_test)
             flops += fold_gram_flops(one, V) / 2
     B = len(widths)
     predictions = (2 * B + 2 + 2 * settings.stacking) * n_test
@@ -139,20 +140,15 @@ def cost_of(
     )
 
 
-def fold_gram_size(settings: RidgeSettings, size: FitSize, n_test: int) -> FoldGramSize:
+def _uncompressed(settings: RidgeSettings, size: FitSize, n_test: int) -> FoldGramSize:
     """Return the sizes that the memory of a fit depends on, nothing compressed."""
-    n_candidates = size.n_candidates + settings.levers.n_refined
-    return FoldGramSize(
-        n_samples=size.n_samples,
-        n_test=n_test,
-        widths=tuple(size.widths),
+    return fold_gram_size(
+        settings,
+        (size.n_samples, n_test),
+        tuple(size.widths),
         kept=kept_axes(size.widths, size.n_samples),
         n_folds=size.n_folds,
-        n_alphas=size.n_alphas,
-        n_candidates=1 if len(size.widths) == 1 else n_candidates,
         itemsize=size.itemsize,
-        races=settings.levers.margin is not None,
-        factor_bytes=settings.factor_bytes,
     )
 
 
@@ -160,7 +156,7 @@ def _by_fold_gram(
     settings: RidgeSettings, size: FitSize, n_test: int
 ) -> tuple[float, float, float]:
     """Return operations, memory and files of factorisations."""
-    full, batch = fold_gram_size(settings, size, n_test), settings.n_voxels_batch
+    full, batch = _uncompressed(settings, size, n_test), settings.n_voxels_batch
     if batch is None:
         other = settings.other_gb * GB
         batch = batch_within(full, settings.max_bytes + other, other)
