@@ -37,7 +37,9 @@ class FitCost:
     flops : float
         Operations of a float32 product that takes as long.
     fit_bytes : float
-        Most memory of the process while it fits.
+        Most memory of the process while it fits; with workers, of the client.
+    worker_bytes : float
+        Most memory of each worker while it fits; 0 without workers.
     table_bytes : float
         Most memory of the process while it scores the test runs.
     disk_bytes : float
@@ -48,6 +50,7 @@ class FitCost:
 
     flops: float
     fit_bytes: float
+    worker_bytes: float
     table_bytes: float
     disk_bytes: float
     factor_bytes: float
@@ -74,16 +77,17 @@ def describe_cost(
     """
     costs = [cost_of(study, one, widths, layers) for one in opened]
     seconds = sum(cost.flops for cost in costs) / _speed(study.machine.threads)
-    fit, tables, disk, factors = (
-        max(getattr(cost, name) for cost in costs) / GB
-        for name in ("fit_bytes", "table_bytes", "disk_bytes", "factor_bytes")
+    names = ("fit_bytes", "worker_bytes", "table_bytes", "disk_bytes", "factor_bytes")
+    fit, worker, tables, disk, factors = (
+        max(getattr(cost, name) for cost in costs) / GB for name in names
     )
     workers = study.machine.workers
+    each = f" in the client and {worker:.2f} GB per worker" if worker else ""
     lines = [
         f"expected, to a factor of three: {_duration(seconds / workers)} of fitting "
         f"with {study.machine.threads} thread(s)"
         + (f" and {workers} workers" if workers > 1 else ""),
-        f"memory while it fits: {fit:.2f} GB{_bound(study)}; while test runs are "
+        f"memory while it fits: {fit:.2f} GB{each}{_bound(study)}; while test runs are "
         f"scored: about {tables:.1f} GB",
         f"on disk: {disk:.1f} GB of models a subject",
     ]
@@ -127,13 +131,19 @@ def cost_of(
         for width in layers:
             one = _uncompressed(settings, replace(size, widths=(width,)), n_test)
             flops += fold_gram_flops(one, V) / 2
-    B = len(widths)
+    B, worker = len(widths), 0.0
+    if study.machine.scheduler != "none" and settings.solver == "fold-gram":
+        X_train = n_train * n_columns * itemsize
+        # Workers get the design, which is counted, and X of the test runs.
+        worker = beside - X_train + fit_bytes
+        fit_bytes = _client_bytes(study, settings, size, n_test)
     predictions = (2 * B + 2 + 2 * settings.stacking) * n_test
     per_voxel = (sum(widths) + predictions + n_test) * itemsize
     scored = (3 * B + 6) * n_test * itemsize
     return FitCost(
         flops=flops,
         fit_bytes=beside + fit_bytes,
+        worker_bytes=worker,
         table_bytes=PYTHON_BYTES + scored * V,
         disk_bytes=float(per_voxel * V),
         factor_bytes=factors,
@@ -156,14 +166,38 @@ def _by_fold_gram(
     settings: RidgeSettings, size: FitSize, n_test: int
 ) -> tuple[float, float, float]:
     """Return operations, memory and files of factorisations."""
-    full, batch = _uncompressed(settings, size, n_test), settings.n_voxels_batch
-    if batch is None:
-        other = settings.other_gb * GB
-        batch = batch_within(full, settings.max_bytes + other, other)
-    peak = peak_bytes(full, min(batch, size.n_voxels))
+    full = _uncompressed(settings, size, n_test)
+    peak = peak_bytes(full, _batch(settings, full, size.n_voxels))
     factors = all_factor_bytes(full)
     files = factors if factors > full.factor_bytes else 0.0
     return fold_gram_flops(full, size.n_voxels), peak, files
+
+
+def _batch(settings: RidgeSettings, full: FoldGramSize, n_voxels: int) -> int:
+    batch = settings.n_voxels_batch
+    if batch is None:
+        other = settings.other_gb * GB
+        batch = batch_within(full, settings.max_bytes + other, other)
+    return min(batch, n_voxels)
+
+
+def _client_bytes(
+    study: Study, settings: RidgeSettings, size: FitSize, n_test: int
+) -> float:
+    """Return what the process that sends chunks to workers takes beside X.
+
+    It searches a sample, if candidates are placed, and holds the results of two
+    chunks per worker.
+    """
+    full = _uncompressed(settings, size, n_test)
+    batch = _batch(settings, full, size.n_voxels)
+    n_sampled = settings.levers.n_sampled if full.n_placed else 0
+    searching = peak_bytes(full, min(batch, n_sampled))
+    B = len(size.widths)
+    results = batch * (sum(size.widths) + (2 * B + 2) * n_test) * size.itemsize
+    copies = 2 * full.n_samples * sum(size.widths) * size.itemsize
+    waiting = 2 * study.machine.workers * results
+    return max(searching, copies + min(waiting, size.n_voxels / batch * results))
 
 
 def _by_himalaya(settings: RidgeSettings, size: FitSize) -> tuple[float, float, float]:
