@@ -74,9 +74,8 @@ def test_check_tells_the_memory_of_a_run_to_a_fifth(large_study, tmp_path, monke
     path, text = large_study
     path.write_text(text.replace(LEVERS, "compression_tolerance = 0"))
     lines, told, used = told_and_used(path, tmp_path / "out", monkeypatch)
-    sys.stderr.write(f"{told} {used}")
     assert "of machine.max_memory_gb = 0.6; while" in lines
-    assert 0.8 * told < used < 1.05 * told
+    assert 0.8 * told < used <= told
 
 
 @pytest.mark.slow
@@ -87,9 +86,8 @@ def test_check_tells_no_less_than_a_compressed_run_takes(
     path, text = large_study
     path.write_text(text.replace(LEVERS, "compression_tolerance = 0.05"))
     lines, told, used = told_and_used(path, tmp_path / "out", monkeypatch)
-    sys.stderr.write(f"{told} {used}")
     assert "= 0.6, and less after compression; while" in lines
-    assert used < 1.05 * told
+    assert used <= told
 
 
 def test_check_tells_the_memory_of_the_client_and_of_each_worker(study_file):
