@@ -28,7 +28,7 @@ from .opening import Opened
 from .regions import load_rois
 from .session import Session
 
-PYTHON_BYTES = 0.25e9  # the interpreter with what it imports
+PYTHON_BYTES = 0.3e9  # the interpreter with what it imports
 BLOCK_BYTES = 32e6  # of a file that is written at once
 
 # Files of a model folder, where they are not named after their array.
