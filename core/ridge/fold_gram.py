@@ -5,7 +5,7 @@ ordered so that no loop holds a sample: `FoldGram` is made from the features and
 folds, and then applied to any voxels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -134,7 +134,7 @@ class FoldGram:
         sampled = np.concatenate(
             [np.arange(b.start, b.stop) for b in _blocks(Y.shape[1], n_sampled)]
         )
-        batches = [
+        batches: list[Callable[[], FoldResponses]] = [
             partial(self._open_columns, Y, sampled[part])
             for part in chunks(len(sampled), n_voxels_batch)
         ]
