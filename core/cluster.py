@@ -21,7 +21,7 @@ from .checks import InputError
 from .device import use_backend
 from .ridge.fold_gram import FoldGram
 from .ridge.store import Factors
-from .ridge.stream import Columns, chunks
+from .ridge.stream import Columns, chunks, read
 from .store import TrainingVoxels
 
 Unit = tuple[str, slice]
@@ -311,7 +311,7 @@ class Mapped:
             "offset": self.offset,
         }
         layout |= {"order": self.order, "mode": "r"}
-        return np.array(np.memmap(self.path, **layout)[:, part])
+        return read(np.memmap(self.path, **layout), part)
 
 
 # Responses that workers read by themselves.
