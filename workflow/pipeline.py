@@ -31,7 +31,7 @@ from ..study import Study, read_study
 from .alignment import align
 from .decoding import ACROSS, check_decoding, make_across, make_decoding, read_decoding
 from .drawing import draw_figures
-from .fitting import open_places
+from .fitting import check_backend, open_places
 from .lags import choose_lag
 from .layer_tables import alignment_tables
 from .leakage import check_stimuli, make_stimuli, makes_stimuli
@@ -93,6 +93,7 @@ def run(
     chosen = tuple(subjects or study.dataset.subjects)
     for subject in chosen:
         check_choice(subject, "subject", study.dataset.subjects)
+    check_backend(study)  # loads it, so that its threads are counted below
     place = Path(out) if out is not None else Path("results")
     session = Session(study, place, progress)
     with locked(place), limit_threads(study.machine.threads):
