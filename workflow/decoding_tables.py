@@ -109,8 +109,9 @@ def decode_target(
         )
     decoder = decoder_of(study, rows.rois)
     unit = unit_of(study, rows)
-    options = {"n_folds": decoding.n_folds, "unit": unit}
-    decoded = decode(decoder, target.train, target.test, **options)
+    decoded = decode(
+        decoder, target.train, target.test, n_folds=decoding.n_folds, unit=unit
+    )
     made: Tables = {"predicted": decoded.predicted}
     made["decoded_dimensions"], said = _dimensions(
         study, opened, rows, target, decoded.predicted
@@ -151,12 +152,18 @@ def too_few(target: Target) -> str:
 def decoder_of(study: Study, rois: Sequence[Selection]) -> Decoder:
     """Return the decoder that a study names."""
     settings = study.decoding
-    ridge = {"alphas": settings.alphas, "choose_by": settings.choose_by}
-    if settings.decoder == "rois":
-        return RoiRidge(rois, n_best=settings.n_best, **ridge)
     if settings.decoder == "contrastive":
         return Contrastive(settings.seed, n_voxels=settings.n_voxels)
-    return CortexRidge(n_voxels=settings.n_voxels, **ridge)
+    if settings.decoder == "cortex":
+        return CortexRidge(
+            settings.alphas, n_voxels=settings.n_voxels, choose_by=settings.choose_by
+        )
+    return RoiRidge(
+        rois,
+        n_best=settings.n_best,
+        alphas=settings.alphas,
+        choose_by=settings.choose_by,
+    )
 
 
 def unit_of(study: Study, rows: ToDecode) -> Unit:
@@ -251,7 +258,7 @@ def _generalised(
     column = study.decoding.genres
     if getattr(study.features[target.name], "column", None) == column:
         return {}, [f"it is {column!r} itself, so no {column} can be left out."]
-    known = {
+    known: dict[str, Any] = {
         "train_genres": _genres(study, opened, target.train),
         "test_genres": _genres(study, opened, target.test),
         "n_folds": study.decoding.n_folds,
@@ -293,6 +300,7 @@ def _presented(side: Side, pairs: Pairs) -> Presented:
         .groupby([side.rows[key] for key in keys], sort=False)
         .mean()
     )
+    assert side.volumes is not None, "read where decoding.lags are asked for"
     every = side.every.reset_index(drop=True)
     onsets = every[(every["clip"] != "") & (every["sample_in_clip"] == 0)]
     onsets = onsets[pd.MultiIndex.from_frame(onsets[keys]).isin(means.index)]
