@@ -82,6 +82,7 @@ PARTITION = ("partition", "partition_views")
 DECODING = (
     "decoding",
     "decoding_controls",
+    "decoding_chosen",
     "decoding_labels",
     "decoding_confusion",
     "decoded_dimensions",

@@ -53,6 +53,15 @@ class Decoding:
     seed: Seed = 0
 
 
+# Which decoders a key says something to.
+ONLY_FOR = {
+    "n_best": ("rois",),
+    "alphas": ("rois", "cortex"),
+    "choose_by": ("rois", "cortex"),
+    "n_voxels": ("cortex", "contrastive"),
+}
+
+
 def decoding_problems(
     decoding: Decoding, bands: tuple[str, ...], n_subjects: int
 ) -> Iterator[str]:
@@ -69,11 +78,13 @@ def decoding_problems(
             "decoding says how, and decoding.targets names nothing to decode. Name "
             f"feature spaces of encoding.bands: {', '.join(bands)}."
         )
-    if decoding.n_voxels is not None and decoding.decoder == "rois":
-        yield (
-            "decoding.n_voxels is for the decoders 'cortex' and 'contrastive'; 'rois' "
-            "takes whole ROIs. Leave one of them out."
-        )
+    for name, decoders in ONLY_FOR.items():
+        given = getattr(decoding, name) != getattr(Decoding(), name)
+        if given and decoding.decoder not in decoders:
+            yield (
+                f"decoding.{name} is for {' and '.join(map(repr, decoders))}, and "
+                f"decoding.decoder is {decoding.decoder!r}. Leave one of them out."
+            )
     if decoding.genre_transfer and decoding.genres is None:
         yield (
             "decoding.genre_transfer trains on each genre alone, and decoding.genres "

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,6 +117,18 @@ def load_bands(folder: Path) -> tuple[Band, ...]:
         Band(b["name"], b["n_features"], tuple(b["delays"]), b["source"], b["layer"])
         for b in content["bands"]
     )
+
+
+def save_moments(folder: Path, moments: Mapping[str, tuple[Any, Any]]) -> None:
+    """Write `moments.npz`: what was taken out of each band before delays."""
+    np.savez(folder / "moments.npz", **{k: np.stack(v) for k, v in moments.items()})
+
+
+def load_moments(folder: Path, band: int) -> tuple[NDArray, NDArray]:
+    """Return shift and scale of a band: the values are X times scale plus shift."""
+    with np.load(folder / "moments.npz", allow_pickle=False) as saved:
+        shift, scale = saved[str(band)]
+    return shift, scale
 
 
 def read_rows(path: Path) -> pd.DataFrame:

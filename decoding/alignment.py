@@ -160,6 +160,11 @@ def check_not_seen(alignment: Alignment, test: Pairs) -> None:
         )
 
 
+def check_transport() -> None:
+    """Raise if what optimal transport needs is not installed."""
+    _fmralign()
+
+
 def _rotation(X: Floats, Z: Floats) -> Floats:
     width = max(X.shape[1], Z.shape[1])
     filled = [np.pad(A, ((0, 0), (0, width - A.shape[1]))) for A in (X, Z)]

@@ -27,10 +27,14 @@ class Standardised:
     mean : array of shape (n_features,)
         Mean of `runs` over the training rows: 0 unless the values were left as they
         were.
+    shift, scale : array of shape (n_features,)
+        The values before scaling are `runs` times `scale` plus `shift`.
     """
 
     runs: list[Floats]
     mean: Floats
+    shift: Floats
+    scale: Floats
 
 
 def standardise(
@@ -88,11 +92,13 @@ def standardise(
         )
     mean = rows.mean(axis=0, dtype=np.float64)
     if how == "none":
-        return Standardised([run.astype(np.float64) for run in runs], mean)
+        as_they_are = [run.astype(np.float64) for run in runs]
+        return Standardised(as_they_are, mean, np.zeros(len(mean)), np.ones(len(mean)))
     _check_varies(rows, name, columns)
     rows = rows.astype(np.float64)
     scale = rows.std(axis=0) if how == "zscore" else np.ones(rows.shape[1])
-    return Standardised([(run - mean) / scale for run in runs], np.zeros(len(mean)))
+    scaled = [(run - mean) / scale for run in runs]
+    return Standardised(scaled, np.zeros(len(mean)), mean, scale)
 
 
 def delay_run(

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
-from ..core.saved import load_bands
+from ..core.saved import load_bands, load_moments
 from ..core.selection import Selection
 from ..core.store import open_store
 from ..core.types import Band, Space
@@ -61,6 +61,9 @@ class Side:
 class ToDecode:
     """What a subject's targets are decoded from.
 
+    Targets are in the units of the feature space, as identification correlates them:
+    the features of the design are standardised on training rows.
+
     Parameters
     ----------
     subject : str
@@ -68,8 +71,11 @@ class ToDecode:
     bands : tuple of Band
         Of the columns of X.
     rois : tuple of Selection
-        Those with a voxel that is alive, of the columns of Y.
+        Those with a voxel that is alive, of the columns of Y; others are refused where
+        they are named.
     has_clips : bool
+    designs : path
+        Folder of the features, with what was taken out of them.
     """
 
     subject: str
@@ -78,14 +84,17 @@ class ToDecode:
     bands: tuple[Band, ...]
     rois: tuple[Selection, ...]
     has_clips: bool
+    designs: Path
 
     def target(self, name: str) -> tuple[Floats, Floats]:
         """Return a feature space at the rows of training and test."""
         edges = np.cumsum([0, *(band.n_columns for band in self.bands)])
         (k,) = (k for k, band in enumerate(self.bands) if band.name == name)
         columns = slice(edges[k], edges[k] + self.bands[k].n_features)
+        shift, scale = load_moments(self.designs, k)
         train, test = (
-            side.X[:, columns].astype(np.float64) for side in (self.train, self.test)
+            side.X[:, columns].astype(np.float64) * scale + shift
+            for side in (self.train, self.test)
         )
         return train, test
 
@@ -119,7 +128,9 @@ def read_rows_to_decode(session: Session, opened: Opened) -> ToDecode:
         inside = np.tile(roi.mask[store.valid], n_blocks)
         if inside.any():
             rois.append(replace(roi, mask=inside))
-    return ToDecode(opened.subject, sides[0], sides[1], bands, tuple(rois), has_clips)
+    return ToDecode(
+        opened.subject, sides[0], sides[1], bands, tuple(rois), has_clips, designs
+    )
 
 
 def _side(

@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from ..core.artefacts import Recipe, discard, file_identity
 from ..core.checks import InputError
+from ..core.store import open_store
 from ..core.types import Space
 from ..data.files import file_inside
+from ..decoding.alignment import check_transport
 from ..decoding.conditions import compare_groups
 from ..decoding.controls import control_roi
 from ..study import Study
 from .decoded_rows import atlas, genre_of_clips, read_rows_to_decode
 from .decoding_across import decode_each_by_others
-from .decoding_tables import decode_target, targets_that_vary
+from .decoding_tables import decode_target
+from .decoding_targets import targets_that_vary
 from .networks import layers_of, network_of, network_space
 from .opening import Opened
 from .regions import roi_files
@@ -30,6 +33,7 @@ ACROSS = "decoding/across"
 TABLES = (
     "decoding",
     "decoding_controls",
+    "decoding_chosen",
     "decoding_labels",
     "decoding_confusion",
     "decoding_genres",
@@ -59,25 +63,69 @@ def check_decoding(
         return
     test = rows[rows["side"] == "test"]
     rois = atlas(study, space, test, opened.subject)
-    for name in decoding.across_rois:
-        control_roi(rois, name)
-    if decoding.control_roi is not None:
-        control_roi(rois, decoding.control_roi)
+    for name in (*decoding.across_rois, decoding.control_roi):
+        if name is not None:
+            control_roi(rois, name)
     if decoding.decoder == "rois" and decoding.n_best > len(rois):
         raise InputError(
             f"decoding.n_best is {decoding.n_best}, and there are {len(rois)} ROIs. "
             "Lower it, name more ROIs, or take decoder = 'cortex'."
         )
-    if decoding.decoder == "contrastive" and find_spec("torch") is None:
+    if decoding.n_voxels is not None and decoding.n_voxels > space.n_voxels:
         raise InputError(
-            "decoding.decoder = 'contrastive' needs torch: pip install "
-            "'brain2music[networks]'"
+            f"decoding.n_voxels is {decoding.n_voxels}, and {opened.name} has "
+            f"{space.n_voxels} voxels. Lower it, or leave it out for all."
+        )
+    if decoding.responses == "stack" and study.alignment.rows == "windows":
+        raise InputError(
+            "decoding.responses = 'stack' keeps delays apart, and windows have none. "
+            "Leave it out, or set alignment.rows = 'tr'."
         )
     for name in decoding.targets:
         _check_one_layer(study, name)
     _check_clips(study, opened, rows)
+    _check_installed(study)
     if decoding.groups is not None:
         _check_groups(study)
+
+
+def _check_installed(study: Study) -> None:
+    if study.decoding.decoder == "contrastive" and find_spec("torch") is None:
+        raise InputError(
+            "decoding.decoder = 'contrastive' needs torch: pip install "
+            "'brain2music[models]'"
+        )
+    if study.decoding.across == "transport":
+        check_transport()
+
+
+def check_alive(session: Session, opened: Opened) -> None:
+    """Raise if an ROI that decoding names has no voxel that varies.
+
+    To be called when responses are there, and before anything is fitted.
+    """
+    study, decoding = session.study, session.study.decoding
+    if not decoding.targets:
+        return
+    store = open_store(session.out / f"responses/sub-{opened.subject}")
+    rois = atlas(study, store.space, store.repeat_rows(), opened.subject)
+    dead = [roi.name for roi in rois if not roi.mask[store.valid].any()]
+    for name in (*decoding.across_rois, decoding.control_roi):
+        if name in dead:
+            raise InputError(
+                f"{opened.name}: no voxel of ROI {name!r}, which decoding names, "
+                "varies in all runs. Name another one."
+            )
+    if decoding.decoder == "rois" and decoding.n_best > len(rois) - len(dead):
+        raise InputError(
+            f"{opened.name}: decoding.n_best is {decoding.n_best}, and in "
+            f"{len(dead)} of {len(rois)} ROIs no voxel varies in all runs. Lower it."
+        )
+    if decoding.n_voxels is not None and decoding.n_voxels > store.valid.sum():
+        raise InputError(
+            f"{opened.name}: decoding.n_voxels is {decoding.n_voxels}, and "
+            f"{int(store.valid.sum())} voxels vary in all runs. Lower it."
+        )
 
 
 def _check_clips(study: Study, opened: Opened, rows: pd.DataFrame) -> None:
@@ -98,7 +146,15 @@ def _check_clips(study: Study, opened: Opened, rows: pd.DataFrame) -> None:
         "lags": bool(decoding.lags),
         "groups": decoding.groups is not None,
         "across": decoding.across is not None,
+        "control_roi": decoding.control_roi is not None,
+        "folds": decoding.folds == "clip",
     }
+    if bool(clips["train"]) != bool(clips["test"]):
+        one = "training" if clips["train"] else "test"
+        raise InputError(
+            f"{opened.name}: the events of {one} runs name clips, and the others do "
+            "not. Set dataset.clip so that both do, or neither."
+        )
     asked = [name for name, wants in wanted.items() if wants]
     if asked and not (clips["train"] and clips["test"]):
         raise InputError(

@@ -13,14 +13,8 @@ from ..decoding.rows import Pairs
 from ..decoding.scores import score_decoding
 from ..study import Study
 from .decoded_rows import Side, ToDecode, read_rows_to_decode
-from .decoding_tables import (
-    FEWEST_DIMENSIONS,
-    Target,
-    decoder_of,
-    pool_of,
-    targets_that_vary,
-    too_few,
-)
+from .decoding_tables import FEWEST_DIMENSIONS, decoder_of, pool_of, too_few
+from .decoding_targets import Target, targets_that_vary, unit_of
 from .opening import Opened
 from .session import Session
 
@@ -65,6 +59,7 @@ def decode_each_by_others(
                 reference=next(iter(others)),
                 method=study.decoding.across or "procrustes",
                 n_folds=study.decoding.n_folds,
+                unit=unit_of(study, one),
             )
             pool = pool_of(study, test)
             table = score_decoding(decoded.predicted, test, chance=pool)

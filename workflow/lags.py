@@ -82,7 +82,7 @@ def _score_lags(
     session: Session, longest: Aligned, lags_s: Sequence[float], place: Path
 ) -> pd.DataFrame:
     study, opened = session.study, longest.opened
-    X, _, bands, _ = build_features(study, longest, session.ticker)
+    X, _, bands, *_ = build_features(study, longest, session.ticker)
     # Of a space with layers to choose from, the middle one stands for all: they are
     # chosen later, at the lag that is chosen here.
     middle = [places[len(places) // 2] for places in spaces_of(bands).values()]

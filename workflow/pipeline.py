@@ -29,7 +29,14 @@ from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study, read_study
 from .alignment import align
-from .decoding import ACROSS, check_decoding, make_across, make_decoding, read_decoding
+from .decoding import (
+    ACROSS,
+    check_alive,
+    check_decoding,
+    make_across,
+    make_decoding,
+    read_decoding,
+)
 from .drawing import draw_figures
 from .fitting import check_backend, open_places
 from .lags import choose_lag
@@ -150,6 +157,8 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     }
     if last < STAGES.index("encoding"):
         return
+    for one in opened:
+        check_alive(session, one)
     with open_places(session) as open_place:
         models = {
             one.subject: make_encoding(

@@ -5,7 +5,6 @@ components) is fitted on training rows alone.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,11 +24,12 @@ from .sources import space_runs
 
 Floats = NDArray[np.floating]
 Advance = Callable[[int], None] | None
+Moments = dict[str, tuple[Floats, Floats]]
 
 
 def build_features(
     study: Study, aligned: Aligned, ticker: Ticker = silent
-) -> tuple[Floats, Floats, tuple[Band, ...], list[str]]:
+) -> tuple[Floats, Floats, tuple[Band, ...], list[str], Moments]:
     """Build the training and test designs, delays applied, test repeats averaged.
 
     Returns
@@ -41,6 +41,10 @@ def build_features(
         The columns of both. A feature space with layers to choose from has a band for
         each, one after the other.
     notes : list of str
+    moments : dict of str to pair of arrays, each of shape (n_features,)
+        Shift and scale of each band, by its number: what was taken out of its feature
+        space before delays. Of principal components, which are of what was scaled
+        already, 0 and 1.
     """
     opened = aligned.opened
     spaces, bands, notes = [], [], []
@@ -70,7 +74,9 @@ def build_features(
         X = X[opened.rows["kept"].to_numpy()]
     test = (aligned.rows["side"] == "test").to_numpy()
     group, _ = group_rows(study, side_rows(aligned.rows, "test"))
-    return X[~test], average_rows(X[test], group), tuple(bands), notes
+    X_test = average_rows(X[test], group)
+    moments = {str(k): (one.shift, one.scale) for k, one in enumerate(spaces)}
+    return X[~test], X_test, tuple(bands), notes, moments
 
 
 def rows_to_score(study: Study, aligned: Aligned) -> pd.DataFrame:
@@ -94,9 +100,8 @@ def _scaled(
         f"features.{name}: {space.n_components} of {width} principal components, found "
         f"on training rows, hold {share:.1%} of its variance there."
     )
-    return replace(scaled, runs=[*reduced], mean=np.zeros(space.n_components)), [
-        f"{aligned.opened.name}: {note}"
-    ]
+    none, one = np.zeros(space.n_components), np.ones(space.n_components)
+    return Standardised([*reduced], none, none, one), [f"{aligned.opened.name}: {note}"]
 
 
 def _training_rows(aligned: Aligned) -> list[NDArray[np.bool_]]:

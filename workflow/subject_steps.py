@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.artefacts import Recipe, file_identity
-from ..core.saved import save_bands
+from ..core.saved import save_bands, save_moments
 from ..core.types import Space
 from ..encoding.layers import check_disjoint
 from ..study import Study
@@ -25,7 +25,7 @@ from .responses import store_responses
 from .session import Session
 from .sources import feature_files, sound_notes
 
-VERSIONS = {"responses": 3, "features": 2, "encoding": 4}
+VERSIONS = {"responses": 3, "features": 3, "encoding": 4}
 
 
 def make_responses(session: Session, aligned: Aligned) -> str:
@@ -72,7 +72,9 @@ def make_features(session: Session, aligned: Aligned, responses: str) -> str:
     )
 
     def work(folder: Path) -> list[str]:
-        X_train, X_test, bands, notes = build_features(study, aligned, session.ticker)
+        built = build_features(study, aligned, session.ticker)
+        X_train, X_test, bands, notes, moments = built
+        save_moments(folder, moments)
         np.save(folder / "X_train.npy", X_train)
         np.save(folder / "X_test.npy", X_test)
         save_bands(folder, bands)

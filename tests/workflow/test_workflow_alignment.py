@@ -72,7 +72,7 @@ def test_windows_of_frames_hold_the_mean_of_their_time(study_file):
         ('per = "clip"\n', 'per = "clip"\nstandardise = "none"\n'),
     )
     opened = open_subject(study, "01")
-    X, _, _, _ = build_features(study, align(study, opened))
+    X, *_ = build_features(study, align(study, opened))
     with np.load(study.root / "features/music.npz") as saved:
         frames = dict(zip(saved["clips"].tolist(), saved["features"], strict=True))
     clips = opened.events[opened.runs[0]]["clip"][1:]
@@ -119,7 +119,7 @@ def test_a_table_of_windows_serves_both_kinds_of_rows(study_file, rng, ending):
             group.attrs["source"] = str(saved["source"])
     study = edit(study_file, ("delays = [1, 2]", "delays = [0]"), *edits)
     opened = open_subject(study, "01")
-    X, _, (band,), _ = build_features(study, align(study, opened))
+    X, _, (band,), *_ = build_features(study, align(study, opened))
     assert band.source == "MuQ-MuLan, tiny"
     clip = vectors[opened.events[opened.runs[0]]["clip"][1]]
     halves = [clip[0], clip[0], clip[:2].mean(0), clip[:2].mean(0)]
@@ -498,7 +498,7 @@ def test_a_table_of_windows_by_itself_takes_its_own_window(study_file, rng):
     edits = ('"music", "genre"', '"music"')
     study = by_windows(study_file, "step_s = 3", edits)
     aligned = align(study, open_subject(study, "01"))
-    X, _, _, _ = build_features(study, aligned)
+    X, *_ = build_features(study, aligned)
     assert len(X) == 3 * 6 * 3
 
 

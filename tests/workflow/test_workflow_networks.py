@@ -182,7 +182,7 @@ def test_a_causal_vector_holds_over_its_last_step(study_copy):
 def test_rows_per_clip_are_those_of_the_paper(study_copy, name, n_windows, n_features):
     study = load_study(study_copy(by_windows(), bands=[name]))
     aligned = align(study, open_subject(study, "01"))
-    X, X_test, (band,), _ = build_features(study, aligned)
+    X, X_test, (band,), *_ = build_features(study, aligned)
     assert (band.n_features, band.delays) == (n_features, (0,))
     assert X.shape == (3 * 6 * n_windows, n_features)  # 3 runs of 6 clips
     assert X_test.shape == (2 * 3 * n_windows, n_features)  # repeats are averaged
@@ -274,7 +274,7 @@ def test_components_are_found_on_training_rows_and_counted(study_copy):
     )
     study = load_study(study_copy(edit, bands=["mulan-text"]))
     aligned = align(study, open_subject(study, "01"))
-    X, X_test, (band,), notes = build_features(study, aligned)
+    X, X_test, (band,), notes, _ = build_features(study, aligned)
     assert band.n_features == 2
     assert X.shape[1] == X_test.shape[1] == 2 * len(band.delays)
     assert any("2 of 8 principal components, found on training" in n for n in notes)
@@ -376,7 +376,7 @@ def test_a_control_has_the_delays_and_components_of_its_space(study_copy):
     bands = ["mulan-music", "noise"]
     path = study_copy(("\n[encoding]\n", CONTROLS), *edits, bands=bands)
     study = load_study(path)
-    _, _, found, _ = build_features(study, align(study, open_subject(study, "01")))
+    _, _, found, *_ = build_features(study, align(study, open_subject(study, "01")))
     assert [(band.n_features, band.delays) for band in found] == [(3, (4,))] * 2
 
 

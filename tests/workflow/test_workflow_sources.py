@@ -145,7 +145,7 @@ def test_rows_without_history_hold_the_training_mean(study_file, how):
         features=5 + np.random.default_rng(1).standard_normal((24, 8, 3)) * [1, 9, 2],
     )
     opened = open_subject(study, "01")
-    X, _, bands, notes = build_features(study, align(study, opened))
+    X, _, bands, notes, _ = build_features(study, align(study, opened))
     assert [band.name for band in bands] == ["music", "genre"]
     runs, _ = features_of_runs(study, opened, "music")
     rows = np.vstack(runs[: len(opened.split.train)])
