@@ -38,6 +38,12 @@ from .leakage import check_stimuli, make_stimuli, makes_stimuli
 from .maps import write_maps
 from .opening import Opened, check_same_runs, open_subject
 from .prepare import rows_to_score
+from .reconstruction import (
+    check_reconstruction,
+    make_reconstruction,
+    read_reconstruction,
+    reconstruction_places,
+)
 from .regions import check_made_from, roi_files, write_roi_sizes
 from .result import Result, collect_notes
 from .session import Progress, Session
@@ -133,6 +139,7 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
     places = [f"{step}/sub-{one}" for step in steps for one in subjects]
     places += [f"{step}/sub-{one}" for step in LATER for one in subjects]
+    places += reconstruction_places(subjects)
     places += ["stimuli", "tables", "maps", "figures", "report"]
     check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
@@ -178,6 +185,8 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
             responses=responses[one.subject],
             features=features[one.subject],
         )
+    decoded = {one.subject: others[f"decoding of {one.subject}"] for one in opened}
+    others |= make_reconstruction(session, aligned, decoded)
     tables = _make_tables(session, opened, models, others)
     if last >= STAGES.index("figures"):
         _make_maps(session, subjects, tables)
@@ -228,6 +237,7 @@ def check_subject(study: Study, opened: Opened) -> None:
     check_stimuli(study, opened)
     check_layer_rois(study, opened.recording.space, opened.subject)
     check_decoding(study, opened.recording.space, aligned.rows, opened.subject)
+    check_reconstruction(study, opened, aligned.rows)
 
 
 def _make_tables(
@@ -266,6 +276,7 @@ def _make_tables(
             shared = out / "stimuli/shared_clips.csv"
             more["shared_clips"] = pd.read_csv(shared, dtype={"subject": str})
         more |= read_decoding(out, list(models))
+        more |= read_reconstruction(out, list(models))
         for name, table in more.items():
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
         if rest:
@@ -327,7 +338,9 @@ def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> 
 
 def _whole_study(study: Study) -> dict[str, Any]:
     names = ("title", "dataset", "responses", "alignment", "features", "stimuli")
-    return study.part(*names, "encoding", "analysis", "decoding", "rois")
+    return study.part(
+        *names, "encoding", "analysis", "decoding", "rois", "retrieval", "generation"
+    )
 
 
 def _about_study(session: Session, subjects: Sequence[str]) -> dict[str, Any]:
