@@ -62,6 +62,14 @@ class Table:
     rows: list[list[str]]
 
 
+@dataclass(frozen=True)
+class Clip:
+    """What can be heard of a test clip: each sound's caption, and where it lies."""
+
+    name: str
+    sounds: list[tuple[str, str]]
+
+
 @dataclass
 class Section:
     """A part of the page: figures first, then their numbers."""
@@ -71,6 +79,7 @@ class Section:
     text: str = ""
     figures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    clips: list[Clip] = field(default_factory=list)
 
 
 STIMULI = ("subset_scores", "shared_clips")
@@ -79,6 +88,8 @@ DIFFERENCES = ("roi_differences", "roi_summary_differences")
 VOXELS = ("density", "weight_components")
 CEILINGS = ("ceilings", "drift_ceilings")
 PARTITION = ("partition", "partition_views")
+PLAYERS = ("retrieval", "generation")
+RECONSTRUCTION = ("retrieval", "generation", "class_agreement", "retrieved")
 MAPS = ("flatmap", "best_space", "two_spaces", "components", "template_r")
 SECTIONS = (
     ("truth", "Planted and recovered", ("planted_recovered",), ("truth",)),
@@ -93,6 +104,7 @@ SECTIONS = (
     ("maps", "Maps", MAPS, ("best_space_counts", "map_correlations")),
     ("voxels", "Voxels under two models", ("density",), VOXELS),
     ("layers", "Layers", (), ("layers",)),
+    ("reconstruction", "From brain to music", (), RECONSTRUCTION),
     ("stimuli", "Clips that training and test share", (), STIMULI),
     ("alignment", "Sound and volumes", (), ("lags", "alignment")),
 )
@@ -185,6 +197,21 @@ TEXTS = {
         "track and no sound; an artist-safe one no known artist besides, and its own "
         "artist is known."
     ),
+    "reconstruction": (
+        "Music that was found in a corpus, or made by a generator, by what was decoded "
+        "of each test clip. Identification: how often the clip's own embedding "
+        "correlates more with that of its track (or of what was made) than the other "
+        "test clips' do; 'chance' is what guessing scores with the ties there are, low "
+        "and high bound a 95 % interval over clips, p is by permutation of clips. "
+        "'oracle' is the track nearest to the true embedding, the best that this "
+        "corpus allows, and 'random' a random track. What a space found looks better "
+        "by that space than it is: scored_by names a second one where the study has "
+        "it. A generator that makes of random or mean embeddings what it makes of "
+        "decoded ones shows its prior alone: both must be at chance. Agreement of "
+        "classes is the overlap of the most probable ones; its chance is that of "
+        "different clips. To listen: a few clips, evenly spread and not chosen by "
+        "their scores."
+    ),
     "alignment": (
         "Which seconds of sound meet which volumes, counted from the onset of a clip "
         "that starts with a volume. Lags were compared on training runs alone."
@@ -212,7 +239,7 @@ def write_report(
         subjects=list(subjects),
         bands=_band_labels(out, study),
         notes=summarise(_warnings_first(notes)),
-        sections=_sections(out),
+        sections=_sections(out, subjects),
         made=_made(out, study),
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
@@ -244,7 +271,7 @@ def _band_labels(out: Path, study: dict[str, Any]) -> list[str]:
     return labels
 
 
-def _sections(out: Path) -> list[Section]:
+def _sections(out: Path, subjects: Sequence[str]) -> list[Section]:
     sections = [Section("notes", "Read first")]
     for key, title, figures, tables in SECTIONS:
         section = Section(key, title, TEXTS.get(key, ""))
@@ -256,9 +283,27 @@ def _sections(out: Path) -> list[Section]:
             table = _table(path) if path.exists() else None
             if table is not None and table.rows:
                 section.tables.append(table)
+        if key == "reconstruction":
+            section.clips = _clips(out, subjects)
         if section.figures or section.tables:
             sections.append(section)
     return sections
+
+
+def _clips(out: Path, subjects: Sequence[str]) -> list[Clip]:
+    """Return the players of retrieval and generation, clip by clip."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for subject in subjects:
+        for step in PLAYERS:
+            place = f"{step}/sub-{subject}"
+            path = out / place / "players.csv"
+            if not path.exists():
+                continue
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+            for row in table.itertuples(index=False):
+                sound = (f"{row.what}: {row.track}", f"../{place}/{row.file}")
+                found.setdefault(f"sub-{subject}, {row.clip}", []).append(sound)
+    return [Clip(name, sounds) for name, sounds in found.items()]
 
 
 def _figure(path: Path, kind: str) -> Figure:

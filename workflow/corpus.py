@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ..decoding.retrieval import (
     open_index,
     save_index,
 )
+from ..decoding.sounds import Sound, read_start
 from ..study import Study
 from .encoders import Encoder, encoder_of
 from .networks import cache_folder
@@ -29,7 +31,6 @@ from .session import Session
 
 VERSION = 1
 CORPUS = "corpus"
-SECOND = "second.npy"
 SHOWN = 5  # unreadable tracks that the note names; the table has all
 
 
@@ -40,8 +41,6 @@ class OpenCorpus:
     Parameters
     ----------
     index : Index
-    second : array of shape (n_items, n_other), or None
-        Its items in the space of `checked_by`.
     files : dict of id to Path
         Where the sound of items lies; empty for a saved index.
     seconds : dict of id to float
@@ -49,7 +48,6 @@ class OpenCorpus:
     """
 
     index: Index
-    second: NDArray[np.floating] | None
     files: dict[str, Path]
     seconds: dict[str, float]
 
@@ -64,8 +62,7 @@ class OpenCorpus:
             identity=self.index.identity,
             source=self.index.source,
         )
-        second = None if self.second is None else self.second[kept]
-        return OpenCorpus(index, second, self.files, self.seconds)
+        return OpenCorpus(index, self.files, self.seconds)
 
 
 def corpus_place(study: Study) -> Path:
@@ -153,17 +150,16 @@ def _check_second(study: Study, place: Path) -> None:
 def make_corpus(session: Session) -> str:
     """Make `corpus/`, if the study retrieves; return its identity, or ''.
 
-    It holds the index, a table of the tracks and of those that could not be read, and
-    where the study has a second space, the vectors of the same tracks in it. The
-    identity is of the vectors: a corpus that was moved is the same corpus.
+    It holds the index, and a table of the tracks and of those that could not be read.
+    The identity is of the vectors: a corpus that was moved is the same corpus.
     """
     study = session.study
     if study.retrieval.target is None:
         discard(session.out / CORPUS)
         return ""
     place = corpus_place(study)
-    encoders = _encoders(study)
-    inputs = {f"embedding {k}": one.identity for k, one in enumerate(encoders)}
+    inputs = {"embedding": encoder_of(study, str(study.retrieval.target)).identity}
+    inputs["heard by"] = second_identity(study)
     if is_index(place):
         inputs["index"] = file_identity(place / EMBEDDINGS)
         inputs["items"] = file_identity(place / ITEMS)
@@ -174,7 +170,7 @@ def make_corpus(session: Session) -> str:
         if is_index(place):
             save_index(open_index(place), folder / "index")
             return []
-        return _embed(session, place, encoders, folder)
+        return _embed(session, place, folder)
 
     session.make(CORPUS, Recipe("corpus", VERSION, {}, inputs), work)
     return _content(session.out / CORPUS)
@@ -184,81 +180,117 @@ def open_corpus(session: Session) -> OpenCorpus:
     """Read what `make_corpus` left."""
     folder = session.out / CORPUS
     index = open_index(folder / "index")
-    second, files, seconds = folder / SECOND, {}, {}
+    files, seconds = {}, {}
     if (folder / "tracks.csv").exists():
         table = pd.read_csv(folder / "tracks.csv", dtype=str, keep_default_na=False)
         place, names = corpus_place(session.study), table["track"]
         files = dict(zip(names, (place / name for name in table["file"]), strict=True))
         seconds = dict(zip(names, table["seconds"].astype(float), strict=True))
-    other = np.load(second, mmap_mode="r") if second.exists() else None
-    return OpenCorpus(index, other, files, seconds)
+    return OpenCorpus(index, files, seconds)
 
 
-def _encoders(study: Study) -> list[Encoder]:
-    names = (study.retrieval.target, study.retrieval.checked_by)
-    return [encoder_of(study, name) for name in names if name is not None]
+def second_identity(study: Study) -> str:
+    """Return the identity of what checks the tracks that were found, '' if none."""
+    name = study.retrieval.checked_by
+    return "" if name is None else encoder_of(study, name).identity
 
 
-def _embed(
-    session: Session, place: Path, encoders: list[Encoder], folder: Path
-) -> list[str]:
-    study, unreadable = session.study, {}
-    tracks, found = find_music(place), []
-    notes = [note for note in (fma_note(place, tracks),) if note]
-    kept = cache_folder(study).parent / "corpora"
-    for encoder in encoders:
-        corpus = embed_corpus(
-            tracks,
-            encoder.embed,
-            folder=kept / encoder.identity[:32],
-            identity=encoder.identity,
-            source=encoder.source,
-            read=encoder.read,
-            advance=session.ticker(
-                f"{encoder.source}: embedding the corpus", len(tracks)
-            ),
+def embed_found(
+    session: Session, corpus: OpenCorpus, encoder: Encoder, rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return items in a second space, from disk where they were embedded before.
+
+    Only what was found is embedded: all of a large corpus would take hours.
+
+    Parameters
+    ----------
+    session : Session
+    corpus : OpenCorpus
+    encoder : Encoder
+    rows : array of int, shape (n_found,)
+        Of the index; they may come several times.
+
+    Returns
+    -------
+    vectors : array of shape (n_found, n_dimensions)
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be heard by the second network.
+    """
+    names = list(dict.fromkeys(corpus.index.ids[row] for row in rows))
+    tracks = [Track(name, corpus.files[name]) for name in names]
+    found = _embedded(session, encoder, tracks, encoder.read, "what was found")
+    if found.unreadable:
+        raise InputError(
+            f"features.{encoder.name} cannot hear {len(found.unreadable)} tracks that "
+            f"were found: {found.reasons[0]} Shorten its window_s, or leave "
+            "retrieval.checked_by out."
         )
-        corpus.index()  # says so where nothing could be read
-        unreadable |= corpus.unreadable
-        tracks = list(corpus.tracks)  # what one cannot hear is in no table
-        found.append(corpus)
-    _save(place, tracks, found, folder)
-    table = [
-        (name, why.replace(f"{place}/", "")) for name, why in sorted(unreadable.items())
-    ]
-    pd.DataFrame(table, columns=["track", "reason"]).to_csv(
-        folder / "unreadable.csv", index=False
-    )
-    if table:
-        some = " ".join(f"{name}: {why}" for name, why in table[:SHOWN])
-        notes.append(
-            f"{len(table)} of {len(table) + len(tracks)} tracks of the corpus could "
-            f"not be embedded and cannot be found (corpus/unreadable.csv), such as "
-            f"{some}"
-        )
-    return notes
+    place = {track.id: k for k, track in enumerate(found.tracks)}
+    at = [place[corpus.index.ids[row]] for row in rows]
+    return found.embeddings[at].astype(np.float64)
 
 
-def _save(place: Path, tracks: list[Track], found: list[Corpus], folder: Path) -> None:
-    first = {track.id: row for row, track in enumerate(found[0].tracks)}
-    rows = [first[track.id] for track in tracks]
-    index = build_index(
-        found[0].embeddings[rows],
-        [track.id for track in tracks],
-        identity=found[0].identity,
-        source=found[0].source,
-    )
-    save_index(index, folder / "index")
-    if len(found) > 1:
-        np.save(folder / SECOND, found[1].embeddings, allow_pickle=False)
+def _embed(session: Session, place: Path, folder: Path) -> list[str]:
+    study, every = session.study, find_music(place)
+    encoder = encoder_of(study, str(study.retrieval.target))
+    others = [] if study.retrieval.checked_by is None else [study.retrieval.checked_by]
+    checked = [encoder_of(study, name) for name in others]
+
+    def read(path: Path) -> Sound:
+        sound = read_start(path)
+        for other in checked:  # what it cannot hear it cannot check
+            other.shaped(sound, path.name)
+        return encoder.shaped(sound, path.name)
+
+    found = _embedded(session, encoder, every, read, "the corpus")
+    save_index(found.index(), folder / "index")
+    tracks = found.tracks
     table = pd.DataFrame(
         {
             "track": [track.id for track in tracks],
             "file": [track.path.relative_to(place).as_posix() for track in tracks],
-            "seconds": found[0].seconds[rows],
+            "seconds": found.seconds,
         }
     )
     table.to_csv(folder / "tracks.csv", index=False, float_format="%.9g")
+    lost = [
+        (name, why.replace(f"{place}/", "")) for name, why in found.unreadable.items()
+    ]
+    pd.DataFrame(lost, columns=["track", "reason"]).to_csv(
+        folder / "unreadable.csv", index=False
+    )
+    notes = [note for note in (fma_note(place, every),) if note]
+    if lost:
+        some = " ".join(f"{name}: {why}" for name, why in lost[:SHOWN])
+        notes.append(
+            f"{len(lost)} of {len(every)} tracks of the corpus could not be embedded "
+            f"and cannot be found (corpus/unreadable.csv), such as {some}"
+        )
+    return notes
+
+
+def _embedded(
+    session: Session,
+    encoder: Encoder,
+    tracks: list[Track],
+    read: Callable[[Path], Sound],
+    what: str,
+) -> Corpus:
+    """Embed tracks with parts in the study's cache, so that a killed run goes on."""
+    kept = cache_folder(session.study).parent / "corpora" / encoder.identity[:32]
+    text = f"{encoder.source}: embedding {what}"
+    return embed_corpus(
+        tracks,
+        encoder.embed,
+        folder=kept,
+        identity=encoder.identity,
+        source=encoder.source,
+        read=read,
+        advance=session.ticker(text, len(tracks)),
+    )
 
 
 def _listing(tracks: list[Track]) -> str:
@@ -272,7 +304,5 @@ def _listing(tracks: list[Track]) -> str:
 
 
 def _content(folder: Path) -> str:
-    names = (f"index/{EMBEDDINGS}", f"index/{ITEMS}", SECOND)
-    paths = [folder / name for name in names]
-    digests = [file_identity(path) for path in paths if path.exists()]
+    digests = [file_identity(folder / "index" / name) for name in (EMBEDDINGS, ITEMS)]
     return hashlib.sha256("".join(digests).encode()).hexdigest()

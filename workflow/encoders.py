@@ -103,17 +103,15 @@ class Encoder:
             window_times(sound.seconds, self.windows)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
-        space = self.space
-        if not space.fade_s and space.rms is None:
-            return sound
         waveform = shape_clip(
-            sound.waveform,
-            sound.rate_hz,
-            fade_s=space.fade_s,
-            rms=space.rms,
-            name=name,
+            sound.waveform, sound.rate_hz, fade_s=self.space.fade_s, rms=None, name=name
         )
-        return Sound(waveform.astype(np.float32), sound.rate_hz)
+        level = float(np.sqrt(np.mean(waveform**2)))
+        if level == 0:
+            raise InputError(f"{name} is silent, and has no level to set.")
+        # In memory a peak may lie beyond 1: no track is left out for it.
+        gain = 1.0 if self.space.rms is None else self.space.rms / level
+        return Sound((gain * waveform).astype(np.float32), sound.rate_hz)
 
     def embed(self, sounds: Sequence[Sound]) -> NDArray[np.float64]:
         """Return the mean over windows of each sound, shape (n_sounds, n_dimensions).

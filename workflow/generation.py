@@ -1,6 +1,6 @@
 """The step that makes music of what was decoded, and scores what was made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from ..decoding.prior import prior_domination
 from ..decoding.sounds import Sound
 from .alignment import Aligned
 from .candidate_ranks import fit_likelihood
+from .corpus import second_identity
 from .encoders import Encoder, embed_stimuli, encoder_of
 from .excerpts import chosen_clips, write_players
 from .generators import Source, open_source, weights_of
+from .retrieval import Searched
 from .session import Session
 from .tagging import agreement, tagger_identity
 
@@ -29,19 +31,31 @@ TRAINED = {True: "", False: " of random weights"}
 
 
 def make_generation(
-    session: Session, aligned: Aligned, *, decoding: str, corpus: str
+    session: Session,
+    aligned: Aligned,
+    ready: Callable[[], Searched],
+    *,
+    decoding: str,
+    corpus: str,
 ) -> str:
-    """Make `generation/SUBJECT`: sound with provenance, its scores and controls."""
+    """Make `generation/SUBJECT`: sound with provenance, its scores and controls.
+
+    `ready` gives what `search_ready` does, once for all steps of a subject.
+    """
     study, subject = session.study, aligned.opened.subject
     settings = study.part("generation")["generation"]
     for path in ("weights", "tagger"):
         settings.pop(path)
     settings["checked_by"] = study.retrieval.checked_by
-    inputs = {"decoding": decoding, "corpus": corpus}
+    inputs = {
+        "decoding": decoding,
+        "corpus": corpus,
+        "checked by": second_identity(study),
+    }
     inputs |= {"weights": weights_of(study), "tagger": tagger_identity(study)}
 
     def work(folder: Path) -> list[str]:
-        return _generate(session, aligned, folder)
+        return _generate(session, aligned, ready, folder)
 
     recipe = Recipe("generation", VERSION, settings, inputs)
     return session.make(f"generation/sub-{subject}", recipe, work)
@@ -81,9 +95,11 @@ class _Remembered:
         return self.made[key]
 
 
-def _generate(session: Session, aligned: Aligned, folder: Path) -> list[str]:
+def _generate(
+    session: Session, aligned: Aligned, ready: Callable[[], Searched], folder: Path
+) -> list[str]:
     study, opened = session.study, aligned.opened
-    source = open_source(session, aligned)
+    source = open_source(session, aligned, ready)
     scorers = _scorers(session, source)
     generator = _Remembered(source.generator)
     made = _make_all(session, aligned, source, generator)

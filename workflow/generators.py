@@ -1,6 +1,6 @@
 """Opens a study's generator beside what it is to make music of."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from .corpus import OpenCorpus
 from .decoded_clips import read_decoded
 from .encoders import Encoder, encoder_of, stimuli_of
 from .opening import Opened
-from .retrieval import nearest, search_ready
+from .retrieval import Searched, nearest
 from .session import Session
 
 Floats = NDArray[np.floating]
@@ -184,7 +184,9 @@ def weights_of(study: Study) -> str:
     return folder_identity(find_pipeline(place), weights=True)
 
 
-def open_source(session: Session, aligned: Aligned) -> Source:
+def open_source(
+    session: Session, aligned: Aligned, ready: Callable[[], Searched]
+) -> Source:
     """Open the generator, with the decoded clips and the corpus that it starts from.
 
     Raises
@@ -197,9 +199,9 @@ def open_source(session: Session, aligned: Aligned) -> Source:
     notes: list[str] = []
     corpus = None
     if settings.anchored:
-        ready = search_ready(session, aligned)
-        decoded = ready.decoded
-        corpus, notes = _long_enough(ready.corpus, settings, opened)
+        searched = ready()
+        decoded = searched.decoded
+        corpus, notes = _long_enough(searched.corpus, settings, opened)
     else:
         decoded = read_decoded(session, aligned, target)
     encoder = encoder_of(study, target)

@@ -1,6 +1,7 @@
 """From brain to music: checks at the door, the steps in order, and their tables."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from .generators import check_generator, target_of
 from .heard import check_sounds, sound_name_of
 from .networks import check_network
 from .opening import Opened
-from .retrieval import make_retrieval
+from .retrieval import make_retrieval, search_ready
 from .session import Session
 from .tagging import check_tagger
 
@@ -135,12 +136,13 @@ def make_reconstruction(
     identities = {}
     for one in aligned:
         subject = one.opened.subject
+        ready = cache(partial(search_ready, session, one))
         for step, wanted in steps.items():
             if not wanted:
                 discard(session.out / f"{step}/sub-{subject}")
                 continue
             identities[f"{step} of {subject}"] = makers[step](
-                session, one, decoding=decoded[subject], corpus=corpus
+                session, one, ready, decoding=decoded[subject], corpus=corpus
             )
     return identities
 

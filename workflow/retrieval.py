@@ -1,6 +1,6 @@
 """The step that finds, for each test clip, the tracks nearest to what was decoded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from ..core.checks import InputError
 from ..data.stimuli import ClipSource
 from ..decoding.approximate import MIN_ITEMS, build_cells, recall
 from ..decoding.cards import Pool, card_table, identification_cards
-from ..decoding.retrieval import Found, Index
+from ..decoding.retrieval import Found, Index, unit_rows
 from ..decoding.retrieved import score_retrieval
 from ..decoding.sounds import Sound, read_start
 from ..study import Study
 from .alignment import Aligned
-from .corpus import OpenCorpus, open_corpus
+from .corpus import OpenCorpus, embed_found, open_corpus, second_identity
 from .decoded_clips import DecodedClips, read_decoded
 from .encoders import embed_stimuli, encoder_of, stimuli_of
 from .excerpts import chosen_clips, write_excerpt, write_players
@@ -58,18 +58,33 @@ class Searched:
 
 
 def make_retrieval(
-    session: Session, aligned: Aligned, *, decoding: str, corpus: str
+    session: Session,
+    aligned: Aligned,
+    ready: Callable[[], Searched],
+    *,
+    decoding: str,
+    corpus: str,
 ) -> str:
-    """Make `retrieval/SUBJECT`: scores, the tracks that were found, and excerpts."""
+    """Make `retrieval/SUBJECT`: scores, the tracks that were found, and excerpts.
+
+    `ready` gives what `search_ready` does, once for all steps of a subject.
+    """
     study, subject = session.study, aligned.opened.subject
     settings = study.part("retrieval")["retrieval"]
     settings.pop("corpus")
 
     def work(folder: Path) -> list[str]:
-        return _retrieve(session, aligned, folder)
+        return _retrieve(session, aligned, ready(), folder)
 
     recipe = Recipe(
-        "retrieval", VERSION, settings, {"decoding": decoding, "corpus": corpus}
+        "retrieval",
+        VERSION,
+        settings,
+        {
+            "decoding": decoding,
+            "corpus": corpus,
+            "checked by": second_identity(study),
+        },
     )
     return session.make(f"retrieval/sub-{subject}", recipe, work)
 
@@ -146,12 +161,13 @@ def _sounds_for(
     return {clip: every[clip] for clip in clips}
 
 
-def _retrieve(session: Session, aligned: Aligned, folder: Path) -> list[str]:
+def _retrieve(
+    session: Session, aligned: Aligned, one: Searched, folder: Path
+) -> list[str]:
     study, opened = session.study, aligned.opened
-    one = search_ready(session, aligned)
     index = one.corpus.index
     found, said = nearest(study, index, one.decoded.vectors, study.retrieval.n_nearest)
-    _scores(study, one, found.rows[:, 0], opened.subject).to_csv(
+    _scores(session, one, found.rows[:, 0], opened.subject).to_csv(
         folder / "retrieval.csv", index=False, float_format="%.9g"
     )
     _tracks(study, one, found, opened.subject).to_csv(
@@ -169,9 +185,21 @@ def _retrieve(session: Session, aligned: Aligned, folder: Path) -> list[str]:
 
 
 def _scores(
-    study: Study, one: Searched, rows: NDArray[np.intp], subject: str
+    session: Session, one: Searched, rows: NDArray[np.intp], subject: str
 ) -> pd.DataFrame:
-    settings, index = study.retrieval, one.corpus.index
+    settings, index = session.study.retrieval, one.corpus.index
+    oracle = index.search(one.true, identity=index.identity).rows[:, 0]
+    vectors = index.embeddings
+    made = [("retrieved", index.source, vectors[rows], one.true)]
+    made += [("oracle", index.source, vectors[oracle], one.true)]
+    if one.second is not None:
+        encoder = encoder_of(session.study, str(settings.checked_by))
+        both = embed_found(session, one.corpus, encoder, np.r_[rows, oracle])
+        made += [
+            ("retrieved", encoder.source, both[: len(rows)], one.second),
+            ("oracle", encoder.source, both[len(rows) :], one.second),
+        ]
+    label = {"subject": subject, "target": settings.target, "source": index.source}
     pool = Pool(
         clips=np.array(one.decoded.clips),
         name=f"{len(one.decoded.clips)} test clips",
@@ -179,46 +207,37 @@ def _scores(
         n_resamples=settings.n_resamples,
         seed=settings.seed,
     )
-    identity = index.identity
-    oracle = index.search(one.true, identity=identity).rows[:, 0]
-    # An item's own vector finds that item: so the search that found it has no part.
-    plain = score_retrieval(
-        index,
-        index.embeddings[rows],
-        one.true,
-        identity=identity,
-        seed=settings.seed,
-        second=None if one.second is None else (one.corpus.second, one.second),
-    ).set_index("kind")
-    label = {"subject": subject, "target": settings.target, "source": index.source}
-    spaces = {"": (index.embeddings, one.true, index.source)}
-    if one.second is not None and one.corpus.second is not None:
-        source = encoder_of(study, str(settings.checked_by)).source
-        spaces["_second"] = (one.corpus.second, one.second, source)
     tables = []
-    for suffix, (items, stimuli, source) in spaces.items():
-        for kind, chosen in (("retrieved", rows), ("oracle", oracle)):
-            cards = identification_cards(
-                items[chosen], stimuli, pool, n_ways=(2, 10), tops=(1,)
-            )
-            labels = label | {"items": kind, "scored_by": source}
-            tables.append(card_table(cards, **labels))
-            cosine = {
-                "metric": "mean cosine",
-                "value": plain.loc[kind, f"similarity{suffix}"],
-                "chance": plain.loc["chance", f"similarity{suffix}"],
-                "n": len(stimuli),
-            }
-            tables.append(pd.DataFrame([labels | cosine]))
-        random = {
-            "items": "random",
-            "scored_by": source,
-            "metric": "identification accuracy",
-            "value": plain.loc["chance", f"identification{suffix}"],
-            "n": len(stimuli),
-        }
-        tables.append(pd.DataFrame([label | random]))
+    for kind, source, items, stimuli in made:
+        labels = label | {"items": kind, "scored_by": source}
+        cards = identification_cards(items, stimuli, pool, n_ways=(2, 10), tops=(1,))
+        tables.append(card_table(cards, **labels))
+        tables.append(pd.DataFrame([labels | _cosine(items, stimuli)]))
+    tables.append(pd.DataFrame([label | _random(one, settings.seed)]))
     return pd.concat(tables, ignore_index=True)
+
+
+def _cosine(items: Floats, stimuli: Floats) -> dict[str, str | float]:
+    """Return the mean cosine of item and stimulus; chance is that of other clips."""
+    every = unit_rows(items, "items") @ unit_rows(stimuli, "stimuli").T
+    own, n = float(np.trace(every)), len(every)
+    others = (float(every.sum()) - own) / (n * (n - 1))
+    return {"metric": "mean cosine", "value": own / n, "chance": others, "n": n}
+
+
+def _random(one: Searched, seed: int) -> dict[str, str | float]:
+    """Return how well random tracks identify the stimuli, on average over 100 draws."""
+    index, identity = one.corpus.index, one.corpus.index.identity
+    table = score_retrieval(
+        index, one.true, one.true, identity=identity, seed=seed
+    ).set_index("kind")
+    return {
+        "items": "random",
+        "scored_by": index.source,
+        "metric": "identification accuracy",
+        "value": table.loc["chance", "identification"],
+        "n": len(one.true),
+    }
 
 
 def _tracks(study: Study, one: Searched, found: Found, subject: str) -> pd.DataFrame:
