@@ -39,11 +39,11 @@ class Generation:
 
     `weights` is its folder (or id); 'retrieved' makes nothing and gives the nearest
     tracks. `target` None is that of `retrieval`. `start` 'anchored' starts from the
-    nearest track of the corpus. `steps` are of denoising. `n_clips` are the first test
-    clips; None takes all. `rank` 'likelihood' takes, of `n_candidates`, the one under
-    which an encoding model of the training runs finds the measured response most
-    likely: the choice is then part of the decoder that is scored. `tagger` is the
-    folder (or id) of an AST whose classes are compared.
+    nearest track of the corpus. `steps` are of denoising. `n_clips` test clips are
+    taken, evenly spread; None takes all. `rank` 'likelihood' takes, of `n_candidates`,
+    the one under which an encoding model of the training runs finds the measured
+    response most likely: the choice is then part of the decoder that is scored.
+    `tagger` is the folder (or id) of an AST whose classes are compared.
     """
 
     generator: Kind | None = None

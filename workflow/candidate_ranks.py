@@ -66,7 +66,7 @@ def fit_likelihood(session: Session, aligned: Aligned, target: str) -> Likelihoo
     """
     study, subject = session.study, aligned.opened.subject
     store = open_store(session.out / f"responses/sub-{subject}")
-    X_train = _target(session, subject, target, "train")
+    X_train = target_rows(session, subject, target, "train")
     runs = store.train_rows()["run_name"].to_numpy()
     if len(set(runs)) < 2:
         raise InputError(
@@ -115,7 +115,7 @@ def _by_clip(rows: pd.DataFrame, Y: Floats, longest: int) -> dict[str, Floats]:
     return found
 
 
-def _target(session: Session, subject: str, name: str, side: str) -> Floats:
+def target_rows(session: Session, subject: str, name: str, side: str) -> Floats:
     """Return a target's columns of X, the mean over delays."""
     folder = session.out / f"features/sub-{subject}"
     bands = load_bands(folder)

@@ -14,18 +14,34 @@ PLAYERS = "players.csv"
 COLUMNS = ("clip", "what", "track", "file")
 
 
-def chosen_clips(clips: Sequence[str]) -> list[int]:
-    """Return which clips are played: evenly spread, and not chosen by their scores.
+def spread(n_all: int, n: int | None = None) -> list[int]:
+    """Return `n` places evenly spread over `n_all`; all of them if n is None or more.
 
     Examples
     --------
-    >>> chosen_clips(list("abcdefghijklm"))
+    >>> spread(13, 6)
     [0, 2, 4, 7, 9, 12]
-    >>> chosen_clips(["a", "b"])
+    >>> spread(2, 6)
     [0, 1]
     """
-    n = min(N_CLIPS, len(clips))
-    return np.linspace(0, len(clips) - 1, n).astype(int).tolist()
+    n = n_all if n is None else min(n, n_all)
+    return np.linspace(0, n_all - 1, n).astype(int).tolist()
+
+
+def played_clips(n_clips: int, n_made: int | None) -> list[int]:
+    """Return which clips are played: of those that music is made of, evenly spread.
+
+    They are not chosen by their scores.
+
+    Parameters
+    ----------
+    n_clips : int
+        All test clips.
+    n_made : int, optional
+        How many of them music is made of; None is all.
+    """
+    made = spread(n_clips, n_made)
+    return [made[k] for k in spread(len(made), N_CLIPS)]
 
 
 def write_excerpt(path: Path, sound: Sound) -> None:

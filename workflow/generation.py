@@ -19,7 +19,7 @@ from .alignment import Aligned
 from .candidate_ranks import fit_likelihood
 from .corpus import second_identity
 from .encoders import Encoder, embed_stimuli, encoder_of
-from .excerpts import chosen_clips, write_players
+from .excerpts import N_CLIPS, spread, write_players
 from .generators import Source, open_source, weights_of
 from .retrieval import Searched
 from .session import Session
@@ -106,7 +106,7 @@ def _generate(
     chosen, said = _choose(session, aligned, source, made)
     made = [_with_facts(session, source, k, one) for k, one in enumerate(made)]
     players = []
-    played = chosen_clips(source.clips)
+    played = spread(len(source.clips), N_CLIPS)
     for k, (one, candidate) in enumerate(zip(made, chosen, strict=True)):
         file = f"clip-{k:03d}.wav"
         one.write(folder / file, candidate)
@@ -219,7 +219,7 @@ def _scores(
     }
     for scorer in scorers:
         cards = identification_cards(
-            scorer(sounds), scorer.truth, pool, n_ways=(2, 10), tops=(1,)
+            scorer(sounds), scorer.truth, pool, n_ways=(10,), tops=(1,)
         )
         labels = {"conditioning": "decoded", "scored_by": scorer.encoder.source}
         tables.append(card_table(cards, **label, **labels))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checkpoints import folder_identity, read_json
+from ..core.checkpoints import find_folder, folder_identity, read_json
 from ..core.checks import InputError
 from ..data.stimuli import ClipSource
 from ..decoding.diffusion import DiffusionGenerator, Settings
@@ -28,6 +28,7 @@ from .alignment import Aligned
 from .corpus import OpenCorpus
 from .decoded_clips import read_decoded
 from .encoders import Encoder, encoder_of, stimuli_of
+from .excerpts import spread
 from .opening import Opened
 from .retrieval import Searched, nearest
 from .session import Session
@@ -156,8 +157,6 @@ def check_generator(study: Study) -> None:
 
 
 def _check_musicgen(study: Study, place: str | Path, encoder: Encoder) -> None:
-    from ..core.checkpoints import find_folder
-
     width = _text_width(find_folder(place))
     if width != encoder.width and study.generation.start == "noise":
         raise InputError(
@@ -178,8 +177,6 @@ def weights_of(study: Study) -> str:
         return ""
     place = place_of(study, settings.weights)
     if settings.generator == "musicgen":
-        from ..core.checkpoints import find_folder
-
         return folder_identity(find_folder(place), weights=True)
     return folder_identity(find_pipeline(place), weights=True)
 
@@ -206,20 +203,15 @@ def open_source(
         decoded = read_decoded(session, aligned, target)
     encoder = encoder_of(study, target)
     generator, label, said = _open(study, corpus, encoder)
-    n = settings.n_clips or len(decoded.clips)
-    if n > len(decoded.clips):
-        raise InputError(
-            f"{opened.name}: generation.n_clips is {n}, and {len(decoded.clips)} test "
-            "clips were decoded. Ask for fewer."
-        )
+    chosen = spread(len(decoded.clips), settings.n_clips)
     every = stimuli_of(study, opened, target)
-    clips = decoded.clips[:n]
+    clips = tuple(decoded.clips[k] for k in chosen)
     return Source(
         opened=opened,
         target=target,
         encoder=encoder,
         clips=clips,
-        vectors=decoded.vectors[:n],
+        vectors=decoded.vectors[chosen],
         sounds={clip: every[clip] for clip in clips if clip in every},
         corpus=corpus,
         generator=generator,

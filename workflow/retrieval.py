@@ -21,15 +21,15 @@ from .alignment import Aligned
 from .corpus import OpenCorpus, embed_found, open_corpus, second_identity
 from .decoded_clips import DecodedClips, read_decoded
 from .encoders import embed_stimuli, encoder_of, stimuli_of
-from .excerpts import chosen_clips, write_excerpt, write_players
+from .excerpts import played_clips, write_excerpt, write_players
 from .networks import waveform_of
 from .overlap import find_stimuli
 from .session import Session
 
 Floats = NDArray[np.floating]
 VERSION = 1
-LABELS = ("subject", "target", "source", "items", "scored_by")
 SHOWN = 5
+N_PROBED = 32  # cells: 99 % of the ten nearest of 100,000 clustered items
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,7 @@ def make_retrieval(
     study, subject = session.study, aligned.opened.subject
     settings = study.part("retrieval")["retrieval"]
     settings.pop("corpus")
+    settings["n_made"] = study.generation.n_clips  # which clips are played
 
     def work(folder: Path) -> list[str]:
         return _retrieve(session, aligned, ready(), folder)
@@ -142,7 +143,8 @@ def nearest(
     if not study.retrieval.approximate:
         return exact, []
     cells = build_cells(index, seed=study.retrieval.seed)
-    found = cells.search(vectors, k, identity=index.identity)
+    n_probed = min(N_PROBED, cells.n_cells)
+    found = cells.search(vectors, k, identity=index.identity, n_probed=n_probed)
     share = recall(found.rows, exact.rows)
     note = f"the approximate search found {share:.1%} of the {k} nearest tracks."
     return found, [note]
@@ -210,7 +212,7 @@ def _scores(
     tables = []
     for kind, source, items, stimuli in made:
         labels = label | {"items": kind, "scored_by": source}
-        cards = identification_cards(items, stimuli, pool, n_ways=(2, 10), tops=(1,))
+        cards = identification_cards(items, stimuli, pool, n_ways=(10,), tops=(1,))
         tables.append(card_table(cards, **labels))
         tables.append(pd.DataFrame([labels | _cosine(items, stimuli)]))
     tables.append(pd.DataFrame([label | _random(one, settings.seed)]))
@@ -257,7 +259,7 @@ def _tracks(study: Study, one: Searched, found: Found, subject: str) -> pd.DataF
 def _write_excerpts(study: Study, one: Searched, found: Found, folder: Path) -> None:
     """Write a few clips and the track that each retrieved first, as they are."""
     players = []
-    for k in chosen_clips(one.decoded.clips):
+    for k in played_clips(len(one.decoded.clips), study.generation.n_clips):
         clip = one.decoded.clips[k]
         if clip not in one.sources or not one.corpus.files:
             continue

@@ -1,0 +1,134 @@
+"""Tests of a study's corpus: embedded once, resumed, and what is no part of it."""
+
+import json
+import shutil
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from brain2music import load_study
+from brain2music.core.checks import InputError
+from brain2music.decoding.corpus import embed_corpus
+from brain2music.decoding.retrieval import open_index
+from brain2music.decoding.sounds import Sound, read_start
+from brain2music.workflow import corpus
+from brain2music.workflow.alignment import align
+from brain2music.workflow.corpus import make_corpus
+from brain2music.workflow.encoders import encoder_of
+from brain2music.workflow.opening import open_subject
+from brain2music.workflow.reconstruction import (
+    check_reconstruction,
+)
+from brain2music.workflow.session import Session
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+RATE_HZ, CLIP_S = 16_000, 15.0
+
+
+def corpus_of(study, out):
+    make_corpus(Session(study, out, lambda *_: None))
+    return pd.read_csv(out / "corpus/tracks.csv"), pd.read_csv(
+        out / "corpus/unreadable.csv"
+    )
+
+
+def test_tracks_that_cannot_be_heard_are_listed(heard_copy, tmp_path, rng, make_sound):
+    path = heard_copy()
+    album = path.parent / "corpus/some album"
+    (album / "broken.wav").write_bytes(b"RIFF, and nothing more")
+    soundfile.write(album / "short.wav", make_sound(rng, 6.0), RATE_HZ)
+    soundfile.write(album / "silent.wav", np.zeros(15 * RATE_HZ), RATE_HZ)
+    study = load_study(path)
+    tracks, unreadable = corpus_of(study, tmp_path / "out")
+    assert len(tracks) == 14
+    assert [name.split("/")[1] for name in unreadable["track"]] == [
+        "broken.wav",
+        "short.wav",
+        "silent.wav",
+    ]
+    assert not unreadable["reason"].str.contains(str(path.parent)).any()
+    about = json.loads((tmp_path / "out/corpus/about.json").read_text())
+    assert "3 of 17 tracks of the corpus could not be embedded" in about["notes"][0]
+    assert str(path.parent) not in json.dumps(about)
+
+
+def test_a_corpus_that_was_killed_goes_on_where_it_was(
+    heard_copy, tmp_path, monkeypatch
+):
+    path = heard_copy()
+    shutil.rmtree(path.parent / "cache", ignore_errors=True)
+    study, heard = load_study(path), []
+
+    def read(path, **options):
+        if len(heard) == 9:
+            raise KeyboardInterrupt
+        heard.append(path.name)
+        return read_start(path, **options)
+
+    monkeypatch.setattr(corpus, "read_start", read)
+    monkeypatch.setattr(corpus, "embed_corpus", partial(embed_corpus, part=4))
+    with pytest.raises(KeyboardInterrupt):
+        corpus_of(study, tmp_path)
+    assert not (tmp_path / "corpus").exists()
+    before, heard[:] = heard[:8], []
+    seen = []
+    monkeypatch.setattr(
+        corpus,
+        "read_start",
+        lambda path, **options: seen.append(path.name) or read_start(path, **options),
+    )
+    tracks, _ = corpus_of(study, tmp_path)
+    assert len(tracks) == 14
+    assert sorted(seen + before) == sorted(tracks["track"].str.split("/").str[1])
+
+
+def test_a_track_of_loud_peaks_is_levelled_as_others_are(heard_study):
+    encoder = encoder_of(load_study(heard_study), "clap")
+    wave = np.zeros(round(CLIP_S * RATE_HZ), np.float32)
+    wave[::4000] = 0.9
+    heard = encoder.shaped(Sound(wave, RATE_HZ), "clicks")
+    assert np.sqrt(np.mean(heard.waveform**2)) == pytest.approx(0.05, rel=1e-5)
+    assert heard.waveform.max() > 1
+
+
+def test_a_corpus_is_made_once_and_anew_when_its_music_changes(heard_copy, tmp_path):
+    path = heard_copy()
+    study, out = load_study(path), tmp_path / "out"
+    sessions = [Session(study, out, lambda *_: None) for _ in range(3)]
+    first = make_corpus(sessions[0])
+    assert make_corpus(sessions[1]) == first
+    assert (sessions[0].made, sessions[1].reused) == (["corpus"], ["corpus"])
+    (path.parent / "corpus/some album/piece 03.flac").unlink()
+    assert make_corpus(sessions[2]) != first
+    assert len(open_index(out / "corpus/index")) == 13
+
+
+RETRIEVED = 'generator = "retrieved"\n'
+
+
+def test_an_index_of_other_weights_or_level_is_refused(heard_copy, tmp_path):
+    path = heard_copy()
+    corpus_of(load_study(path), tmp_path / "first")
+    text = path.read_text().replace('checked_by = "other"\n', "")
+    place = json.dumps(str(tmp_path / "first/corpus/index"))
+    text = text.replace('corpus = "corpus"', f"corpus = {place}")
+    path.write_text(text)
+    study = load_study(path)
+    one = align(study, open_subject(study, "01"))
+    check_reconstruction(study, one.opened, one.rows)
+    for old, new in (("rms = 0.05", "rms = 0.04"), ("step_s = 2.5", "step_s = 5")):
+        path.write_text(text.replace(old, new))
+        study = load_study(path)
+        with pytest.raises(InputError, match="with other weights, layer, windows or"):
+            check_reconstruction(study, one.opened, one.rows)
+    path.write_text(
+        text.replace("[encoding]", f"[generation]\n{RETRIEVED}\n[encoding]")
+    )
+    study = load_study(path)
+    with pytest.raises(InputError, match="is a saved index, which has none"):
+        check_reconstruction(study, one.opened, one.rows)
