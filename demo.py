@@ -1,6 +1,7 @@
 """The demo: a simulated study on a real design, run like any other study."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -118,15 +119,17 @@ step_s = 2.5                          # 1.5 in the paper
 [machine]
 cache = "cache"
 """
-RECONSTRUCTION = """
+DECODING = """
 [decoding]
 targets = ["mulan-music"]
-
+"""
+RETRIEVAL = """
 [retrieval]
 target = "mulan-music"
 corpus = "corpus"                     # 500 synthetic clips, none of which is a stimulus
 checked_by = "w2v-bert"
-
+"""
+GENERATION = """
 [generation]
 generator = "musicldm"                # of random weights: what it makes is noise
 weights = "networks/tiny-random-musicldm"
@@ -180,7 +183,7 @@ def _write_study(folder: Path, seed: int, full: bool, progress: Progress) -> Non
         bands=json.dumps(list(BANDS)),
         spaces=SOUND if full else drawn,
         partition=PARTITION if full else "",
-        reconstruction=RECONSTRUCTION if full else "",
+        reconstruction=_reconstruction() if full else "",
     )
     (folder / "study.toml").write_text(text, encoding="utf-8")
     spaces = _spaces_of_sound(folder, seed, progress) if full else None
@@ -205,10 +208,20 @@ def _spaces_of_sound(
     captions = list(pd.read_csv(folder / "sound/captions.csv")["DescEN"])
     write_tiny_clap(folder / "networks/tiny-random-clap", captions, seed=seed)
     write_tiny_w2v_bert(folder / "networks/tiny-random-w2v-bert", seed=seed)
-    _write_generator(folder / "networks", seed)
+    if _generates():
+        _write_generator(folder / "networks", seed)
     session = Session(load_study(folder / "study.toml"), folder, progress)
     frames = frames_of_clips(session.study, read_design(), session.ticker)
     return {name: whitened(values) for name, values in frames.items()}
+
+
+def _generates() -> bool:
+    """Return whether music can be made: diffusers may not be there."""
+    return find_spec("diffusers") is not None
+
+
+def _reconstruction() -> str:
+    return DECODING + RETRIEVAL + (GENERATION if _generates() else "")
 
 
 def _write_generator(networks: Path, seed: int) -> None:

@@ -122,10 +122,11 @@ def _generation_problems(
             "generation.weights is the folder of the generator's weights; 'retrieved' "
             "has none, and every other generator needs it."
         )
-    if generation.rank == "likelihood" and generation.n_candidates < 2:
+    if (generation.rank == "likelihood") != (generation.n_candidates > 1):
         yield (
-            "generation.rank = 'likelihood' chooses among candidates, and n_candidates "
-            "is 1. Ask for more, or set rank = 'first'."
+            f"generation.rank is {generation.rank!r} and n_candidates "
+            f"{generation.n_candidates}: 'likelihood' chooses among several, and "
+            "'first' takes the only one."
         )
 
 

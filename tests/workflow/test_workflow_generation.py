@@ -33,7 +33,6 @@ generator = "musicldm"
 weights = "networks/tiny-musicldm"
 seconds = 10
 steps = 2
-n_candidates = 2
 n_clips = 4
 n_permutations = 100
 n_resamples = 100
@@ -127,7 +126,7 @@ def test_another_clap_is_refused_before_anything_is_made(tmp_path, generate):
 def test_the_nearest_tracks_are_given_as_they_are(tmp_path, step_table, generate):
     edits = [
         ('"musicldm"\nweights = "networks/tiny-musicldm"\n', '"retrieved"\n'),
-        ("n_candidates = 2\nn_clips = 4", "n_candidates = 1"),
+        ("n_clips = 4\n", ""),
     ]
     study, _ = generate(tmp_path, *edits)
     first = (
@@ -205,7 +204,7 @@ def test_ranking_by_the_scored_response_is_said(
 ):
     edits = [
         ('"musicldm"\nweights = "networks/tiny-musicldm"\n', '"retrieved"\n'),
-        ("n_clips = 4", 'rank = "likelihood"'),
+        ("n_clips = 4", 'rank = "likelihood"\nn_candidates = 2'),
     ]
     path = heard_copy(("[encoding]\n", GENERATION + "\n[encoding]\n"), *edits)
     study = load_study(path)

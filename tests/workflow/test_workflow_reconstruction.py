@@ -42,7 +42,7 @@ def generates(keys):
         ([generates('generator = "musicldm"')], "every other generator needs it"),
         (
             [generates('generator = "musicldm"\nweights = "x"\nrank = "likelihood"')],
-            "n_candidates is 1",
+            "'likelihood' and n_candidates 1: ",
         ),
         (
             [
