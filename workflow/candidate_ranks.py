@@ -73,10 +73,10 @@ def fit_likelihood(session: Session, aligned: Aligned, target: str) -> Likelihoo
             f"{aligned.opened.name}: generation.rank = 'likelihood' holds out training "
             "runs, and there is one. Set rank = 'first'."
         )
-    Y_train, Y_test = store.train(store.valid), store.test(store.valid)
-    used = np.ones(Y_train.shape[1], bool)
-    mask = strongest(Y_train, X_train, min(N_VOXELS, len(used)), used)
-    Y_train, Y_test = (Y[:, mask].astype(np.float64) for Y in (Y_train, Y_test))
+    Y, used = store.train(store.valid), np.ones(int(store.valid.sum()), bool)
+    mask = strongest(Y, X_train, min(N_VOXELS, len(used)), used)
+    Y_train = Y[:, mask].astype(np.float64)
+    Y_test = store.test(store.valid)[:, mask].astype(np.float64)
     held, best = _held_out(X_train, Y_train, runs, study.decoding.alphas)
     _, shift, scale = training_moments(session, aligned, target)
     return Likelihood(

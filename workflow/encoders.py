@@ -122,7 +122,7 @@ class Encoder:
         rates = np.array([sound.rate_hz for sound in sounds])
         size = batch_size_for(self.network, self.windows.window_s, self.batch_gb)
         for rate_hz in np.unique(rates):
-            mine = np.flatnonzero(rates == rate_hz)
+            mine = np.flatnonzero(rates == rate_hz).tolist()
             found = extract_audio(
                 [sounds[k].waveform for k in mine],
                 float(rate_hz),

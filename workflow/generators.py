@@ -18,7 +18,7 @@ from ..decoding.generation import (
     Generator,
     RetrievedSound,
 )
-from ..decoding.generators import open_generator
+from ..decoding.generators import open_alone
 from ..decoding.musicgen import MusicgenGenerator, Sampling
 from ..decoding.pipelines import INDEX, PIPELINES, diffusers, find_pipeline
 from ..decoding.sounds import START_S, Sound, read_start, resampled
@@ -249,35 +249,32 @@ def _open(
     if settings.generator == "retrieved" and retrieved is not None:
         return retrieved, "retrieved", []
     kind, place = str(settings.generator), place_of(study, str(settings.weights))
-    generator = open_generator(
+    alone = open_alone(
         kind,
         place,
-        corpus=retrieved,
-        start="noise" if retrieved is None else "retrieved",
         settings=None if kind == "musicgen" else Settings(steps=settings.steps),
         device=encoder.network.device,
     )
-    alone = (
-        generator.generator if isinstance(generator, AnchoredGenerator) else generator
-    )
-    label = f"{kind}, {Path(str(settings.weights)).name}"
-    notes = []
+    assert isinstance(alone, DiffusionGenerator | MusicgenGenerator)
+    label, notes = f"{kind}, {Path(str(settings.weights)).name}", []
     if not alone.about["trained"]:
         label += " (random weights)"
         notes.append(
             f"{kind} has random weights and was never trained: what it makes is noise "
             "that shows the path alone."
         )
-    if isinstance(alone, MusicgenGenerator):
-        if alone.n_dimensions != encoder.width:
-            notes.append(
-                "MusicGen hears the nearest track alone: the decoded embedding is none "
-                "that it takes."
-            )
-            generator = AnchorAlone(generator, alone.n_dimensions)
-        return generator, label, notes
-    notes += _check_same_clap(alone, encoder)
-    return generator, label, notes
+    if isinstance(alone, DiffusionGenerator):
+        notes += _check_same_clap(alone, encoder)
+    if retrieved is None:
+        return alone, label, notes
+    anchored = AnchoredGenerator(alone, retrieved)
+    if alone.n_dimensions == encoder.width:
+        return anchored, label, notes
+    notes.append(
+        f"{kind} hears the nearest track alone: it takes no embedding as wide as the "
+        "decoded one."
+    )
+    return AnchorAlone(anchored, alone.n_dimensions), label, notes
 
 
 def _sound_of(corpus: OpenCorpus) -> Any:

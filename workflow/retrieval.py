@@ -192,8 +192,10 @@ def _scores(
     settings, index = session.study.retrieval, one.corpus.index
     oracle = index.search(one.true, identity=index.identity).rows[:, 0]
     vectors = index.embeddings
-    made = [("retrieved", index.source, vectors[rows], one.true)]
-    made += [("oracle", index.source, vectors[oracle], one.true)]
+    made: list[tuple[str, str, Floats, Floats]] = [
+        ("retrieved", index.source, vectors[rows], one.true),
+        ("oracle", index.source, vectors[oracle], one.true),
+    ]
     if one.second is not None:
         encoder = encoder_of(session.study, str(settings.checked_by))
         both = embed_found(session, one.corpus, encoder, np.r_[rows, oracle])
@@ -237,7 +239,7 @@ def _random(one: Searched, seed: int) -> dict[str, str | float]:
         "items": "random",
         "scored_by": index.source,
         "metric": "identification accuracy",
-        "value": table.loc["chance", "identification"],
+        "value": float(table["identification"]["chance"]),
         "n": len(one.true),
     }
 

@@ -1,6 +1,7 @@
 """Tests of music that is made of what a study decodes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from numpy.testing import assert_allclose
 from brain2music import load_study, run
 from brain2music.core.checks import InputError
 from brain2music.core.store import open_store
+from brain2music.decoding.retrieval import build_index
 from brain2music.workflow import candidate_ranks
 from brain2music.workflow.alignment import align
 from brain2music.workflow.candidate_ranks import fit_likelihood, target_rows
+from brain2music.workflow.corpus import OpenCorpus
 from brain2music.workflow.encoders import embed_stimuli, stimuli_of
+from brain2music.workflow.generators import _long_enough
 from brain2music.workflow.opening import open_subject
 from brain2music.workflow.reconstruction import (
     check_reconstruction,
@@ -51,6 +55,7 @@ def with_generator(heard_study):
     clap = networks / "tiny-clap"
     write_tiny_generator("musicldm", networks / "tiny-musicldm", seed=3, clap=clap)
     write_tiny_generator("musicldm", networks / "other-musicldm", seed=3)
+    write_tiny_generator("musicgen", networks / "tiny-musicgen", seed=3)
     labels = [name for group in paper_groups().values() for name in group.classes]
     write_tiny_tagger(networks / "tiny-tagger", labels, seed=4)
     return heard_study
@@ -147,6 +152,68 @@ def test_the_nearest_tracks_are_given_as_they_are(tmp_path, step_table, generate
     assert len(scores) == len(both) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_generator")
+def test_from_noise_nothing_of_a_corpus_is_needed(
+    heard_copy, decoded_as, step_table, tmp_path
+):
+    path = heard_copy(("[encoding]\n", GENERATION + "\n[encoding]\n"))
+    text = path.read_text().replace("n_clips = 4", 'n_clips = 3\nstart = "noise"')
+    kept = text[: text.index("[retrieval]")] + text[text.index("[generation]") :]
+    path.write_text(kept.replace('"musicldm"\n', '"musicldm"\ntarget = "clap"\n'))
+    study = load_study(path)
+    session, aligned, decoded = decoded_as(study, tmp_path)
+    check_reconstruction(study, aligned[0].opened, aligned[0].rows)
+    make_reconstruction(session, aligned[:1], decoded)
+    facts = [json.loads(p.read_text()) for p in tmp_path.rglob("clip-*.json")]
+    assert [fact["anchor"] for fact in facts] == [None] * 3
+    assert not (tmp_path / "corpus").exists()
+    scores = step_table(tmp_path, "generation")
+    assert set(scores["start"]) == {"noise"}
+    assert set(scores["scored_by"]) == {"CLAP, tiny-clap"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_generator")
+def test_musicgen_goes_on_from_the_nearest_track_alone(generate, step_table, tmp_path):
+    edits = [("musicldm", "musicgen"), ("n_clips = 4", "n_clips = 3")]
+    _, notes = generate(tmp_path, *edits)
+    first = step_table(tmp_path, "retrieved").query("rank == 1")
+    first = first.set_index("clip")["track"]
+    for path in (tmp_path / "generation/sub-01").glob("clip-*.json"):
+        facts = json.loads(path.read_text())
+        assert facts["anchor"] == first[facts["clip"]]
+        assert facts["conditioned_by"] == "its anchor alone"
+    assert any("musicgen hears the nearest track alone" in note for note in notes)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_generator")
+def test_musicgen_from_noise_is_refused_where_it_hears_nothing(generate, tmp_path):
+    edits = [("musicldm", "musicgen"), ("n_clips = 4", 'start = "noise"')]
+    with pytest.raises(InputError, match="takes embeddings of 8 dimensions"):
+        generate(tmp_path, *edits)
+
+
+def test_tracks_that_are_too_short_start_nothing(heard_study, rng):
+    ids = list("abcd")
+    index = build_index(rng.standard_normal((4, 3)), ids, identity="x", source="")
+    seconds = {"a": 15.0, "b": 9.0, "c": 12.0, "d": 5.0}
+    corpus = OpenCorpus(index, {}, seconds)
+    study = load_study(heard_study)
+    opened = open_subject(study, "01")
+    settings = replace(study.generation, generator="musicldm", seconds=12.0)
+    kept, (note,) = _long_enough(corpus, settings, opened)
+    assert kept.index.ids == ("a", "c")
+    assert_allclose(kept.index.embeddings, index.embeddings[[0, 2]])
+    assert note == "2 tracks shorter than 12 s start nothing."
+    settings = replace(settings, generator="musicgen")
+    assert _long_enough(corpus, settings, opened) == (corpus, [])
+    settings = replace(settings, generator="musicldm", seconds=15.5)
+    with pytest.raises(InputError, match=r"no track of the corpus lasts 15\.5 s"):
+        _long_enough(corpus, settings, opened)
+
+
 # Which candidate is taken
 
 
@@ -199,6 +266,7 @@ def test_the_candidate_that_was_heard_is_the_most_likely(
     assert all(len(score.responses[clip]) == 10 - 2 for clip in named)
 
 
+@pytest.mark.slow
 def test_ranking_by_the_scored_response_is_said(
     heard_copy, tmp_path, decoded_as, step_table
 ):

@@ -15,11 +15,12 @@ from brain2music import load_study, run
 from brain2music.data.stimuli import shape_clip
 from brain2music.decoding.corpus import find_music
 from brain2music.decoding.retrieval import build_index
+from brain2music.decoding.sounds import Sound
 from brain2music.features.pretrained import extract_audio
 from brain2music.features.windows import Windows
 from brain2music.workflow.alignment import align
 from brain2music.workflow.corpus import make_corpus
-from brain2music.workflow.excerpts import played_clips, spread
+from brain2music.workflow.excerpts import played_clips, spread, write_excerpt
 from brain2music.workflow.networks import network_of
 from brain2music.workflow.opening import open_subject
 from brain2music.workflow.reconstruction import (
@@ -67,6 +68,7 @@ def test_what_was_decoded_without_error_reaches_the_oracle(
             assert got["n_clips"] == 6
         assert value(scores, "oracle", "CLAP")["value"] > 0.7
         assert value(scores, "random", "CLAP")["value"] == pytest.approx(0.5, abs=0.1)
+    table_of_first = step_table(out, "retrieval")
     found = step_table(out, "retrieved")
     assert len(found) == 6 * 3
     assert set(found["rank"]) == {1, 2, 3}
@@ -74,6 +76,16 @@ def test_what_was_decoded_without_error_reaches_the_oracle(
     first = found[found["rank"] == 1]
     assert dict(zip(first["clip"], first["track"], strict=True)) == by_hand
     assert (found.groupby("clip")["cosine"].diff().dropna() <= 0).all()
+    root = study.folder / "corpus"
+    tracks = {t.id: vector_by_hand(study, t.path) for t in find_music(root)}
+    clips = {c: vector_by_hand(study, study.root / f"sound/{c}.wav") for c in by_hand}
+    every = np.array(
+        [[cosine(tracks[by_hand[a]], clips[b]) for b in clips] for a in clips]
+    )
+    got = value(table_of_first, "retrieved", "CLAP", "mean cosine")
+    assert got["value"] == pytest.approx(np.trace(every) / 6, abs=1e-4)
+    others = (every.sum() - np.trace(every)) / 30
+    assert got["chance"] == pytest.approx(others, abs=1e-4)
 
 
 @pytest.fixture
@@ -111,6 +123,7 @@ def vector_by_hand(study, path):
     return rows["embedding"][0].mean(axis=0)
 
 
+@pytest.mark.slow
 def test_noise_finds_no_stimulus_above_chance(
     heard_study, tmp_path, decoded_as, step_table
 ):
@@ -226,6 +239,16 @@ def test_excerpts_are_few_short_and_inside_the_folder(planted, step_table):
         wave, _ = soundfile.read(place / row.file)
         own, _ = soundfile.read(study.folder / "corpus" / row.track)
         assert_allclose(wave, own[: len(wave)], atol=1e-4)
+
+
+def test_a_sound_louder_than_full_scale_is_turned_down_as_a_whole(tmp_path, rng):
+    wave = (0.4 * rng.standard_normal(20 * 8000)).astype(np.float32)
+    peak = np.abs(wave[: 15 * 8000]).max()
+    assert peak > 1
+    write_excerpt(tmp_path / "x.flac", Sound(wave, 8000))
+    back, rate_hz = soundfile.read(tmp_path / "x.flac")
+    assert (len(back), rate_hz) == (15 * 8000, 8000)
+    assert_allclose(back * peak, wave[: 15 * 8000], atol=2e-4)
 
 
 def test_clips_are_spread_and_the_same_are_played_everywhere():
