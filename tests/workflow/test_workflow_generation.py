@@ -14,7 +14,7 @@ from brain2music.core.store import open_store
 from brain2music.decoding.retrieval import build_index
 from brain2music.workflow import candidate_ranks
 from brain2music.workflow.alignment import align
-from brain2music.workflow.candidate_ranks import fit_likelihood, target_rows
+from brain2music.workflow.candidate_ranks import _held_out, fit_likelihood, target_rows
 from brain2music.workflow.corpus import OpenCorpus
 from brain2music.workflow.encoders import embed_stimuli, stimuli_of
 from brain2music.workflow.generators import _long_enough
@@ -215,6 +215,28 @@ def test_tracks_that_are_too_short_start_nothing(heard_study, rng):
 
 
 # Which candidate is taken
+
+
+def test_the_penalty_is_the_one_that_does_best_on_runs_left_out(rng):
+    X = rng.standard_normal((60, 4)) @ rng.standard_normal((4, 4))
+    Y = X @ rng.standard_normal((4, 5)) + 8 * rng.standard_normal((60, 5))
+    runs = np.repeat(["a", "b", "c"], 20)
+    alphas = (0.01, 30.0, 1e7)
+    lost = []
+    for alpha in alphas:
+        held = np.empty_like(Y)
+        for run_ in "abc":
+            out = runs == run_
+            x, y = X[~out], Y[~out]
+            mean, centre = x.mean(axis=0), y.mean(axis=0)
+            gram = (x - mean).T @ (x - mean) + alpha * np.eye(4)
+            weights = np.linalg.solve(gram, (x - mean).T @ (y - centre))
+            held[out] = (X[out] - mean) @ weights + centre
+        lost.append(((Y - held) ** 2).sum())
+        found, _ = _held_out(X, Y, runs, (alpha,))
+        assert_allclose(found, held)
+    _, best = _held_out(X, Y, runs, alphas)
+    assert best == alphas[int(np.argmin(lost))] == 30.0
 
 
 class Store:
