@@ -18,6 +18,7 @@ from .analysis.rois import leading_rois
 from .core.artefacts import artefacts_below, package_versions, read_about
 from .core.notes import summarise
 from .core.types import label_of
+from .report_players import Clip, find_clips
 
 MAX_ROWS = 600
 CAPTIONS = {
@@ -62,14 +63,6 @@ class Table:
     rows: list[list[str]]
 
 
-@dataclass(frozen=True)
-class Clip:
-    """What can be heard of a test clip: each sound's caption, and where it lies."""
-
-    name: str
-    sounds: list[tuple[str, str]]
-
-
 @dataclass
 class Section:
     """A part of the page: figures first, then their numbers."""
@@ -88,7 +81,20 @@ DIFFERENCES = ("roi_differences", "roi_summary_differences")
 VOXELS = ("density", "weight_components")
 CEILINGS = ("ceilings", "drift_ceilings")
 PARTITION = ("partition", "partition_views")
-PLAYERS = ("retrieval", "generation")
+DECODING = (
+    "decoding",
+    "decoding_controls",
+    "decoding_labels",
+    "decoding_confusion",
+    "decoded_dimensions",
+)
+GENERALISED = (
+    "decoding_genres",
+    "decoding_transfer",
+    "decoding_across",
+    "decoding_groups",
+)
+COURSES = ("decoding_windows", "decoding_lags", "decoding_optimism")
 RECONSTRUCTION = ("retrieval", "generation", "class_agreement", "retrieved")
 MAPS = ("flatmap", "best_space", "two_spaces", "components", "template_r")
 SECTIONS = (
@@ -104,8 +110,11 @@ SECTIONS = (
     ("maps", "Maps", MAPS, ("best_space_counts", "map_correlations")),
     ("voxels", "Voxels under two models", ("density",), VOXELS),
     ("layers", "Layers", (), ("layers",)),
-    ("reconstruction", "From brain to music", (), RECONSTRUCTION),
     ("stimuli", "Clips that training and test share", (), STIMULI),
+    ("decoding", "Decoded from responses", (), DECODING),
+    ("generalised", "Decoding of what was not learned", (), GENERALISED),
+    ("courses", "Decoding in time, and by folds", (), COURSES),
+    ("reconstruction", "From brain to music", (), RECONSTRUCTION),
     ("alignment", "Sound and volumes", (), ("lags", "alignment")),
 )
 WARNINGS = (
@@ -212,6 +221,26 @@ TEXTS = {
         "different clips. To listen: a few clips, evenly spread and not chosen by "
         "their scores."
     ),
+    "decoding": (
+        "Feature spaces read from the responses of test runs. Identification: how "
+        "often a decoded clip correlates more with its own target than with another "
+        "clip's (a tie is no win); chance is counted with the targets' ties, low and "
+        "high bound a 95 % interval over clips, p is one-sided by clips that change "
+        "places. Controls must be at chance: where one is not, read no number of that "
+        "pool. decoded_dimensions: r over test rows, with p by turning runs."
+    ),
+    "generalised": (
+        "Genres: identification of a genre's test clips with and without the genre in "
+        "training, among all test clips and among its own. High among all and at "
+        "chance in its own: the genre is told from others, its clips not from each "
+        "other. Transfer: trained on one genre alone. Across: each subject decoded "
+        "by the others (trained_on), aligned on training runs."
+    ),
+    "courses": (
+        "Identification by the place of a row in its clip, and by one volume alone, so "
+        "many after the onset (lag). Optimism: what training scores gain where folds "
+        "part clips of a run, and not runs."
+    ),
     "alignment": (
         "Which seconds of sound meet which volumes, counted from the onset of a clip "
         "that starts with a volume. Lags were compared on training runs alone."
@@ -284,26 +313,10 @@ def _sections(out: Path, subjects: Sequence[str]) -> list[Section]:
             if table is not None and table.rows:
                 section.tables.append(table)
         if key == "reconstruction":
-            section.clips = _clips(out, subjects)
+            section.clips = find_clips(out, subjects)
         if section.figures or section.tables:
             sections.append(section)
     return sections
-
-
-def _clips(out: Path, subjects: Sequence[str]) -> list[Clip]:
-    """Return the players of retrieval and generation, clip by clip."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for subject in subjects:
-        for step in PLAYERS:
-            place = f"{step}/sub-{subject}"
-            path = out / place / "players.csv"
-            if not path.exists():
-                continue
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-            for row in table.itertuples(index=False):
-                sound = (f"{row.what}: {row.track}", f"../{place}/{row.file}")
-                found.setdefault(f"sub-{subject}, {row.clip}", []).append(sound)
-    return [Clip(name, sounds) for name, sounds in found.items()]
 
 
 def _figure(path: Path, kind: str) -> Figure:
@@ -325,7 +338,7 @@ def _few_colours(path: Path) -> bytes:
 
 
 def _table(path: Path) -> Table:
-    labels = dict.fromkeys(("subject", "roi"), str)
+    labels = dict.fromkeys(("subject", "roi", "dimension", "trained_on"), str)
     table = pd.read_csv(path, dtype=labels, keep_default_na=False, na_values=[""])
     shown = _leading_first(path, table).head(MAX_ROWS)
     more = (

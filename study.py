@@ -222,7 +222,8 @@ def _problems(study: Study) -> Iterator[str]:
     yield from dataset_problems(study.dataset, study.responses)
     yield from roi_problems(study.rois)
     yield from analysis_problems(study.analysis, bands)
-    yield from decoding_problems(study.decoding, bands)
+    n_subjects = len(study.dataset.subjects)
+    yield from decoding_problems(study.decoding, bands, n_subjects)
     yield from reconstruction_problems(
         study.retrieval, study.generation, study.decoding.targets
     )

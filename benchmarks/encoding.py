@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scale import dask, disk, disk_inner
-from search import exact, quality, search, subjects
+from search import PLANTED, exact, quality, search, subjects
 from solvers import Settings
 from table import Row, head
 from threadpoolctl import threadpool_limits
@@ -82,9 +82,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", choices=SIZES, default="moderate")
     parser.add_argument("--rows", choices=CASES, nargs="+", default=list(CASES))
+    parser.add_argument(
+        "--planted",
+        type=int,
+        nargs="+",
+        default=list(range(len(PLANTED))),
+        help="cases of the rows of quality, each of which takes an hour in full size",
+    )
     parser.add_argument("--inner", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    settings = Settings(widths=SIZES[given.sizes].widths)
+    settings = Settings(SIZES[given.sizes].widths, planted=tuple(given.planted))
     with threadpool_limits(1):
         if given.inner:
             disk_inner(json.loads(given.inner), settings)

@@ -93,7 +93,7 @@ def levers(
 def quality(size: tuple[int, int, int], settings: Settings) -> Iterator[Row]:
     """Yield held-out R2 over responsive voxels, ours less himalaya's, in every case."""
     n, V, n_candidates = size
-    for responsive, spectrum, low in PLANTED:
+    for responsive, spectrum, low in (PLANTED[k] for k in settings.planted):
         case = settings.case(
             n, V, responsive=responsive, spectrum=spectrum, low_variance=low
         )

@@ -26,6 +26,7 @@ class Settings:
     tolerance: float = 1e-2
     margin: float = 0.003
     chunk: int = 2000
+    planted: tuple[int, ...] = ()
 
     def case(self, n_samples: int, n_voxels: int, **changes: Any) -> Case:
         """Return what is planted."""

@@ -7,6 +7,7 @@ Dask. Needs the extra `cluster`.
 
 import importlib
 import mmap
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from .checks import InputError
 from .device import use_backend
 from .ridge.fold_gram import FoldGram
 from .ridge.store import Factors
-from .ridge.stream import Columns, chunks
+from .ridge.stream import Columns, chunks, read
 from .store import TrainingVoxels
 
 Unit = tuple[str, slice]
@@ -31,6 +32,12 @@ N_RETRIES = 3
 
 # How long a job may wait in a queue before the fit gives up on it.
 WAIT_S = 24 * 3600.0
+
+# How long a process of this machine may take to start, or to start again.
+WAIT_LOCAL_S = 120.0
+
+# After how long it is looked whether one must be asked for again.
+ASK_S = 10.0
 
 # Dask's scheduler opens a port for its pages in any case: without pages, on any free
 # one.
@@ -153,31 +160,65 @@ def map_chunks(
     ------
     unit : (subject, slice of voxels)
     result : what `work` returned
+
+    Raises
+    ------
+    InputError
+        If no worker comes, or workers are lost again and again over the same work.
     """
-    distributed = _import("distributed")
     sources = {name: _portable(Y) for name, Y in Ys.items()}
     left = [(n, part) for n, Y in Ys.items() for part in chunks(Y.shape[1], size)]
     for attempt in range(N_RETRIES + 1):
-        remote, made = _start_making(client, engine, folder, work)
-        done = client.submit(_count, made, pure=False)
         try:
+            remote, made = _start_making(client, engine, folder, work)
+            done = client.submit(_count, made, pure=False)
             for unit, result in _flow(client, left[:], sources, (remote, done)):
                 left.remove(unit)
                 yield unit, result
             return
-        except distributed.client.FutureCancelledError:
-            # The last worker that held the engine was lost: send it again.
-            if attempt == N_RETRIES:
-                raise
+        except _losses() as error:
+            _go_on_after(error, attempt)
 
 
 def make_factors(client: Any, engine: FoldGram, folder: Path) -> None:
     """Make the factorisations of a plan's candidates on the workers, into `folder`.
 
     What comes before the chunks, such as placing candidates, then finds them there.
+
+    Raises
+    ------
+    InputError
+        If no worker comes, or workers are lost again and again, as by `map_chunks`.
     """
-    _, made = _start_making(client, engine, folder, None)
-    client.gather(made)
+    for attempt in range(N_RETRIES + 1):
+        try:
+            _, made = _start_making(client, engine, folder, None)
+            client.gather(made)
+            return
+        except _losses() as error:
+            _go_on_after(error, attempt)
+
+
+class _SendingError(Exception):
+    """A worker went while the engine was on its way to it."""
+
+
+def _losses() -> tuple[type[Exception], ...]:
+    """Return what is raised where the last worker that held something is lost."""
+    distributed = _import("distributed")
+    cancelled = distributed.client.FutureCancelledError
+    return cancelled, distributed.KilledWorker, _SendingError
+
+
+def _go_on_after(error: Exception, attempt: int) -> None:
+    """Return where it is worth sending the engine again; else say what was lost."""
+    final = isinstance(error, _import("distributed").KilledWorker)
+    if final or attempt == N_RETRIES:
+        raise InputError(
+            f"workers were lost {N_RETRIES + 1} times over the same work. They may be "
+            "out of memory or of time: give each of them more, or smaller chunks "
+            "(machine.max_memory_gb)."
+        ) from error
 
 
 def _start_making(
@@ -186,7 +227,10 @@ def _start_making(
     """Send the engine and the work to all workers once, and start the candidates."""
     _wait_for_workers(client)
     shared = replace(engine, factors=Factors(engine.factors.max_bytes, folder))
-    remote = client.scatter((shared, work), broadcast=True, hash=False)
+    try:
+        remote = client.scatter((shared, work), broadcast=True, hash=False)
+    except OSError as error:
+        raise _SendingError(str(error)) from error
     candidates = list(shared.plan.candidates)
     made = client.map(
         _make, [remote] * len(candidates), candidates, retries=N_RETRIES, pure=False
@@ -195,13 +239,23 @@ def _start_making(
 
 
 def _wait_for_workers(client: Any) -> None:
-    try:
-        client.wait_for_workers(1, timeout=WAIT_S)
-    except TimeoutError as error:
-        raise InputError(
-            f"no worker has come in {WAIT_S / 3600:g} hours. Look at the queue of the "
-            "cluster, and at machine.slurm."
-        ) from error
+    local = isinstance(client.cluster, _import("distributed").LocalCluster)
+    wait_s = WAIT_LOCAL_S if local else WAIT_S
+    end_s = time.monotonic() + wait_s
+    while True:
+        try:
+            client.wait_for_workers(1, timeout=min(ASK_S, wait_s))
+            return
+        except TimeoutError as error:
+            if time.monotonic() >= end_s:
+                raise InputError(
+                    f"no worker has come in {wait_s:g} s. Look at the queue of the "
+                    "cluster, at machine.slurm, and whether workers that were there "
+                    "are out of memory."
+                ) from error
+        if local:
+            # A process that was lost twice in short time is given up: start another.
+            client.cluster.scale(len(client.cluster.worker_spec))
 
 
 def _flow(
@@ -257,7 +311,7 @@ class Mapped:
             "offset": self.offset,
         }
         layout |= {"order": self.order, "mode": "r"}
-        return np.array(np.memmap(self.path, **layout)[:, part])
+        return read(np.memmap(self.path, **layout), part)
 
 
 # Responses that workers read by themselves.

@@ -13,6 +13,13 @@ Backend = Literal["numpy", "torch", "torch_cuda"]
 
 BACKENDS = ("numpy", "torch", "torch_cuda")
 
+_NEEDS = {
+    "numpy": "Install numpy",
+    "torch": "Install PyTorch: pip install 'brain2music[models]'",
+    "torch_cuda": "It needs an NVIDIA GPU with its driver, and PyTorch built for CUDA "
+    "(pip install 'brain2music[models]'; a build for the processor alone has none)",
+}
+
 
 @contextmanager
 def use_backend(name: Backend) -> Iterator[ModuleType]:
@@ -45,8 +52,8 @@ def use_backend(name: Backend) -> Iterator[ModuleType]:
         backend = himalaya.backend.set_backend(name)
     except (ImportError, RuntimeError) as error:
         raise InputError(
-            f"backend {name!r} cannot be used here: {error} Install the extra "
-            "'models' for PyTorch, or use backend = 'numpy'."
+            f"backend {name!r} cannot be used here: {error} {_NEEDS[name]}, or use "
+            "backend = 'numpy'."
         ) from error
     try:
         yield backend

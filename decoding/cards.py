@@ -28,6 +28,7 @@ from .ranks import (
 
 N_WAYS = (2, 5, 10, 50)
 TOPS = (1, 3, 5, 10)
+LEADING = ("metric", "pool", "value", "chance", "low", "high", "p")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ def correlation_cards(
 
 
 def card_table(cards: Sequence[Card], **labels: object) -> pd.DataFrame:
-    """Return cards as rows, with `labels` as columns before them.
+    """Return cards as rows: `labels`, what was scored and how well, then of how many.
 
     Examples
     --------
@@ -227,7 +228,9 @@ def card_table(cards: Sequence[Card], **labels: object) -> pd.DataFrame:
       subject  value  chance
     0      01   0.86     0.5
     """
-    columns = [*labels, *(field.name for field in fields(Card))]
+    named = [field.name for field in fields(Card)]
+    rest = [name for name in named if name not in LEADING]
+    columns = [*labels, *LEADING, *rest]
     return pd.DataFrame([labels | asdict(card) for card in cards], columns=columns)
 
 

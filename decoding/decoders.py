@@ -7,17 +7,27 @@ and are kept for the rows to come.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import Floats, InputError, as_matrix, check_same_samples
+from ..core.checks import (
+    Floats,
+    InputError,
+    as_matrix,
+    check_choice,
+    check_same_samples,
+)
 from ..core.ridge.banded import ALPHAS, fit_banded_ridge
 from ..core.ridge.search import Search, splits_of
 from ..core.selection import Selection
 from ..core.stats import correlation, varies
+from .penalties import choose_by_r, ridge_at
 from .voxels import strongest
+
+Criterion = Literal["error", "r"]
+CRITERIA: tuple[Criterion, Criterion] = ("error", "r")
 
 
 class Fitted(Protocol):
@@ -112,11 +122,19 @@ class CortexRidge:
     n_voxels : int, optional
         Use those that correlate most with a target dimension in the rows that are
         fitted. All if None.
+    choose_by : 'error' or 'r'
+        Penalties by the squared error or the correlation on held-out folds. Where
+        little can be decoded the error asks for far larger ones; scores of decoding
+        are correlations.
     """
 
     alphas: tuple[float, ...] = ALPHAS
     inside: Selection | None = None
     n_voxels: int | None = None
+    choose_by: Criterion = "error"
+
+    def __post_init__(self) -> None:
+        check_choice(self.choose_by, "choose_by", CRITERIA)
 
     @property
     def selections(self) -> tuple[Selection, ...]:
@@ -140,11 +158,13 @@ class CortexRidge:
         Raises
         ------
         InputError
-            If a voxel or a dimension never varies, or shapes do not fit.
+            If a voxel never varies, a dimension does not in a fold, or shapes do not
+            fit.
         """
         Y, T, folds = check_training(Y, T, folds)
+        check_penalties(T, folds)
         used = choose(Y, T, self.inside, self.n_voxels)
-        return _fit_linear(Y, T, folds, used, self.alphas)
+        return _fit_linear(Y, T, folds, used, self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,6 +181,8 @@ class RoiRidge:
     n_best : int
     alphas : tuple of float
         Penalties tried for each ROI and target dimension.
+    choose_by : 'error' or 'r'
+        As for `CortexRidge`.
 
     References
     ----------
@@ -170,8 +192,10 @@ class RoiRidge:
     rois: Sequence[Selection]
     n_best: int = 6
     alphas: tuple[float, ...] = ALPHAS
+    choose_by: Criterion = "error"
 
     def __post_init__(self) -> None:
+        check_choice(self.choose_by, "choose_by", CRITERIA)
         names = [roi.name for roi in self.rois]
         if len(set(names)) < len(names) or not 1 <= self.n_best <= len(names):
             raise InputError(
@@ -203,14 +227,15 @@ class RoiRidge:
         Raises
         ------
         InputError
-            If a voxel or a dimension never varies, a ROI is empty, or shapes do not
-            fit.
+            If a voxel never varies, a dimension does not in a fold, a ROI is empty, or
+            shapes do not fit.
         """
         Y, T, folds = check_training(Y, T, folds)
+        check_penalties(T, folds)
         models, scores = {}, {}
         for roi in self.rois:
             used = choose(Y, T, roi, None)
-            model = _fit_linear(Y, T, folds, used, self.alphas)
+            model = _fit_linear(Y, T, folds, used, self)
             models[roi.name] = model
             scores[roi.name] = float(held_out_r(Y[:, used], T, folds, model.alphas))
         best = sorted(scores, key=lambda name: -scores[name])[: self.n_best]
@@ -262,6 +287,24 @@ def check_training(
     return Y.astype(np.float64), T.astype(np.float64), folds
 
 
+def varies_in_folds(T: Floats, folds: NDArray) -> NDArray[np.bool_]:
+    """Return which columns vary in every fold: of the others no penalty is chosen."""
+    varied = [varies(T[folds == fold]) for fold in np.unique(folds)]
+    return np.all(varied, axis=0)
+
+
+def check_penalties(T: Floats, folds: NDArray) -> None:
+    """Raise if a dimension is constant in a fold, on which its penalty is chosen."""
+    fixed = ~varies_in_folds(T, folds)
+    if fixed.any():
+        raise InputError(
+            f"{int(fixed.sum())} of {T.shape[1]} target dimensions never vary in one "
+            f"of the folds, the first in column {int(np.argmax(fixed))} of T. Their "
+            "penalties cannot be chosen: take fewer folds, or leave these dimensions "
+            "out, in training and test alike."
+        )
+
+
 def choose(
     Y: Floats, T: Floats, inside: Selection | None, n_voxels: int | None
 ) -> NDArray[np.bool_]:
@@ -298,10 +341,13 @@ def _fit_linear(
     T: Floats,
     folds: NDArray,
     used: NDArray[np.bool_],
-    alphas: tuple[float, ...],
+    decoder: CortexRidge | RoiRidge,
 ) -> Linear:
     scaling = scaling_of(Y, used)
     X = scaled(Y, scaling)
-    search = Search(alphas, np.ones((1, 1)))
+    if decoder.choose_by == "r":
+        alphas = choose_by_r(X, T, folds, decoder.alphas)
+        return Linear(scaling, *ridge_at(X, T, alphas), alphas)
+    search = Search(decoder.alphas, np.ones((1, 1)))
     fit = fit_banded_ridge(X, T, widths=[X.shape[1]], folds=folds, search=search)
     return Linear(scaling, fit.weights, fit.intercept, fit.alphas)

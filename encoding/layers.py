@@ -20,6 +20,8 @@ from ..core.types import Band
 from .evaluate import EncodingResult, RidgeSettings, count_fits, fit_models
 from .streamed import HERE, Job, Place, score_voxels
 
+Masks = Mapping[str, NDArray[np.bool_]]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerChoice:
@@ -34,12 +36,25 @@ class LayerChoice:
         Share of variance explained on held-out training folds, by plain ridge.
     chosen : array of int, shape (n_voxels,)
         Place in `layers`.
+    unscored : tuple of str
+        ROIs that were to choose, and have no voxel with a score.
     """
 
     name: str
     layers: tuple[str, ...]
     cv_scores: Floats
     chosen: NDArray[np.intp]
+    unscored: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the choice, in a sentence each."""
+        return [
+            f"no voxel of {roi} has a score on held-out folds to choose a layer of "
+            f"{self.name} by: the first, {self.layers[0]}, stands there, and was not "
+            "chosen."
+            for roi in self.unscored
+        ]
 
 
 def spaces_of(bands: Sequence[Band]) -> dict[str, list[int]]:
@@ -80,7 +95,7 @@ def fit_layers(  # noqa: PLR0913 - what fit_models takes, and the ROIs
     bands: Sequence[Band],
     folds: ArrayLike,
     settings: RidgeSettings,
-    by_roi: Mapping[str, Sequence[NDArray[np.bool_]]] | None = None,
+    by_roi: Mapping[str, Masks] | None = None,
     advance: Callable[[int], object] | None = None,
     place: Place = HERE,
 ) -> tuple[EncodingResult, tuple[Band, ...], list[LayerChoice]]:
@@ -93,9 +108,9 @@ def fit_layers(  # noqa: PLR0913 - what fit_models takes, and the ROIs
     bands : sequence of Band
         In the order of the columns. Bands of one name are the layers of one space,
         adjacent and of one width.
-    by_roi : mapping of str to sequence of bool array of shape (n_voxels,), optional
-        For feature spaces whose layer is chosen for whole ROIs: their masks. A voxel
-        in none of them chooses for itself.
+    by_roi : mapping of str to mapping of str to bool array of (n_voxels,), optional
+        For feature spaces whose layer is chosen for whole ROIs: the masks by their
+        names. A voxel in none of them chooses for itself.
 
     Returns
     -------
@@ -132,7 +147,7 @@ def fit_layers(  # noqa: PLR0913 - what fit_models takes, and the ROIs
             name,
             tuple(bands[k].layer for k in places),
             scores := np.stack([score(k) for k in places]),
-            _choose(name, scores, (by_roi or {}).get(name, ())),
+            *_choose(name, scores, (by_roi or {}).get(name, {})),
         )
         for name, places in spaces.items()
         if len(places) > 1
@@ -176,17 +191,20 @@ def _into(
 
 
 def _choose(
-    name: str, scores: Floats, rois: Sequence[NDArray[np.bool_]]
-) -> NDArray[np.intp]:
-    """Return the best layer of each voxel, or of all voxels of its ROI."""
+    name: str, scores: Floats, rois: Masks
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Return the best layer of each voxel, or of its ROI, and ROIs without a score."""
     chosen = scores.argmax(axis=0)
-    check_disjoint(name, rois)
-    for mask in rois:
+    check_disjoint(name, list(rois.values()))
+    unscored = []
+    for roi, mask in rois.items():
         # A voxel that holds nothing to fit has no score, and no say.
         scored = mask & np.isfinite(scores).all(axis=0)
         if scored.any():
             chosen[mask] = scores[:, scored].mean(axis=1).argmax()
-    return chosen
+        else:
+            unscored.append(roi)
+    return chosen, tuple(unscored)
 
 
 def check_disjoint(name: str, rois: Sequence[NDArray[np.bool_]]) -> None:

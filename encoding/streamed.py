@@ -18,15 +18,14 @@ from ..core.cluster import make_factors, map_chunks
 from ..core.ridge.banded import fit_banded_ridge
 from ..core.ridge.checks import check_data, check_search
 from ..core.ridge.chunk import Aside
-from ..core.ridge.cost import FitSize
 from ..core.ridge.fold_gram import FoldGram, open_fold_gram
-from ..core.ridge.memory import FoldGramSize, batch_within
-from ..core.ridge.searched import Model
+from ..core.ridge.searched import Model, Searched
 from ..core.ridge.stream import Columns, Make, SideBySide, chunks, make_in_memory, read
 from ..core.ridge.travel import packed
 from ..core.types import Band
-from .by_himalaya import fit_chunk_by_himalaya, slices_of, voxels_for_himalaya
+from .by_himalaya import fit_chunk_by_himalaya, slices_of
 from .result import EncodingResult, RidgeSettings
+from .sizes import batch_size
 from .targets import Chunk, Results, make_targets
 
 
@@ -199,6 +198,7 @@ def fit_subjects(
         results[name] = Results(targets, Y.shape[1])
     for (name, part), chunk in each_chunk(job, Ys, dtype, place, fit_chunk):
         results[name].write(part, chunk)
+        del chunk  # not while the next one is made
         if advance is not None:
             advance((part.stop - part.start) * job.n_models)
     return {name: result.finish() for name, result in results.items()}
@@ -270,10 +270,11 @@ def each_chunk(
                 yield (name, part), work(job, None, read(Y, part))
         return
     with place.open(job, dtype) as (engine, folder):
+        size = batch_size(job, engine, together.shape[1], dtype)
         if place.client is not None and job.settings.levers.n_refined:
             make_factors(place.client, engine, folder)
-        engine.sample(together, job.settings.levers.n_sampled, job.settings.seed)
-        size = batch_size(job, engine, together.shape[1], dtype)
+        n_sampled, seed = job.settings.levers.n_sampled, job.settings.seed
+        engine.sample(together, n_sampled, seed, n_voxels_batch=size)
         if place.client is not None:
             # The engine has X: it does not travel twice.
             remote = partial(work, replace(job, X_train=job.X_train[:0]))
@@ -284,34 +285,6 @@ def each_chunk(
         for name, Y in Ys.items():
             for part in chunks(Y.shape[1], size):
                 yield (name, part), work(job, engine, read(Y, part))
-
-
-def batch_size(
-    job: Job, engine: FoldGram | None, n_voxels: int, dtype: np.dtype
-) -> int:
-    """Return how many voxels are worked on at once."""
-    settings, n_folds = job.settings, len(np.unique(job.folds))
-    if settings.n_voxels_batch is not None:
-        return settings.n_voxels_batch
-    if engine is None:
-        sizes = (settings.n_candidates, len(settings.alphas), n_folds)
-        fit = FitSize(len(job.X_train), job.widths, n_voxels, *sizes, dtype.itemsize)
-        return min(voxels_for_himalaya(fit, settings), n_voxels)
-    size = FoldGramSize(
-        n_samples=len(job.X_train),
-        n_test=len(job.X_test),
-        widths=tuple(job.widths),
-        kept=tuple(engine.design.widths),
-        n_folds=n_folds,
-        n_alphas=len(settings.alphas),
-        n_candidates=len(engine.plan.candidates),
-        itemsize=dtype.itemsize,
-        form=settings.form,
-        races=settings.levers.margin is not None,
-        factor_bytes=settings.factor_bytes,
-    )
-    other = settings.other_gb * 1e9
-    return min(batch_within(size, settings.max_bytes + other, other), n_voxels)
 
 
 def score_chunk(job: Job, engine: FoldGram | None, Y: Floats) -> Floats:
@@ -338,41 +311,58 @@ def fit_chunk(job: Job, engine: FoldGram | None, Y: Floats) -> Chunk:
     dtype = engine.design.dtype
     searched = engine.fit(Y.astype(dtype, copy=False), job.asides())
     slices = slices_of(job.bands)
+    arrays, ends = _joint(job, searched, slices)
+    names = ["plain", *(f"alone {name}" for name in slices)]
+    if len(slices) == 1:  # one band is one model
+        arrays |= {"plain": arrays["predictions"], "alone": arrays["predictions"][None]}
+        arrays["cv_scores_alone"] = arrays["cv_scores"][None]
+        if job.settings.stacking:
+            arrays["shares"] = np.ones_like(arrays["band_weights"])
+            arrays["stacked"] = arrays["predictions"]
+        return Chunk(arrays, searched.counts, dict.fromkeys(["joint", *names], ends))
+    n_bands, n_test, n_voxels = arrays["parts"].shape
+    arrays["alone"] = np.empty((n_bands, n_test, n_voxels), arrays["parts"].dtype)
+    arrays["cv_scores_alone"] = np.empty((n_bands, n_voxels))
+    all_ends = {"joint": ends}
+    for k, name in enumerate(names):
+        columns = slices.get(name.removeprefix("alone "), slice(None))
+        predicted, scores, all_ends[name] = _aside(job, searched, name, columns)
+        if name == "plain":
+            arrays["plain"] = predicted
+        else:
+            arrays["alone"][k - 1], arrays["cv_scores_alone"][k - 1] = predicted, scores
+    if job.settings.stacking:
+        arrays["shares"], _ = searched.stack(names[1:])
+        arrays["stacked"] = mix(arrays["shares"], arrays["alone"])
+    return Chunk(arrays, searched.counts, all_ends)
+
+
+def _joint(
+    job: Job, searched: Searched, slices: Mapping[str, slice]
+) -> tuple[dict[str, Floats], tuple[int, int]]:
+    """Return the joint model's arrays, and its voxels at the ends of the grid."""
     model = searched.model()
-    parts = [job.X_test[:, s] @ model.weights[s] for s in slices.values()]
+    parts = np.stack([job.X_test[:, s] @ model.weights[s] for s in slices.values()])
     arrays = {
         "weights": model.weights,
         "intercept": model.intercept,
-        "parts": np.stack(parts),
-        "predictions": np.sum(parts, axis=0) + model.intercept,
+        "parts": parts,
+        "predictions": parts.sum(axis=0) + model.intercept,
         "band_weights": model.band_weights,
         "alphas": model.alphas,
         "cv_scores": model.cv_scores,
     }
-    names = ["plain", *(f"alone {name}" for name in slices)]
-    ends = {"joint": _ends(model)}
-    if len(slices) == 1:  # one band is one model
-        arrays |= {"plain": arrays["predictions"], "alone": arrays["predictions"][None]}
-        arrays["cv_scores_alone"] = model.cv_scores[None]
-        ends |= dict.fromkeys(names, ends["joint"])
-        if job.settings.stacking:
-            arrays["shares"] = np.ones_like(arrays["band_weights"])
-            arrays["stacked"] = arrays["predictions"]
-        return Chunk(arrays, searched.counts, ends)
-    predicted, scores = {}, {}
-    for name in names:
-        model = searched.model(name)
-        ends[name], scores[name] = _ends(model), model.cv_scores
-        columns = slices.get(name.removeprefix("alone "), slice(None))
-        predicted[name] = job.X_test[:, columns] @ model.weights[columns]
-        predicted[name] += model.intercept
-    arrays["plain"] = predicted.pop("plain")
-    arrays["alone"] = np.stack(list(predicted.values()))
-    arrays["cv_scores_alone"] = np.stack([scores[name] for name in names[1:]])
-    if job.settings.stacking:
-        arrays["shares"], _ = searched.stack(names[1:])
-        arrays["stacked"] = mix(arrays["shares"], arrays["alone"])
-    return Chunk(arrays, searched.counts, ends)
+    return arrays, _ends(model)
+
+
+def _aside(
+    job: Job, searched: Searched, name: str, columns: slice
+) -> tuple[Floats, Floats, tuple[int, int]]:
+    """Return one model's predictions, scores and ends; its weights are let go of."""
+    model = searched.model(name)
+    predicted = job.X_test[:, columns] @ model.weights[columns]
+    predicted += model.intercept
+    return predicted, model.cv_scores, _ends(model)
 
 
 def mix(shares: Floats, alone: Floats) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from brain2music.study import read_study
+from brain2music.workflow.decoding import TABLES
 
 PAGE = (Path(__file__).parents[1] / "docs/scans.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.S)
@@ -115,9 +116,22 @@ def test_the_page_on_decoding_names_what_is_there():
     names = set(re.findall(r"`([a-z]+_[a-z_]+|[A-Z][a-zA-Z]+)`", DECODING))
     modules = (Path(__file__).parents[1] / "decoding").glob("*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in modules)
-    known = ("shared_clips", "n_voxels", "stopped_early")
-    for name in names - set(known):
+    known = {"shared_clips", "n_voxels", "stopped_early", "decoding_across"}
+    known |= {"across_rois", "decoding_groups", *TABLES}
+    for name in names - known:
         assert re.search(rf"^(def|class) {name}\b", text, re.M), name
+
+
+def test_the_page_on_decoding_shows_keys_that_are_read(tmp_path):
+    (block,) = re.findall(r"```toml\n(.*?)```", DECODING, re.S)
+    names = ["mulan-music", "genre"]
+    raw = {**BASE, "decoding": tomllib.loads(block)["decoding"]}
+    raw["dataset"] = {**BASE["dataset"], **ROAD, "subjects": ["01", "02"]}
+    raw["features"] = dict.fromkeys(names, BASE["features"]["on"])
+    raw["encoding"] = {"bands": names}
+    decoding = read_study(raw, folder=tmp_path).decoding
+    assert decoding.targets == tuple(names)
+    assert decoding.lags == (0, 2, 4, 6, 8)
 
 
 RETRIEVAL = (Path(__file__).parents[1] / "docs/retrieval.md").read_text(

@@ -180,3 +180,39 @@ def test_the_papers_question_is_asked_where_both_are_bands():
 def test_keys_of_the_analysis_that_cannot_be_are_refused(n, keys, words):
     with pytest.raises(StudyError, match=words):
         read(with_bands(n, **keys))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "torch_cuda"])
+def test_the_library_of_the_fits_is_named_as_himalaya_names_it(backend):
+    study = read(changed(machine={"backend": backend}))
+    assert study.machine.backend == backend
+    assert study == read(PLAIN)  # how, and not what
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"machine": {"backend": "cuda"}}, "machine.backend.*'torch_cuda'"),
+        (
+            {"machine": {"backend": "torch"}, "encoding": {"solver": "himalaya"}},
+            "machine.backend = 'torch' is for solver = 'fold-gram'",
+        ),
+        (
+            {"machine": {"backend": "torch_cuda", "scheduler": "local", "workers": 2}},
+            "'torch_cuda' with 2 workers of one machine: they would share its GPU",
+        ),
+    ],
+)
+def test_a_library_that_cannot_make_the_fits_is_refused(tables, words):
+    with pytest.raises(StudyError, match=words):
+        read(changed(**tables))
+
+
+def test_one_worker_or_other_machines_may_have_a_gpu_each():
+    for machine in (
+        {"scheduler": "local", "workers": 1},
+        {"scheduler": "slurm", "workers": 4, "slurm": {"interface": "ib0"}},
+        {"scheduler": "tcp://10.0.0.1:8786", "workers": 2},
+    ):
+        study = read(changed(machine={"backend": "torch_cuda", **machine}))
+        assert study.machine.workers == machine["workers"]

@@ -18,7 +18,7 @@ from ..features.networks import width_of
 from ..study import Study
 from .alignment import Aligned, align, joint_windowing
 from .costs import describe_cost
-from .fitting import scheduler_of
+from .fitting import check_backend, scheduler_of
 from .networks import layers_of, network_of, network_space
 from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
 from .pipeline import check_subject
@@ -51,6 +51,10 @@ def check_study(study: Study) -> Check:
     """
     found = Check([study.title, f"data set: {study.root}"])
     opened = []
+    try:
+        check_backend(study)
+    except InputError as error:
+        found.problems.append(str(error))
     for subject in study.dataset.subjects:
         try:
             one = open_subject(study, subject)

@@ -18,6 +18,7 @@ from ..core.ridge.memory import (
 from ..core.threads import limit_threads
 from ..encoding.by_himalaya import voxels_for_himalaya
 from ..encoding.evaluate import RidgeSettings, count_fits
+from ..encoding.sizes import fold_gram_size
 from ..study import Study
 from .alignment import align
 from .fitting import PYTHON_BYTES, bytes_beside, ridge_settings
@@ -36,7 +37,9 @@ class FitCost:
     flops : float
         Operations of a float32 product that takes as long.
     fit_bytes : float
-        Most memory of the process while it fits.
+        Most memory of the process while it fits; with workers, of the client.
+    worker_bytes : float
+        Most memory of each worker while it fits; 0 without workers.
     table_bytes : float
         Most memory of the process while it scores the test runs.
     disk_bytes : float
@@ -47,6 +50,7 @@ class FitCost:
 
     flops: float
     fit_bytes: float
+    worker_bytes: float
     table_bytes: float
     disk_bytes: float
     factor_bytes: float
@@ -73,16 +77,17 @@ def describe_cost(
     """
     costs = [cost_of(study, one, widths, layers) for one in opened]
     seconds = sum(cost.flops for cost in costs) / _speed(study.machine.threads)
-    fit, tables, disk, factors = (
-        max(getattr(cost, name) for cost in costs) / GB
-        for name in ("fit_bytes", "table_bytes", "disk_bytes", "factor_bytes")
+    names = ("fit_bytes", "worker_bytes", "table_bytes", "disk_bytes", "factor_bytes")
+    fit, worker, tables, disk, factors = (
+        max(getattr(cost, name) for cost in costs) / GB for name in names
     )
     workers = study.machine.workers
+    each = f" in the client and {worker:.2f} GB per worker" if worker else ""
     lines = [
         f"expected, to a factor of three: {_duration(seconds / workers)} of fitting "
         f"with {study.machine.threads} thread(s)"
         + (f" and {workers} workers" if workers > 1 else ""),
-        f"memory while it fits: {fit:.2f} GB{_bound(study)}; while test runs are "
+        f"memory while it fits: {fit:.2f} GB{each}{_bound(study)}; while test runs are "
         f"scored: about {tables:.1f} GB",
         f"on disk: {disk:.1f} GB of models a subject",
     ]
@@ -124,35 +129,36 @@ def cost_of(
         # Choosing a layer takes a plain fit of each, which is not more than half of
         # what is counted for a band that is all there is.
         for width in layers:
-            one = fold_gram_size(settings, replace(size, widths=(width,)), n_test)
+            one = _uncompressed(settings, replace(size, widths=(width,)), n_test)
             flops += fold_gram_flops(one, V) / 2
-    B = len(widths)
+    B, worker = len(widths), 0.0
+    if study.machine.scheduler != "none" and settings.solver == "fold-gram":
+        X_train = n_train * n_columns * itemsize
+        # Workers get the design, which is counted, and X of the test runs.
+        worker = beside - X_train + fit_bytes
+        fit_bytes = _client_bytes(study, settings, size, n_test)
     predictions = (2 * B + 2 + 2 * settings.stacking) * n_test
     per_voxel = (sum(widths) + predictions + n_test) * itemsize
     scored = (3 * B + 6) * n_test * itemsize
     return FitCost(
         flops=flops,
         fit_bytes=beside + fit_bytes,
+        worker_bytes=worker,
         table_bytes=PYTHON_BYTES + scored * V,
         disk_bytes=float(per_voxel * V),
         factor_bytes=factors,
     )
 
 
-def fold_gram_size(settings: RidgeSettings, size: FitSize, n_test: int) -> FoldGramSize:
+def _uncompressed(settings: RidgeSettings, size: FitSize, n_test: int) -> FoldGramSize:
     """Return the sizes that the memory of a fit depends on, nothing compressed."""
-    n_candidates = size.n_candidates + settings.levers.n_refined
-    return FoldGramSize(
-        n_samples=size.n_samples,
-        n_test=n_test,
-        widths=tuple(size.widths),
+    return fold_gram_size(
+        settings,
+        (size.n_samples, n_test),
+        tuple(size.widths),
         kept=kept_axes(size.widths, size.n_samples),
         n_folds=size.n_folds,
-        n_alphas=size.n_alphas,
-        n_candidates=1 if len(size.widths) == 1 else n_candidates,
         itemsize=size.itemsize,
-        races=settings.levers.margin is not None,
-        factor_bytes=settings.factor_bytes,
     )
 
 
@@ -160,14 +166,38 @@ def _by_fold_gram(
     settings: RidgeSettings, size: FitSize, n_test: int
 ) -> tuple[float, float, float]:
     """Return operations, memory and files of factorisations."""
-    full, batch = fold_gram_size(settings, size, n_test), settings.n_voxels_batch
-    if batch is None:
-        other = settings.other_gb * GB
-        batch = batch_within(full, settings.max_bytes + other, other)
-    peak = peak_bytes(full, min(batch, size.n_voxels))
+    full = _uncompressed(settings, size, n_test)
+    peak = peak_bytes(full, _batch(settings, full, size.n_voxels))
     factors = all_factor_bytes(full)
     files = factors if factors > full.factor_bytes else 0.0
     return fold_gram_flops(full, size.n_voxels), peak, files
+
+
+def _batch(settings: RidgeSettings, full: FoldGramSize, n_voxels: int) -> int:
+    batch = settings.n_voxels_batch
+    if batch is None:
+        other = settings.other_gb * GB
+        batch = batch_within(full, settings.max_bytes + other, other)
+    return min(batch, n_voxels)
+
+
+def _client_bytes(
+    study: Study, settings: RidgeSettings, size: FitSize, n_test: int
+) -> float:
+    """Return what the process that sends chunks to workers takes beside X.
+
+    It searches a sample, if candidates are placed, and holds the results of two
+    chunks per worker.
+    """
+    full = _uncompressed(settings, size, n_test)
+    batch = _batch(settings, full, size.n_voxels)
+    n_sampled = settings.levers.n_sampled if full.n_placed else 0
+    searching = peak_bytes(full, min(batch, n_sampled))
+    B = len(size.widths)
+    results = batch * (sum(size.widths) + (2 * B + 2) * n_test) * size.itemsize
+    copies = 2 * full.n_samples * sum(size.widths) * size.itemsize
+    waiting = 2 * study.machine.workers * results
+    return max(searching, copies + min(waiting, size.n_voxels / batch * results))
 
 
 def _by_himalaya(settings: RidgeSettings, size: FitSize) -> tuple[float, float, float]:

@@ -11,7 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.artefacts import read_about, scratch_folder
+from ..core.checks import InputError
 from ..core.cluster import Scheduler, open_client
+from ..core.device import use_backend
 from ..core.ridge.levers import EXACT, Levers
 from ..core.ridge.stream import Make, Spread, Target, chunks, release
 from ..core.saved import load_bands, save_bands, save_space
@@ -26,7 +28,7 @@ from .opening import Opened
 from .regions import load_rois
 from .session import Session
 
-PYTHON_BYTES = 0.25e9  # the interpreter with what it imports
+PYTHON_BYTES = 0.3e9  # the interpreter with what it imports
 BLOCK_BYTES = 32e6  # of a file that is written at once
 
 # Files of a model folder, where they are not named after their array.
@@ -70,6 +72,15 @@ def scheduler_of(study: Study) -> Scheduler:
     return Scheduler(machine.scheduler, machine.workers, machine.slurm)
 
 
+def check_backend(study: Study) -> None:
+    """Raise if `machine.backend` cannot be used here; load it where it can."""
+    try:
+        with use_backend(study.machine.backend):
+            pass
+    except InputError as error:
+        raise InputError(f"machine.{error}") from error
+
+
 def ridge_settings(study: Study, other_bytes: float) -> RidgeSettings:
     """Return what the models of a study try, in the words of the encoding stage.
 
@@ -89,6 +100,7 @@ def ridge_settings(study: Study, other_bytes: float) -> RidgeSettings:
         levers=EXACT if encoding.solver == "himalaya" else _levers(encoding),
         max_memory_gb=machine.max_memory_gb,
         other_gb=other_bytes / 1e9,
+        backend=machine.backend,
         stacking=encoding.stacking,
     )
 
@@ -146,7 +158,7 @@ def fit_subject(
     X_train, X_test = (np.load(designs / f"{n}.npy") for n in ("X_train", "X_test"))
     bands, valid = load_bands(designs), store.valid
     rois, _ = load_rois(study, opened.recording.space, opened.subject)
-    masks = [mask[valid] for mask in rois.values()]
+    masks = {name: mask[valid] for name, mask in rois.items()}
     layers = len({band.name for band in bands}) < len(bands)
     n_rows = len(X_train) + len(X_test)
     other = bytes_beside(n_rows, X_train.shape[1], study, layers=layers)
@@ -168,7 +180,8 @@ def fit_subject(
     store.test_rows().to_csv(folder / "rows.csv", index=False)
     save_bands(folder, bands)
     save_space(folder, store.space)
-    notes = [f"{opened.name}: {note}" for note in result.notes]
+    found = [*result.notes, *(note for choice in choices for note in choice.notes)]
+    notes = [f"{opened.name}: {note}" for note in found]
     return notes + _grid_notes(opened.name, result.grid_ends, study)
 
 

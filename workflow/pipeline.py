@@ -29,9 +29,9 @@ from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study, read_study
 from .alignment import align
-from .decoding import check_decoding, make_decoding, read_decoding
+from .decoding import ACROSS, check_decoding, make_across, make_decoding, read_decoding
 from .drawing import draw_figures
-from .fitting import open_places
+from .fitting import check_backend, open_places
 from .lags import choose_lag
 from .layer_tables import alignment_tables
 from .leakage import check_stimuli, make_stimuli, makes_stimuli
@@ -99,6 +99,7 @@ def run(
     chosen = tuple(subjects or study.dataset.subjects)
     for subject in chosen:
         check_choice(subject, "subject", study.dataset.subjects)
+    check_backend(study)  # loads it, so that its threads are counted below
     place = Path(out) if out is not None else Path("results")
     session = Session(study, place, progress)
     with locked(place), limit_threads(study.machine.threads):
@@ -140,7 +141,7 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     places = [f"{step}/sub-{one}" for step in steps for one in subjects]
     places += [f"{step}/sub-{one}" for step in LATER for one in subjects]
     places += reconstruction_places(subjects)
-    places += ["stimuli", "tables", "maps", "figures", "report"]
+    places += [ACROSS, "stimuli", "tables", "maps", "figures", "report"]
     check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
     _discard_what_is_not_made(session, subjects)
@@ -178,15 +179,20 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
                 responses=responses[one.subject],
                 features=features[one.subject],
             )
-    for one in opened:
-        others[f"decoding of {one.subject}"] = make_decoding(
+    decoded = {
+        f"decoding of {one.subject}": make_decoding(
             session,
             one,
             responses=responses[one.subject],
             features=features[one.subject],
+            stimuli=others["stimuli"],
         )
-    decoded = {one.subject: others[f"decoding of {one.subject}"] for one in opened}
-    others |= make_reconstruction(session, aligned, decoded)
+        for one in opened
+    }
+    others |= decoded | {"across": make_across(session, opened, decoded)}
+    others |= make_reconstruction(
+        session, aligned, {s: decoded[f"decoding of {s}"] for s in subjects}
+    )
     tables = _make_tables(session, opened, models, others)
     if last >= STAGES.index("figures"):
         _make_maps(session, subjects, tables)
@@ -236,7 +242,7 @@ def check_subject(study: Study, opened: Opened) -> None:
     check_features(study, aligned)
     check_stimuli(study, opened)
     check_layer_rois(study, opened.recording.space, opened.subject)
-    check_decoding(study, opened.recording.space, aligned.rows, opened.subject)
+    check_decoding(study, opened, opened.recording.space, aligned.rows)
     check_reconstruction(study, opened, aligned.rows)
 
 
@@ -275,7 +281,7 @@ def _make_tables(
         if others["stimuli"]:
             shared = out / "stimuli/shared_clips.csv"
             more["shared_clips"] = pd.read_csv(shared, dtype={"subject": str})
-        more |= read_decoding(out, list(models))
+        more |= read_decoding(study, out, list(models))
         more |= read_reconstruction(out, list(models))
         for name, table in more.items():
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")

@@ -36,7 +36,8 @@ from .tested_tables import check_null, tested_tables
 MAX_CSV_ROWS = 200_000
 FEW_BLOCKS = 10
 TEXTS = ("subject", "roi", "voxel", "region", "versus", "levels", "leads")
-LABELS = dict.fromkeys((*TEXTS, *SOURCES, *SOURCES.values()), str)
+DECODED = ("dimension", "genre", "trained", "trained_on", "true", "decoded")
+LABELS = dict.fromkeys((*TEXTS, *DECODED, *SOURCES, *SOURCES.values()), str)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ himalaya's current backend; a fit may go from one to the other by the name alone
 offered are other scores than the squared error, and penalties that all voxels share.
 """
 
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from .levers import EXACT, Levers
 from .plan import first_plan
 from .search import Search
 from .store import Factors
+from .stream import chunks
 
 CONCENTRATION = (0.1, 1.0)
 
@@ -242,11 +245,12 @@ def _solve(
     design: Any, search: Search, Y: NDArray, size: int | None
 ) -> tuple[NDArray, ...]:
     plan = first_plan(search.candidates)
-    engine = FoldGram(design, search, plan, Factors(), search.backend)
-    engine.sample(Y, search.levers.n_sampled, seed=0)
-    size = size or Y.shape[1]
-    fits = [engine.fit(Y[:, s : s + size]) for s in range(0, Y.shape[1], size)]
-    models = [fit.model() for fit in fits]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        factors = Factors(folder=Path(folder), share=False)
+        engine = FoldGram(design, search, plan, factors, search.backend)
+        engine.sample(Y, search.levers.n_sampled, seed=0, n_voxels_batch=size)
+        fits = [engine.fit(Y[:, part]) for part in chunks(Y.shape[1], size)]
+        models = [fit.model() for fit in fits]
     bands = np.concatenate([model.band_weights for model in models], axis=1)
     alphas = np.concatenate([model.alphas for model in models])
     with np.errstate(divide="ignore"):  # the log of a weight of 0

@@ -4,9 +4,11 @@ Here stand the checks, the choice of the cheaper of two forms, the scale and the
 intercept; the search over candidates and penalties is in `search.py`.
 """
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -138,15 +140,26 @@ def _fit_fold_gram(
     advance: Callable[[int], object] | None,
 ) -> RidgeFit:
     dtype = np.dtype(Y.dtype).name
-    engine = open_fold_gram(X, widths=widths, folds=folds, search=search, dtype=dtype)
-    engine.sample(Y, search.levers.n_sampled, seed=0)
     models, counts = [], Counter[str]()
-    for part in chunks(Y.shape[1], search.n_voxels_batch):
-        fitted = engine.fit(Y[:, part])
-        models.append(fitted.model())
-        counts.update(fitted.counts)
-        if advance is not None:
-            advance(part.stop - part.start)
+    # What does not fit into memory is made once, too, and not again for each batch.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        engine = open_fold_gram(
+            X,
+            widths=widths,
+            folds=folds,
+            search=search,
+            dtype=dtype,
+            folder=Path(folder),
+        )
+        engine.factors.share = False
+        size = search.n_voxels_batch
+        engine.sample(Y, search.levers.n_sampled, seed=0, n_voxels_batch=size)
+        for part in chunks(Y.shape[1], size):
+            fitted = engine.fit(Y[:, part])
+            models.append(fitted.model())
+            counts.update(fitted.counts)
+            if advance is not None:
+                advance(part.stop - part.start)
     joined = {
         name: np.concatenate([getattr(model, name) for model in models], axis=-1)
         for name in Model.__dataclass_fields__

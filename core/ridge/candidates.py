@@ -53,13 +53,13 @@ def structured_candidates(
         )
     if n_bands == 1:
         return np.ones((1, 1))
-    subsets = _equal_subsets(n_bands, n_candidates)
+    subsets = equal_subsets(n_bands, n_candidates)
     rng = np.random.default_rng(seed)
     drawn = rng.dirichlet(np.ones(n_bands), size=n_candidates - len(subsets))
     return np.concatenate([subsets, drawn])
 
 
-def _equal_subsets(n_bands: int, n_most: int) -> NDArray[np.float64]:
+def equal_subsets(n_bands: int, n_most: int) -> NDArray[np.float64]:
     """Return sizes of subsets that fit into `n_most` rows whole, or all bands."""
     sizes = [1, n_bands, *range(2, n_bands)]
     if n_most < n_bands + 1:

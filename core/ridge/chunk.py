@@ -1,6 +1,6 @@
 """The search of one chunk of voxels: candidates in turn, each voxel's best kept."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,14 +77,14 @@ def search_chunk(
     found = _start(len(plan.candidates), responses)
     waiting = dict(asides)
     for number in range(plan.n_first):
-        turned = responses.turn(engine.factor(plan.candidates[number]))
         here = _same(waiting, plan.candidates[number])
-        best = _try(engine, found, turned, number, alone=bool(here))
-        for name in here:
-            found.asides[name] = _aside(engine, turned, waiting.pop(name), best)
+        here_too = {name: waiting.pop(name) for name in here}
+        _try_first(engine, found, responses, number, here_too)
     for name, aside in waiting.items():
-        turned = responses.turn(engine.factor(aside.weights))
-        found.asides[name] = _aside(engine, turned, aside, None)
+        # Nothing of a candidate stays while the next one's is made.
+        found.asides[name] = _aside(
+            engine, responses.turn(engine.factor(aside.weights)), aside, None
+        )
     voxels = np.arange(responses.n_voxels)
     if levers.margin is not None:
         voxels = np.flatnonzero(1 - found.best.loss / found.null > levers.margin)
@@ -94,28 +94,44 @@ def search_chunk(
     return found
 
 
-def place_candidates(engine: "FoldGram", responses: FoldResponses, seed: int) -> None:
+def place_candidates(
+    engine: "FoldGram", batches: Sequence[Callable[[], FoldResponses]], seed: int
+) -> None:
     """Add to the engine's plan candidates where these voxels find their best ones.
 
     In two rounds, the second around what the first has found.
+
+    Parameters
+    ----------
+    engine : FoldGram
+    batches : sequence of callable
+        Each returns the responses of some of the voxels: so many are in memory at
+        once.
+    seed : int
     """
-    found = search_chunk(engine, responses, {})
+    founds = [search_chunk(engine, open_batch(), {}) for open_batch in batches]
     margin, n_placed = engine.search.levers.margin, engine.search.levers.n_refined
-    score = 1 - found.best.loss / found.null
-    voxels = np.flatnonzero(score > (-np.inf if margin is None else margin))
-    if len(voxels) == 0:
+    least = -np.inf if margin is None else margin
+    going = [np.flatnonzero(1 - f.best.loss / f.null > least) for f in founds]
+    if sum(len(voxels) for voxels in going) == 0:
         return
-    going = responses.of(voxels)
     for n_round in (n_placed - n_placed // 2, n_placed // 2):
         if n_round == 0:
             continue
-        own = own_candidates(engine.plan, found.scores[:, voxels])
+        own = [
+            own_candidates(engine.plan, found.scores[:, voxels])
+            for found, voxels in zip(founds, going, strict=True)
+        ]
         start = len(engine.plan.candidates)
-        engine.plan = place(engine.plan, own, n_round, seed)
+        engine.plan = place(engine.plan, np.concatenate(own), n_round, seed)
         stop = len(engine.plan.candidates)
-        more = np.full((stop - start, responses.n_voxels), np.nan)
-        found.scores = np.concatenate([found.scores, more])
-        try_placed(engine, found, going, voxels, start, stop)
+        for open_batch, found, voxels in zip(batches, founds, going, strict=True):
+            more = np.full((stop - start, len(found.null)), np.nan)
+            found.scores = np.concatenate([found.scores, more])
+            if len(voxels):
+                some = open_batch().of(voxels)
+                try_placed(engine, found, some, voxels, start, stop)
+                del some
 
 
 def _start(n_candidates: int, responses: FoldResponses) -> Found:
@@ -135,14 +151,29 @@ def _start(n_candidates: int, responses: FoldResponses) -> Found:
     )
 
 
+def _try_first(
+    engine: "FoldGram",
+    found: Found,
+    responses: FoldResponses,
+    number: int,
+    asides: Mapping[str, Aside],
+) -> None:
+    """Try a candidate on all voxels, and the asides that are the same candidate."""
+    turned = responses.turn(engine.factor(engine.plan.candidates[number]))
+    best = _try(engine, found, turned, number, alone=bool(asides))
+    for name, aside in asides.items():
+        found.asides[name] = _aside(engine, turned, aside, best)
+
+
 def _race(
     engine: "FoldGram", found: Found, going: FoldResponses, voxels: NDArray[np.intp]
 ) -> None:
     """Try what is left of the plan on the voxels that go on."""
     plan = engine.plan
     for number in range(plan.n_first, plan.n_common):
-        turned = going.turn(engine.factor(plan.candidates[number]))
-        _try(engine, found, turned, number, voxels=voxels)
+        weights = plan.candidates[number]
+        # Not by a name: nothing of a candidate stays while the next one's is made.
+        _try(engine, found, going.turn(engine.factor(weights)), number, voxels=voxels)
     for start, stop in plan.rounds:
         try_placed(engine, found, going, voxels, start, stop)
 
@@ -162,8 +193,20 @@ def try_placed(
     for number in range(start, stop):
         inside = np.flatnonzero(tries[number - start])
         if len(inside):
-            turned = going.turn(engine.factor(plan.candidates[number]), inside)
-            _try(engine, found, turned, number, voxels=voxels[inside])
+            _try_some(engine, found, going, number, (voxels, inside))
+
+
+def _try_some(
+    engine: "FoldGram",
+    found: Found,
+    going: FoldResponses,
+    number: int,
+    where: tuple[NDArray[np.intp], NDArray[np.intp]],
+) -> None:
+    """Try a candidate on voxels of those that go on: where they are, and which."""
+    voxels, inside = where
+    turned = going.turn(engine.factor(engine.plan.candidates[number]), inside)
+    _try(engine, found, turned, number, voxels=voxels[inside])
 
 
 def _try(

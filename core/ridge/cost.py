@@ -107,7 +107,7 @@ def estimate_cost(  # noqa: PLR0913 - the sizes of a study
     >>> cost = estimate_cost(n_train=4800, n_test=600, widths=(40, 40), n_voxels=1000,
     ...     n_candidates=20, n_alphas=7, n_folds=6, itemsize=4)
     >>> round(cost.bytes_peak / 1e6)
-    85
+    92
     """
     kept = kept_axes(widths, n_train)
     n_candidates = 1 if len(widths) == 1 else n_candidates

@@ -5,8 +5,8 @@ training rows; 'kernel' decomposes the kernel of all rows once, and leaves each 
 by the block of its inverse.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -61,12 +61,16 @@ class KernelFactor:
     blocks : dict of float to list of arrays of shape (n_held, n_held)
         For each penalty, what turns the residuals of the fit to all rows into those
         of the fit without the fold.
+    has_room : callable
+        Asked with a number of bytes before blocks of a further penalty are put to the
+        others; it takes the room if it says yes.
     """
 
     bands: tuple[int, ...]
     values: Any
     vectors: Any
     blocks: dict[float, list[Any]]
+    has_room: Callable[[float], bool] = field(default=lambda _: False)
 
 
 Factor = PrimalFactor | KernelFactor
@@ -136,8 +140,8 @@ def _primal_factor(
     scale = scales(design, weights, bands)
     n_axes = len(scale)
     by_rows = max(rows.stop - rows.start for rows in design.held) <= n_axes
-    values, turns, held = [], [], []
-    for fold, rows in enumerate(design.held):
+
+    def decompose_fold(fold: int, rows: slice) -> tuple[Any, Any, Any]:
         n_train = design.n_samples - (rows.stop - rows.start)
         mean = design.train_mean(fold)[columns]
         train = total - moments[fold] - n_train * mean[:, None] * mean
@@ -145,9 +149,11 @@ def _primal_factor(
         turn = scale[:, None] * vectors
         x = backend.asarray(design.X[rows][:, columns], dtype="float64") - mean
         out = x @ turn if by_rows else turn.T @ (x.T @ x) @ turn
-        values.append(backend.asarray(value, dtype=design.dtype))
-        turns.append(backend.asarray(turn, dtype=design.dtype))
-        held.append(backend.asarray(out, dtype=design.dtype))
+        made = (backend.asarray(array, dtype=design.dtype) for array in (value, turn))
+        return (*made, backend.asarray(out, dtype=design.dtype))
+
+    folds = [decompose_fold(fold, rows) for fold, rows in enumerate(design.held)]
+    values, turns, held = (list(arrays) for arrays in zip(*folds, strict=True))
     return PrimalFactor(bands, values, turns, held, by_rows)
 
 
@@ -166,20 +172,32 @@ def _kernel_factor(
         values=backend.asarray(values, dtype=design.dtype),
         vectors=backend.asarray(vectors, dtype=design.dtype),
         blocks={
-            float(alpha): left_out_blocks(design, values, vectors, float(alpha))
+            float(alpha): [
+                left_out_block(design, values, vectors, float(alpha), rows)
+                for rows in design.held
+            ]
             for alpha in alphas
         },
     )
 
 
-def left_out_blocks(
-    design: FoldDesign, values: Any, vectors: Any, alpha: float
-) -> list[Any]:
-    """Return, per fold, the inverse of its block of alpha * (K + alpha I)^-1.
+def left_out_block(
+    design: FoldDesign, values: Any, vectors: Any, alpha: float, rows: slice
+) -> Any:
+    """Return the inverse of a fold's block of alpha * (K + alpha I)^-1.
 
     Times the residuals of the fit to all rows, it gives those of the fit without the
     fold. With an intercept, the constant direction is not penalised: it is taken out
     of the inverse.
+
+    Parameters
+    ----------
+    design : FoldDesign
+    values, vectors : arrays of shape (n_samples,) and (n_samples, n_samples)
+        Of the kernel.
+    alpha : float
+    rows : slice
+        Those of the fold.
 
     References
     ----------
@@ -187,14 +205,11 @@ def left_out_blocks(
     """
     backend = get_backend()
     shrink = alpha / (backend.asarray(values, dtype="float64") + alpha)
-    blocks = []
-    for rows in design.held:
-        u = backend.asarray(vectors[rows], dtype="float64")
-        block = (u * shrink) @ u.T
-        if design.centred:
-            block = block - 1.0 / design.n_samples
-        blocks.append(backend.asarray(_inverse(block), dtype=design.dtype))
-    return blocks
+    u = backend.asarray(vectors[rows], dtype="float64")
+    block = (u * shrink) @ u.T
+    if design.centred:
+        block = block - 1.0 / design.n_samples
+    return backend.asarray(_inverse(block), dtype=design.dtype)
 
 
 def _inverse(block: Any) -> Any:

@@ -5,8 +5,9 @@ ordered so that no loop holds a sample: `FoldGram` is made from the features and
 folds, and then applied to any voxels.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .responses import FoldResponses, Refit
 from .search import Search
 from .searched import Opened, Searched
 from .store import Factors
+from .stream import chunks, read
 
 Floats = NDArray[np.floating]
 
@@ -66,9 +68,21 @@ class FoldGram:
 
     def refit(self, weights: Floats) -> Refit:
         """Return how a candidate's weights on all rows are found."""
-        return self.factors.get(
+        if self.form_of(weights) == "kernel" and self.design.X is None:
+            factor = self._kernel(weights)
+            return Refit(slice(None), factor.values, factor.vectors, factor.vectors)
+        made: Refit = self.factors.get(
             ("rows", *self._key(weights)), lambda: self._refit(weights)
         )
+        if self.form_of(weights) == "primal":
+            return made
+        # The factor has them: they are kept once.
+        return replace(made, rows=self._kernel(weights).vectors)
+
+    def _kernel(self, weights: Floats) -> KernelFactor:
+        factor = self.factor(weights)
+        assert isinstance(factor, KernelFactor)
+        return factor
 
     def _key(self, weights: Floats) -> tuple[Any, ...]:
         return tuple(float(w) for w in weights)
@@ -79,17 +93,13 @@ class FoldGram:
         if self.form_of(weights) == "primal":
             values, turn = whole_factor(design, weights)
             return Refit(design.columns_of(bands), values, turn)
-        factor = self.factor(weights)
-        assert isinstance(factor, KernelFactor)
-        if design.X is None:
-            dual = factor.vectors
-            return Refit(slice(None), factor.values, dual, factor.vectors)
+        factor = self._kernel(weights)
         columns = design.columns_of(bands)
         scale = scales(design, weights, bands) ** 2
         with use_backend(self.backend) as backend:
             share = backend.asarray(scale, dtype=design.dtype)[:, None]
             turn = share * (design.X[:, columns].T @ factor.vectors)
-        return Refit(columns, factor.values, turn, factor.vectors)
+        return Refit(columns, factor.values, turn)
 
     def form_of(self, weights: Floats) -> str:
         """Return the form in which a candidate is solved."""
@@ -100,7 +110,9 @@ class FoldGram:
             self.search.form, self.design.n_samples, int(used), len(self.design.held)
         )
 
-    def sample(self, Y: Any, n_sampled: int, seed: int) -> None:
+    def sample(
+        self, Y: Any, n_sampled: int, seed: int, n_voxels_batch: int | None = None
+    ) -> None:
         """Place candidates where a sample of the voxels finds its best ones.
 
         Done once, before any chunk: so all chunks try the same.
@@ -112,15 +124,33 @@ class FoldGram:
         n_sampled : int
             About how many are read.
         seed : int
+        n_voxels_batch : int, optional
+            How many of them are in memory at once; all if None. The sample is the
+            same.
         """
         levers = self.search.levers
         if levers.n_refined == 0 or self.design.n_bands == 1:
             return
-        Y_sample = np.concatenate(
-            [np.asarray(Y[:, part]) for part in _blocks(Y.shape[1], n_sampled)], axis=1
+        sampled = np.concatenate(
+            [np.arange(b.start, b.stop) for b in _blocks(Y.shape[1], n_sampled)]
         )
+        batches: list[Callable[[], FoldResponses]] = [
+            partial(self._open_columns, Y, sampled[part])
+            for part in chunks(len(sampled), n_voxels_batch)
+        ]
+        if len(batches) == 1:
+            batches = [cache(batches[0])]
         with use_backend(self.backend):
-            place_candidates(self, self.open(Y_sample).responses, seed)
+            place_candidates(self, batches, seed)
+
+    def _open_columns(self, Y: Any, columns: NDArray[np.intp]) -> FoldResponses:
+        ends = np.flatnonzero(np.diff(columns, append=-1) != 1) + 1
+        starts = np.concatenate([[0], ends[:-1]])
+        parts = [
+            read(Y, slice(int(columns[start]), int(columns[end - 1]) + 1))
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        return self.open(np.concatenate(parts, axis=1)).responses
 
     def fit(self, Y: Floats, asides: Mapping[str, Aside] | None = None) -> Searched:
         """Return what a chunk of voxels chose; its models are made when asked for.

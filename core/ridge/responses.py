@@ -1,5 +1,6 @@
 """A chunk of voxels, with what a search needs of it: products of each fold."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from himalaya.backend import get_backend
 from numpy.typing import NDArray
 
 from .design import FoldDesign
-from .factors import Factor, KernelFactor, PrimalFactor, left_out_blocks
+from .factors import Factor, KernelFactor, PrimalFactor, left_out_block
 
 Voxels = NDArray[np.intp] | None
 
@@ -34,6 +35,7 @@ class FoldResponses:
     def __init__(self, design: FoldDesign, Y: Any, *, cross: bool) -> None:
         backend = get_backend()
         self.design = design
+        self.voxels: Voxels = None
         self.Y = backend.asarray(Y, dtype=design.dtype)
         sums = [_sum(self.Y[rows]) for rows in design.held]
         self.means = []
@@ -54,7 +56,7 @@ class FoldResponses:
     @property
     def n_voxels(self) -> int:
         """Number of voxels."""
-        return self.Y.shape[1]
+        return self.Y.shape[1] if self.voxels is None else len(self.voxels)
 
     def _cross(self) -> None:
         """Make X'Y of all rows, and of each fold's training rows around their means."""
@@ -69,24 +71,35 @@ class FoldResponses:
             self.train.append(self.total - own[fold])
             own[fold] = None
 
-    def held_cross(self, fold: int) -> Any:
+    def rows(self, rows: slice) -> Any:
+        """Return some rows of Y; those of a fold, or all."""
+        return _pick(self.Y, rows, self.voxels)
+
+    def train_cross(self, fold: int, columns: Any) -> Any:
+        """Return X'Y of a fold's training rows around their means."""
+        return _pick(self.train[fold], columns, self.voxels)
+
+    def held_cross(self, fold: int, columns: Any) -> Any:
         """Return X'Y of a fold's held-out rows around the training means.
 
         The sums over all rows are 0, so it is what the total leaves of `train`, plus a
         product of means.
         """
         backend, design = get_backend(), self.design
-        mean = backend.asarray(design.n_samples * design.train_mean(fold), design.dtype)
-        return self.total + mean[:, None] * self.means[fold] - self.train[fold]
+        mean = design.n_samples * design.train_mean(fold)[columns]
+        products = backend.asarray(mean, design.dtype)[:, None] * self.means[fold]
+        products += _pick(self.total, columns, self.voxels)
+        products -= self.train_cross(fold, columns)
+        return products
 
     def take(self, voxels: NDArray[np.intp]) -> "FoldResponses":
-        """Return the responses of some of the voxels."""
+        """Return the responses of some of the voxels; products are not copied."""
         taken = object.__new__(FoldResponses)
-        taken.design, taken.Y = self.design, self.Y[:, voxels]
+        taken.design, taken.Y = self.design, self.Y
+        taken.train, taken.total = self.train, self.total
+        taken.voxels = voxels if self.voxels is None else self.voxels[voxels]
         taken.means = [mean[voxels] for mean in self.means]
         taken.null = self.null[voxels]
-        taken.train = [train[:, voxels] for train in self.train]
-        taken.total = None if self.total is None else self.total[:, voxels]
         return taken
 
     def of(self, voxels: NDArray[np.intp]) -> "FoldResponses":
@@ -110,12 +123,12 @@ class TurnedPrimal:
         self.responses, self.factor = responses, factor
         self.fitted, self.held = [], []
         for fold, turn in enumerate(factor.turns):
-            self.fitted.append(turn.T @ responses.train[fold][columns])
+            self.fitted.append(turn.T @ responses.train_cross(fold, columns))
             if factor.by_rows:
                 rows = design.held[fold]
-                self.held.append(responses.Y[rows] - responses.means[fold])
+                self.held.append(responses.rows(rows) - responses.means[fold])
             else:
-                self.held.append(turn.T @ responses.held_cross(fold)[columns])
+                self.held.append(turn.T @ responses.held_cross(fold, columns))
 
     def loss(self, alpha: Any, voxels: Voxels = None) -> NDArray[np.float64]:
         """Return each voxel's held-out loss under one penalty, or one for each."""
@@ -138,7 +151,8 @@ class TurnedPrimal:
         else:
             product -= 2 * held[:, voxels]
             product *= weights
-            Y = self.responses.Y[rows][:, voxels] - self.responses.means[fold][voxels]
+            Y = self.responses.rows(rows)[:, voxels]
+            Y = Y - self.responses.means[fold][voxels]
             error = _to_float64(product.sum(0)) + _to_float64((Y**2).sum(0))
         return error / (rows.stop - rows.start)
 
@@ -164,40 +178,52 @@ class TurnedKernel:
 
     def __init__(self, responses: FoldResponses, factor: KernelFactor) -> None:
         self.responses, self.factor = responses, factor
-        self.turned = factor.vectors.T @ responses.Y
+        self.turned = factor.vectors.T @ responses.rows(slice(None))
 
     def loss(self, alpha: float, voxels: Voxels = None) -> NDArray[np.float64]:
         """Return each voxel's held-out loss under one penalty."""
-        factor, design = self.factor, self.responses.design
-        blocks = factor.blocks.get(alpha)
-        if blocks is None:
-            blocks = left_out_blocks(design, factor.values, factor.vectors, alpha)
-            factor.blocks[alpha] = blocks
+        held = self.responses.design.held
+        blocks = self._blocks(float(alpha))
         columns = slice(None) if voxels is None else voxels
         residuals = self._residuals(alpha, columns)
         losses = [
             _to_float64(((block @ residuals[rows]) ** 2).sum(0))
             / (rows.stop - rows.start)
-            for rows, block in zip(design.held, blocks, strict=True)
+            for rows, block in zip(held, blocks, strict=True)
         ]
         return np.mean(losses, axis=0)
+
+    def _blocks(self, alpha: float) -> list[Any]:
+        """Return a penalty's blocks; those made late stay if there is room."""
+        factor, design = self.factor, self.responses.design
+        if alpha in factor.blocks:
+            return factor.blocks[alpha]
+        blocks = [
+            left_out_block(design, factor.values, factor.vectors, alpha, rows)
+            for rows in design.held
+        ]
+        if factor.has_room(bytes_of(blocks)):
+            factor.blocks[alpha] = blocks
+        return blocks
 
     def predict(self, fold: int, alphas: NDArray[np.floating]) -> Any:
         """Return a fold's held-out predictions, each voxel with its own penalty.
 
-        Around the training means, of shape (n_held, n_voxels). Penalties between
-        those that were tried are put on the nearest of them.
+        Around the training means, of shape (n_held, n_voxels).
         """
         factor, design = self.factor, self.responses.design
         rows = design.held[fold]
-        known = np.sort(list(factor.blocks))
-        nearest = abs(np.log(known)[:, None] - np.log(alphas)).argmin(axis=0)
-        out = self.responses.Y[rows] - self.responses.means[fold]
-        for number in np.unique(nearest):
-            voxels = np.flatnonzero(nearest == number)
-            alpha = float(known[number])
+        out = self.responses.rows(rows) - self.responses.means[fold]
+        for alpha in np.unique(alphas).tolist():
+            voxels = np.flatnonzero(alphas == alpha)
             residuals = self._residuals(alpha, voxels)[rows]
-            out[:, voxels] -= factor.blocks[alpha][fold] @ residuals
+            if alpha in factor.blocks:
+                block = factor.blocks[alpha][fold]
+            else:
+                block = left_out_block(
+                    design, factor.values, factor.vectors, alpha, rows
+                )
+            out[:, voxels] -= block @ residuals
         return out
 
     def _residuals(self, alpha: float, columns: Any) -> Any:
@@ -253,10 +279,17 @@ class Refit:
         return self.turn @ turned
 
 
-def _pick(array: Any, rows: Any, voxels: NDArray[np.intp]) -> Any:
+def _pick(array: Any, rows: Any, voxels: Voxels) -> Any:
     """Return some rows and columns, without a copy where they are all."""
     picked = array[rows]
-    return picked if len(voxels) == picked.shape[1] else picked[:, voxels]
+    if voxels is None or len(voxels) == picked.shape[1]:
+        return picked
+    return picked[:, voxels]
+
+
+def bytes_of(arrays: Iterable[Any]) -> float:
+    """Return how much memory arrays take, of any backend."""
+    return float(sum(np.prod(a.shape) * a.dtype.itemsize for a in arrays))
 
 
 def _sum(Y: Any) -> Any:

@@ -60,7 +60,7 @@ def stack(
     with_Y = np.zeros((n_bands, n_voxels))
     for fold, rows in enumerate(responses.design.held):
         share = 1 / ((rows.stop - rows.start) * len(responses.design.held))
-        Y = responses.Y[rows] - responses.means[fold]
+        Y = responses.rows(rows) - responses.means[fold]
         parts = [one.predict(fold, a) for one, a in zip(turned, alphas, strict=True)]
         for one in range(n_bands):
             with_Y[one] += share * _dot(parts[one], Y)

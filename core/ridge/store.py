@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from himalaya.backend import get_backend
 from numpy.typing import NDArray
 
 from .factors import KernelFactor, PrimalFactor
-from .responses import Refit
+from .responses import Refit, bytes_of
 
 
 @dataclass(slots=True, eq=False)
@@ -62,11 +62,17 @@ class Factors:
                 # product, is then the same for who made it and who found it.
                 _write(self.folder / name, made)
                 made = _read(self.folder / name)
-        size = _bytes_of(made)
-        if self._bytes + size <= self.max_bytes:
+        if self._takes(_bytes_of(made)):
+            if isinstance(made, KernelFactor):
+                made = replace(made, has_room=self._takes)
             self._kept[name] = made
-            self._bytes += size
         return made
+
+    def _takes(self, n_bytes: float) -> bool:
+        """Whether so much more fits; then it is counted."""
+        fits = self._bytes + n_bytes <= self.max_bytes
+        self._bytes += n_bytes * fits
+        return fits
 
 
 def _fields(made: Any) -> dict[str, Any]:
@@ -92,8 +98,7 @@ def _fields(made: Any) -> dict[str, Any]:
             **blocks,
         }
     columns = np.array([]) if isinstance(made.columns, slice) else made.columns
-    fields = {"values": made.values, "turn": made.turn, "columns": columns}
-    return fields if made.rows is None else fields | {"rows": made.rows}
+    return {"values": made.values, "turn": made.turn, "columns": columns}
 
 
 def _write(folder: Path, made: Any) -> None:
@@ -129,8 +134,7 @@ def _read(folder: Path) -> Any:
     if "turn" in found:
         chosen = found["columns"]
         columns: slice | NDArray = slice(None) if len(chosen) == 0 else chosen[:]
-        rows = array("rows") if "rows" in found else None
-        return Refit(columns, array("values"), array("turn"), rows)
+        return Refit(columns, array("values"), array("turn"))
     bands = tuple(found["bands"].tolist())
     if "vectors" in found:
         alphas = found["alphas"].tolist()
@@ -150,9 +154,4 @@ def _numbered(array: Any, prefix: str, found: dict[str, Any]) -> list[Any]:
 
 
 def _bytes_of(made: Any) -> float:
-    return float(
-        sum(
-            np.prod(array.shape) * array.dtype.itemsize
-            for array in _fields(made).values()
-        )
-    )
+    return bytes_of(_fields(made).values())

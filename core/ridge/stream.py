@@ -9,8 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import InputError
 
-# What a check reads at once, in bytes.
-CHECK_BYTES = 64e6
+# What a check reads at once, and what a mapped file shows at once of a chunk, in bytes.
+CHECK_BYTES, SHOWN_BYTES = 16e6, 8e6
+
+# The system maps so much of a file around each place that is read.
+MAPPED_BYTES = 65536
 
 
 class Columns(Protocol):
@@ -74,7 +77,9 @@ class Chosen:
         self.shape, self.dtype = (Y.shape[0], len(voxels)), Y.dtype
 
     def __getitem__(self, key: tuple[Any, slice]) -> Any:
-        return self.Y[key[0], self.voxels[key[1]]]
+        found = np.array(self.Y[key[0], self.voxels[key[1]]])
+        release(self.Y)
+        return found
 
 
 class SideBySide:
@@ -97,7 +102,7 @@ class SideBySide:
         parts = []
         for Y, low, high in zip(self.Ys, self.edges, self.edges[1:], strict=False):
             inside = slice(max(start - low, 0), max(min(stop, high) - low, 0))
-            parts.append(np.asarray(Y[rows, inside]))
+            parts.append(read(Y, inside)[rows])
         return np.concatenate(parts, axis=1)
 
 
@@ -124,10 +129,25 @@ def make_in_memory(
 
 
 def read(Y: Columns, part: slice) -> NDArray[np.floating]:
-    """Return a chunk of columns as an array of its own, and let go of the file's."""
-    chunk = np.array(Y[:, part])
-    release(Y)
+    """Return a chunk of columns as an array of its own, and let go of the file's.
+
+    A mapped file is let go of every few rows: what it shows counts as memory.
+    """
+    if not (isinstance(Y, np.memmap) and Y.flags.c_contiguous):
+        chunk = np.array(Y[:, part])
+        release(Y)
+        return chunk
+    chunk = np.empty((Y.shape[0], len(range(*part.indices(Y.shape[1])))), Y.dtype)
+    for rows in chunks(len(chunk), max(1, int(SHOWN_BYTES / _shown(Y, part)))):
+        chunk[rows] = Y[rows, part]
+        release(Y)
     return chunk
+
+
+def _shown(Y: np.memmap, part: slice) -> float:
+    """Return how much of a file one row of a chunk brings into memory."""
+    n_columns = len(range(*part.indices(Y.shape[1])))
+    return min(Y.shape[1] * Y.itemsize, n_columns * Y.itemsize + MAPPED_BYTES)
 
 
 def release(array: Any) -> None:

@@ -4,16 +4,24 @@ import os
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
-from brain2music.core.cluster import Scheduler, job_script, map_chunks, open_client
+from brain2music.core.cluster import (
+    Scheduler,
+    job_script,
+    make_factors,
+    map_chunks,
+    open_client,
+)
 from brain2music.core.ridge.candidates import structured_candidates
-from brain2music.core.ridge.fold_gram import open_fold_gram
+from brain2music.core.ridge.fold_gram import FoldGram, open_fold_gram
 from brain2music.core.ridge.levers import Levers
 from brain2music.core.ridge.search import Search
 from brain2music.core.ridge.stream import SideBySide
@@ -161,6 +169,134 @@ def test_workers_may_come_late(study, tmp_path):
         )
         assert len(client.scheduler_info()["workers"]) == 2
     assert found["01", "weights"].shape[-1] == Ys["01"].shape[1]
+
+
+@contextmanager
+def empty_cluster():
+    """Give a cluster without a worker, and a client that joined it."""
+    from distributed import LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=0,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+        ) as cluster,
+        open_client(Scheduler(cluster.scheduler_address)) as client,
+    ):
+        yield cluster, client
+
+
+def deadly(engine, deaths, *, n_deaths):
+    """Return the engine with a candidate at which workers die, `n_deaths` times.
+
+    Each death leaves a file in `deaths`. Inside a function, the class travels.
+    """
+
+    class Deadly(FoldGram):
+        def factor(self, weights):
+            here = len(list(deaths.iterdir()))
+            if here < n_deaths and np.allclose(weights, self.plan.candidates[4]):
+                (deaths / str(here)).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return FoldGram.factor(self, weights)
+
+    deaths.mkdir()
+    return Deadly(
+        engine.design, engine.search, engine.plan, engine.factors, engine.backend
+    )
+
+
+def kept_in(folder):
+    """Return the bytes of all whole factorisations in a folder, by name."""
+    files = [path for path in folder.rglob("*.npy") if ".making" not in str(path)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_the_only_worker_killed_while_factors_are_made_changes_nothing(
+    study, clients, tmp_path
+):
+    engine, Ys = study
+    make_factors(clients[0], engine, tmp_path / "whole")
+    expected = kept_in(tmp_path / "whole")
+    assert len({name.split("/")[0] for name in expected}) == 2 * len(
+        engine.plan.candidates
+    )
+    first = set(clients[0].run(os.getpid).values())
+    mortal = deadly(engine, tmp_path / "deaths", n_deaths=2)
+    make_factors(clients[0], mortal, tmp_path / "killed")
+    assert len(list((tmp_path / "deaths").iterdir())) == 2
+    assert not first & set(clients[0].run(os.getpid).values())
+    assert kept_in(tmp_path / "killed") == expected
+    results = [
+        gather(clients[0], engine, Ys, tmp_path / name) for name in ("whole", "killed")
+    ]
+    for key in results[0]:
+        assert_array_equal(results[1][key], results[0][key])
+
+
+def test_workers_that_die_again_and_again_are_told_of(
+    study, clients, tmp_path, monkeypatch
+):
+    engine, Ys = study
+    monkeypatch.setattr("brain2music.core.cluster.N_RETRIES", 1)
+    mortal = deadly(engine, tmp_path / "deaths", n_deaths=2)
+    words = "workers were lost 2 times over the same work.*out of memory"
+    with pytest.raises(InputError, match=words):
+        make_factors(clients[0], mortal, tmp_path / "never")
+    # Dask may take one more worker away, which it had given up before.
+    assert 1 <= len(list((tmp_path / "deaths").iterdir())) <= 2
+    monkeypatch.setattr("brain2music.core.cluster.N_RETRIES", 0)
+    mortal = deadly(engine, tmp_path / "more", n_deaths=1)
+    with pytest.raises(InputError, match="workers were lost 1 times"):
+        gather(clients[0], mortal, Ys, tmp_path / "nor this")
+
+
+def test_a_worker_that_goes_while_the_engine_is_sent_changes_nothing(
+    study, clients, tmp_path, monkeypatch
+):
+    engine, Ys = study
+    expected = gather(clients[0], engine, Ys, tmp_path / "whole")
+    real, lost = type(clients[0]).scatter, []
+
+    def scatter(client, *data, **options):
+        if len(lost) < 2:
+            lost.append(data)
+            raise OSError("closed")
+        return real(client, *data, **options)
+
+    monkeypatch.setattr(type(clients[0]), "scatter", scatter)
+    found = gather(clients[0], engine, Ys, tmp_path / "lost")
+    assert len(lost) == 2
+    for key in expected:
+        assert_array_equal(found[key], expected[key])
+
+
+def test_a_fit_may_start_before_any_worker(study, clients, tmp_path):
+    engine, Ys = study
+    make_factors(clients[0], engine, tmp_path / "whole")
+    expected = gather(clients[0], engine, Ys, tmp_path / "whole")
+    with empty_cluster() as (cluster, client):
+        assert not client.scheduler_info()["workers"]
+        Timer(1.5, cluster.scale, [1]).start()
+        make_factors(client, engine, tmp_path / "late")
+    assert kept_in(tmp_path / "late") == kept_in(tmp_path / "whole")
+    with empty_cluster() as (cluster, client):
+        Timer(1.5, cluster.scale, [2]).start()
+        found = gather(client, engine, Ys, tmp_path / "late")
+    for key in expected:
+        assert_array_equal(found[key], expected[key])
+
+
+def test_workers_that_never_come_are_told_of(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("brain2music.core.cluster.WAIT_S", 0.5)
+    with (
+        empty_cluster() as (_, client),
+        pytest.raises(InputError, match=r"no worker has come in .*machine.slurm"),
+    ):
+        make_factors(client, study[0], tmp_path)
 
 
 def test_a_scheduler_that_does_not_answer_is_named():

@@ -8,13 +8,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
 
+from brain2music.core.ridge import fold_gram
 from brain2music.core.ridge.banded import fit_banded_ridge
 from brain2music.core.ridge.candidates import structured_candidates
 from brain2music.core.ridge.chunk import Aside
-from brain2music.core.ridge.fold_gram import count_masked, open_fold_gram
+from brain2music.core.ridge.fold_gram import FoldGram, count_masked, open_fold_gram
 from brain2music.core.ridge.levers import EXACT, Levers
 from brain2music.core.ridge.penalties import best_penalty
+from brain2music.core.ridge.responses import bytes_of
 from brain2music.core.ridge.search import Search
+from brain2music.core.ridge.store import Factors, _fields
 
 WIDTHS = (12, 20, 9)
 ALPHAS = np.logspace(-1, 5, 7)
@@ -341,3 +344,86 @@ def test_held_out_predictions_are_those_of_refitting(rng, form, bands, n_folds):
             model = Ridge(alpha=alphas[voxel]).fit(X[train] * scale, Y[train, voxel])
             expected = model.predict(X[held] * scale)
             assert_allclose(found[:, voxel], expected, atol=1e-9)
+
+
+def test_a_fit_without_a_folder_makes_each_factorisation_once(rng, monkeypatch):
+    X, Y = study(rng)
+    made, made_whole = [], []
+
+    def count(into, make):
+        def counted(design, weights, *rest):
+            into.append(tuple(weights))
+            return make(design, weights, *rest)
+
+        return counted
+
+    whole = fold_gram.whole_factor
+    monkeypatch.setattr(fold_gram, "make_factor", count(made, fold_gram.make_factor))
+    monkeypatch.setattr(fold_gram, "whole_factor", count(made_whole, whole))
+    batches = {"factor_gb": 0.0, "n_voxels_batch": 4}
+    few = fit_banded_ridge(X, Y, widths=WIDTHS, folds=FOLDS, search=search(**batches))
+    assert len(made) == len(set(made)) == 9
+    assert len(made_whole) == len(set(made_whole))
+    assert_allclose(few.weights, fit(X, Y).weights, atol=1e-12)
+
+
+def test_blocks_that_are_made_late_stay_only_if_there_is_room(rng):
+    X, Y = study(rng)
+    results = []
+    for room in (0.0, 1.0):
+        engine = open_fold_gram(
+            X,
+            widths=WIDTHS,
+            folds=FOLDS,
+            dtype="float64",
+            search=search(form="kernel"),
+        )
+        weights = np.full(3, 1 / 3)
+        size = bytes_of(_fields(engine.factor(weights)).values())
+        engine.factors = Factors(size + room * 1e6)
+        factor = engine.factor(weights)
+        turned = engine.open(Y).responses.turn(factor)
+        late = float(ALPHAS[0]) / 7
+        alphas = np.where(np.arange(31) % 2, late, ALPHAS[2])
+        results.append((turned.loss(late), turned.predict(1, alphas)))
+        assert (late in factor.blocks) == (room > 0)
+        real = bytes_of(_fields(engine.factor(weights)).values())
+        # The table of penalties is not counted.
+        assert abs(engine.factors._bytes - real) <= 8
+        assert engine.factors._bytes <= engine.factors.max_bytes
+    for one, other in zip(*results, strict=True):
+        assert_allclose(one, other, atol=1e-12)
+
+
+def test_a_sample_is_read_in_batches_and_places_the_same(rng):
+    X, Y = study(rng)
+    found, widest = [], []
+
+    class Watched:
+        shape, dtype = Y.shape, Y.dtype
+
+        def __getitem__(self, key):
+            widest.append(Y[key].shape[1])
+            return Y[key]
+
+    for size in (None, 5):
+        engine = open_fold_gram(
+            X, widths=WIDTHS, folds=FOLDS, dtype="float64", search=search(Levers(0.0))
+        )
+        opened = []
+        real = engine.open
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                FoldGram,
+                "open",
+                lambda _, rows, real=real, opened=opened: (
+                    opened.append(rows.shape[1]) or real(rows)
+                ),
+            )
+            engine.sample(Watched(), 20, seed=0, n_voxels_batch=size)
+        found.append(engine.plan)
+        assert max(opened) == (20 if size is None else 5)
+        assert len(opened) == (1 if size is None else 12)
+    assert len(found[0].candidates) > len(engine.search.candidates)
+    assert found[0].rounds == found[1].rounds
+    assert_allclose(found[0].candidates, found[1].candidates, atol=1e-9)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
 from brain2music.core.checks import InputError
 from brain2music.core.selection import Selection
@@ -220,3 +221,56 @@ def test_other_voxels_than_in_training_are_refused(study):
     fitted = CortexRidge().fit(train.Y, train.T, make_folds(train))
     with pytest.raises(InputError, match="3 voxels, and the decoder was fitted on 30"):
         fitted.predict(train.Y[:, :3])
+
+
+@pytest.mark.parametrize("n_columns", [30, 300])
+def test_penalties_by_correlation_are_those_of_scikit_learn(n_columns, study, rng):
+    train, test = study
+    Y = [np.hstack([p.Y, rng.standard_normal((len(p.Y), 270))]) for p in study]
+    Y = [values[:, :n_columns] for values in Y]
+    folds = make_folds(train, n_folds=3)
+    scale = StandardScaler().fit(Y[0])
+    X, X_test = scale.transform(Y[0]), scale.transform(Y[1])
+    r = np.empty((len(ALPHAS), 3, train.T.shape[1]))
+    for a, alpha in enumerate(ALPHAS):
+        for k in range(3):
+            model = Ridge(alpha).fit(X[folds != k], train.T[folds != k])
+            guess = model.predict(X[folds == k])
+            r[a, k] = correlation(train.T[folds == k], guess)
+    chosen = np.array(ALPHAS)[r.mean(axis=1).argmax(axis=0)]
+    decoder = CortexRidge(ALPHAS, choose_by="r")
+    fitted = decoder.fit(Y[0], train.T, folds)
+    assert_array_equal(fitted.alphas, chosen)
+    expected = Ridge(chosen).fit(X, train.T).predict(X_test)
+    assert_allclose(fitted.predict(Y[1]), expected, rtol=1e-8)
+    single = RoiRidge(ROIS[:1], 1, ALPHAS, choose_by="r").fit(train.Y, train.T, folds)
+    alone = CortexRidge(ALPHAS, inside=ROIS[0], choose_by="r")
+    assert_allclose(
+        single.predict(test.Y), alone.fit(train.Y, train.T, folds).predict(test.Y)
+    )
+
+
+def test_a_weak_dimension_is_not_shrunk_away_by_correlation(rng):
+    folds = np.repeat(np.arange(4), 60)
+    own = rng.standard_normal((240, 80))
+    Y = own + 3 * rng.standard_normal((240, 1))  # all columns share what says nothing
+    T = 0.25 * (own[:, :1] - own[:, 1:2]) + rng.standard_normal((240, 1))
+    alphas = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
+    by_error = CortexRidge(alphas).fit(Y, T, folds).alphas[0]
+    by_r = CortexRidge(alphas, choose_by="r").fit(Y, T, folds).alphas[0]
+    assert by_r < by_error
+
+
+def test_a_dimension_that_a_fold_does_not_vary_in_is_refused(study):
+    train, _ = study
+    folds, T = make_folds(train, n_folds=3), train.T.copy()
+    T[folds == 1, 2] = 4.0
+    for decoder in (CortexRidge(ALPHAS), RoiRidge(ROIS, 2, ALPHAS)):
+        with pytest.raises(InputError, match=r"1 of 5 target .* the first in column 2"):
+            decoder.fit(train.Y, T, folds)
+
+
+def test_an_unknown_criterion_is_refused():
+    for make in (CortexRidge, lambda **given: RoiRidge(ROIS, 2, **given)):
+        with pytest.raises(InputError, match="choose_by"):
+            make(choose_by="r2")

@@ -87,7 +87,9 @@ def test_each_voxel_is_fitted_as_if_its_layer_were_the_only_one(data):
 def test_a_roi_takes_the_layer_that_is_best_on_average(data):
     masks = [np.zeros(9, bool), np.zeros(9, bool)]
     masks[0][:3] = masks[1][3:7] = True
-    _, _, (choice,) = fitted(data, by_roi={"net": masks})
+    rois = dict(zip(("STG", "Heschl"), masks, strict=True))
+    _, _, (choice,) = fitted(data, by_roi={"net": rois})
+    assert choice.notes == []
     assert_array_equal(choice.chosen[:3], choice.cv_scores[:, :3].mean(axis=1).argmax())
     assert_array_equal(choice.chosen[3:7], [2] * 4)
     assert_array_equal(choice.chosen[7:], PLANTED[7:])  # in no ROI: by themselves
@@ -99,8 +101,24 @@ def test_a_voxel_that_holds_nothing_has_no_say_in_its_roi(data):
     Y[folds == 1, 3] = 0.5  # flat in a fold
     mask = np.zeros(9, bool)
     mask[3:6] = True
-    _, _, (choice,) = fitted((X, Y, X_test, Y_test, folds), by_roi={"net": [mask]})
+    _, _, (choice,) = fitted((X, Y, X_test, Y_test, folds), by_roi={"net": {"a": mask}})
     assert_array_equal(choice.chosen[mask], [2] * 3)
+    assert choice.notes == []
+
+
+def test_a_roi_without_a_scored_voxel_is_named(data):
+    X, Y, X_test, Y_test, folds = data
+    Y = Y.copy()
+    Y[folds == 1, 3:5] = 0.5  # flat in a fold
+    rois = {name: np.zeros(9, bool) for name in ("STG", "Heschl", "nobody")}
+    rois["STG"][3:5] = rois["Heschl"][5:7] = True
+    _, _, (choice,) = fitted((X, Y, X_test, Y_test, folds), by_roi={"net": rois})
+    assert choice.unscored == ("STG", "nobody")
+    assert_array_equal(choice.chosen[5:7], choice.chosen[5])
+    first, second = choice.notes
+    assert "no voxel of STG has a score" in first
+    assert "a layer of net by: the first, 1, stands there" in first
+    assert "nobody" in second
 
 
 def test_the_test_rows_have_no_part_in_the_choice(data):
@@ -140,7 +158,7 @@ def test_says_what_layers_and_rois_must_be(data):
     )
     with pytest.raises(InputError, match=r"at places \[0, 2\].*adjacent"):
         fitted(data, mixed)
-    both = [np.ones(9, bool), np.ones(9, bool)]
+    both = {"a": np.ones(9, bool), "b": np.ones(9, bool)}
     with pytest.raises(InputError, match="9 voxels lie in two ROIs"):
         fitted(data, by_roi={"net": both})
 

@@ -151,7 +151,7 @@ def test_check_predicts_memory_of_the_right_order(study_file):
     lines = str(check_study(load_study(study_file)))
     assert "expected, to a factor of three: about 1 s of fitting with 1" in lines
     assert (
-        "memory while it fits: 0.25 GB; while test runs are scored: about 0.3 GB"
+        "memory while it fits: 0.30 GB; while test runs are scored: about 0.3 GB"
         in lines
     )
 

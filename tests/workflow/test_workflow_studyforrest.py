@@ -89,3 +89,20 @@ def test_the_page_shows_every_table_that_these_data_allow(result):
     # No repeats, no position: no ceiling, no hemispheres and no map.
     assert len(read_table(result.out / "tables", "ceilings")) == 0
     assert read_table(result.out / "tables", "hemispheres") is None
+
+
+@pytest.mark.slow
+@pytest.mark.dataset
+def test_volume_and_music_are_decoded_in_every_brain(result):
+    found = read_table(result.out / "tables", "decoded_dimensions")
+    assert found is not None
+    volume = found[found["dimension"] == "log rms"]
+    assert len(volume) == 4
+    assert (volume["r"] >= 0.46).all()
+    assert (volume["r_low"] > 0.3).all()
+    assert (volume["p"] <= 0.002).all()
+    music = found[found["dimension"] == "on"]
+    assert (music["r"] >= 0.15).all()
+    assert (music["p"] <= 0.06).all()
+    assert (found["r_low"] < found["r"]).all()
+    assert (found["n_blocks"] < 300).all()

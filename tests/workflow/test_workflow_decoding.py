@@ -1,0 +1,325 @@
+"""Tests of what a run decodes: the rows, every table, and what is refused."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from brain2music import load_study, run
+from brain2music.core.checks import InputError
+from brain2music.core.saved import load_bands
+from brain2music.core.store import open_store
+from brain2music.decoding.cards import Pool
+from brain2music.decoding.conditions import compare_groups
+from brain2music.decoding.decode import decode
+from brain2music.decoding.decoders import CortexRidge
+from brain2music.decoding.rows import Pairs
+from brain2music.decoding.scores import score_decoding
+from brain2music.workflow.decoded_rows import genre_of_clips, response_places
+from brain2music.workflow.decoding import groups_table
+from brain2music.workflow.tables import read_table
+
+DECODING = """
+[decoding]
+targets = ["music", "genre"]
+genres = "genre"
+genre_transfer = true
+n_folds = 3
+lags = [0, 2]
+across = "ridge"
+control_roi = "noise"
+n_permutations = 200
+n_resamples = 200
+"""
+MASKS = {"music": range(4), "genre": range(4, 8), "noise": range(8, 12)}
+
+
+def with_decoding(path, text=DECODING):
+    """Add ROIs and what is decoded to a study file; return the study."""
+    masks = {n: np.isin(np.arange(12), list(v)) for n, v in MASKS.items()}
+    np.savez(path.parent / "rois.npz", **masks)
+    whole = path.read_text(encoding="utf-8") + '\n[rois]\nmasks = "rois.npz"\n' + text
+    path.write_text(whole, encoding="utf-8")
+    return load_study(path)
+
+
+@pytest.fixture(scope="module")
+def decoded(tmp_path_factory, write_study):
+    """Return a run of the small study that decodes all that can be."""
+    folder = tmp_path_factory.mktemp("decoded")
+    study = with_decoding(write_study(folder / "data", clip_samples=12))
+    return run(study, folder / "out")
+
+
+def table(result, name):
+    found = read_table(result.out / "tables", name)
+    assert found is not None, name
+    return found
+
+
+def rows(text):
+    """Return a table of rows from one line each: run, presentation, sample, repeats."""
+    found = pd.DataFrame(
+        [line.split() for line in text.strip().splitlines()],
+        columns=["run_name", "presentation", "sample", "n_repeats"],
+    )
+    numbers = ["presentation", "sample", "n_repeats"]
+    return found.astype(dict.fromkeys(numbers, int))
+
+
+def test_responses_come_later_in_the_same_run_and_across_no_gap():
+    table = rows("a 0 5 1\na 0 6 1\na 0 7 1\na 1 9 1\na 1 10 1\nb 0 5 1\nb 0 6 1")
+    kept, places = response_places(table, (1, 2))
+    assert_array_equal(kept, [0])
+    assert_array_equal(places, [[1, 2]])
+    kept, places = response_places(table, (1,))
+    assert_array_equal(kept, [0, 1, 3, 5])
+    assert_array_equal(places, [[1], [2], [4], [6]])
+    kept, places = response_places(table, (2, 3))  # 7 + 2 is 9, and 8 is missing
+    assert_array_equal(kept, [2])
+    assert_array_equal(places, [[3, 4]])
+
+
+def test_averaged_repeats_end_with_their_clip():
+    table = rows("a 0 5 2\na 0 6 2\na 1 7 2\na 1 8 2")
+    kept, places = response_places(table, (1,))
+    assert_array_equal(kept, [0, 2])
+    assert_array_equal(places, [[1], [3]])
+
+
+def test_windows_are_decoded_from_their_own_responses():
+    table = rows("a 0 5 1\na 0 5 1\na 1 9 1")
+    kept, places = response_places(table, (0,))
+    assert_array_equal(kept, [0, 1, 2])
+    assert_array_equal(places, [[0], [1], [2]])
+
+
+def by_hand(result, subject):
+    """Return pairs of the music space, by loops over rows of the store."""
+    store = open_store(result.out / f"responses/sub-{subject}")
+    folder = result.out / f"features/sub-{subject}"
+    band = load_bands(folder)[0]
+    assert (band.name, band.delays) == ("music", (1, 2))
+    pairs = []
+    for side in ("train", "test"):
+        table = store.train_rows() if side == "train" else store.test_rows()
+        Y = (store.train if side == "train" else store.test)()
+        X = np.load(folder / f"X_{side}.npy")
+        found = []
+        for k in range(len(table) - 2):
+            late = table.iloc[k : k + 3]
+            one_run = late["run_name"].nunique() == 1
+            one_clip = late["presentation"].nunique() == 1
+            if one_run and (one_clip or side == "train"):
+                found.append(
+                    (Y[k + 1 : k + 3].mean(axis=0), X[k + 1, :3], table.iloc[k])
+                )
+        responses, targets, where = zip(*found, strict=True)
+        names = [[row["run_name"], row["clip"]] for row in where]
+        runs, clips = np.array(names).T
+        pairs.append(Pairs(np.array(responses), np.array(targets), runs, clips))
+    return pairs
+
+
+def test_a_run_decodes_what_the_library_does_from_rows_taken_by_hand(decoded):
+    train, test = by_hand(decoded, "01")
+    decoder = CortexRidge((1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6), choose_by="r")
+    expected = decode(decoder, train, test, n_folds=3)
+    with np.load(decoded.out / "decoding/sub-01/music.npz") as saved:
+        assert_allclose(saved["predicted"], expected.predicted, rtol=1e-4, atol=1e-5)
+        assert_allclose(saved["true"], test.T)
+        assert_array_equal(saved["dimensions"], [0, 1, 2])
+        assert_allclose(saved["train_mean"], train.T.mean(axis=0), atol=1e-6)
+    pool = Pool(test.clips, n_permutations=200, n_resamples=200)
+    genres = np.array([clip.split(".")[0] for clip in test.clips])
+    cards = score_decoding(expected.predicted, test, chance=pool, genres=genres)
+    mine = table(decoded, "decoding").query("subject == '01' and target == 'music'")
+    assert mine["metric"].tolist() == cards["metric"].tolist()
+    assert mine["pool"].tolist() == cards["pool"].tolist()
+    for name in ("value", "chance", "low", "high", "p"):
+        assert_allclose(mine[name], cards[name], atol=1e-3)
+
+
+def test_planted_features_are_decoded_with_interval_and_p(decoded):
+    found = table(decoded, "decoded_dimensions")
+    assert len(found) == 12
+    assert (found["r_low"] < found["r"]).all()
+    assert (found["r"] < found["r_high"]).all()
+    assert (found["r"] > 0.4).all()
+    assert (found["p"] < 0.05).all()
+    genre = found[found["target"] == "genre"]
+    assert genre["dimension"].tolist() == ["blues", "jazz", "rock"] * 2
+    windows = table(decoded, "decoding").query(
+        "pool == 'windows of other clips' and metric == 'identification accuracy'"
+    )
+    music = windows[windows["target"] == "music"]
+    assert (music["value"] > music["chance"] + 0.15).all()
+    assert (music["p"] < 0.05).all()
+    assert set(table(decoded, "decoding")["source"]) == {"", "made up"}
+
+
+def test_controls_stand_beside_and_know_nothing(decoded):
+    found = table(decoded, "decoding_controls")
+    names = set(found["prediction"])
+    assert names == {
+        "decoder",
+        "noise alone",
+        "random embedding",
+        "shuffled clips",
+        "mean embedding",
+    }
+    r = found[found["metric"] == "correlation per dimension"]
+    r = r[r["target"] == "music"].set_index(["prediction", "subject"])["value"]
+    assert (r["decoder"] > 0.6).all()
+    assert (r["noise alone"] < r["decoder"] - 0.2).all()
+
+
+def test_labels_are_decoded_with_their_confusion(decoded):
+    cards = table(decoded, "decoding_labels").set_index(["subject", "metric"])
+    assert (cards["value"] == 1).all()
+    assert (cards["p"] < 0.05).all()
+    confusion = table(decoded, "decoding_confusion").query("subject == '01'")
+    square = confusion.pivot(index="true", columns="decoded", values="n")
+    assert_array_equal(square, 2 * np.eye(3))
+
+
+def test_genres_left_out_and_alone_other_subjects_and_times_have_tables(decoded):
+    genres = table(decoded, "decoding_genres")
+    assert set(genres["target"]) == {"music"}
+    assert set(genres["trained"]) == {"all genres", "without it"}
+    assert len(genres) == 2 * 3 * 2 * 2
+    transfer = table(decoded, "decoding_transfer")
+    assert len(transfer) == 2 * 3 * 3 * 2
+    lags = table(decoded, "decoding_lags")
+    assert set(lags["lag_s"]) == {0.0, 3.0}
+    windows = table(decoded, "decoding_windows")
+    assert windows.query("subject == '01' and target == 'music'")[
+        "window"
+    ].tolist() == [*range(10)]
+    notes = "\n".join(decoded.notes)
+    assert "it is 'genre' itself, so no genre can be left out" in notes
+
+
+def test_each_subject_is_decoded_by_the_other(decoded):
+    found = table(decoded, "decoding_across")
+    windows = found.query(
+        "pool == 'windows of other clips' and metric == 'identification accuracy'"
+    )
+    assert windows.query("target == 'music'")["subject"].tolist() == ["01", "02"]
+    assert windows.query("target == 'music'")["trained_on"].tolist() == ["02", "01"]
+    assert (windows["value"] > windows["chance"]).all()
+
+
+def test_the_page_has_the_tables(decoded):
+    page = decoded.report.read_text(encoding="utf-8")
+    for text in ("Decoded from responses", "Decoding of what was not learned"):
+        assert text in page
+
+
+def test_a_second_run_makes_nothing_again_and_leaves_nothing_behind(
+    tmp_path, write_study
+):
+    path = write_study(tmp_path / "data", clip_samples=12)
+    text = '[decoding]\ntargets = ["music"]\nn_folds = 3\nn_permutations = 100\n'
+    study = with_decoding(path, text)
+    first = run(study, tmp_path / "out")
+    assert "decoding/sub-01" in first.made
+    assert run(study, tmp_path / "out").made == ()
+    plain = path.read_text(encoding="utf-8").replace(text, "")
+    path.write_text(plain, encoding="utf-8")
+    third = run(load_study(path), tmp_path / "out")
+    assert not (third.out / "decoding/sub-01").exists()
+    assert not (third.out / "tables/decoding.csv").exists()
+
+
+def test_groups_of_subjects_are_compared_by_a_column_of_participants(
+    tmp_path, write_study
+):
+    path = write_study(tmp_path / "data", clip_samples=12)
+    people = "participant_id\texpert\nsub-01\tyes\nsub-02\tno\n"
+    (path.parent / "participants.tsv").write_text(people, encoding="utf-8")
+    text = '[decoding]\ntargets = ["music"]\ngroups = "expert"\n'
+    with pytest.raises(InputError, match=r"decoding.groups: .* no: 1, yes: 1"):
+        run(with_decoding(path, text), tmp_path / "out")
+
+
+REFUSED = {
+    'targets = ["musik"]': "which is no band.*Did you mean 'music'",
+    'targets = ["music", "music"]': "holds a feature space twice",
+    'genres = "genre"': "names nothing to decode",
+    'targets = ["music"]\ndecoder = "rois"\nn_voxels = 5': "takes whole ROIs",
+    'targets = ["music"]\ngenre_transfer = true': "decoding.genres names no column",
+    'targets = ["music"]\ndecoder = "rois"\nn_best = 2\nacross = "ridge"': "own. Take",
+    'targets = ["music"]\nacross_rois = ["noise"]': "is for decoding.across",
+    'targets = ["music"]\ndecoder = "rois"': "n_best is 6, and there are 3 ROIs",
+    'targets = ["music"]\ncontrol_roi = "V1"': "V1",
+    'targets = ["music"]\nacross = "ridge"\nacross_rois = ["V1"]': "V1",
+    'targets = ["music"]\ngenres = "mood"': "no column 'mood'",
+    'targets = ["music"]\nlags = [40]': "volume 40 after a clip's onset",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_cannot_be_decoded_is_said_before_anything_is_fitted(
+    text, tmp_path, write_study
+):
+    path = write_study(tmp_path / "data")
+    with pytest.raises(InputError, match=REFUSED[text]):
+        run(with_decoding(path, f"[decoding]\n{text}\n"), tmp_path / "out")
+    assert not (tmp_path / "out/models").exists()
+
+
+def test_a_clip_on_both_sides_is_refused(tmp_path, write_study):
+    path = write_study(tmp_path / "data")
+    events = path.parent / "events"
+    heard = pd.read_csv(events / "task-Training_run-1_events.tsv", sep="\t")
+    test = pd.read_csv(events / "task-Test_run-1_events.tsv", sep="\t")
+    test.loc[test.index[1], ["genre", "track"]] = heard.loc[1, ["genre", "track"]]
+    test.to_csv(events / "task-Test_run-1_events.tsv", sep="\t", index=False)
+    study = with_decoding(path, '[decoding]\ntargets = ["music"]\n')
+    with pytest.raises(InputError, match="heard in training and in test"):
+        run(study, tmp_path / "out")
+
+
+def test_the_genre_of_a_clip_is_one():
+    events = {
+        "run-1": pd.DataFrame({"clip": ["a", "", "b"], "genre": ["x", None, "y"]}),
+        "run-2": pd.DataFrame({"clip": ["a"], "genre": ["x"]}),
+    }
+    opened = SimpleNamespace(name="sub-01", runs=tuple(events), events=events)
+    assert genre_of_clips(opened, "genre") == {"a": "x", "b": "y"}
+    events["run-2"] = pd.DataFrame({"clip": ["a"], "genre": ["z"]})
+    with pytest.raises(InputError, match="clip 'a' is 'z', and 'x' elsewhere"):
+        genre_of_clips(opened, "genre")
+    events["run-2"] = pd.DataFrame({"clip": ["c"], "genre": [None]})
+    with pytest.raises(InputError, match="clip 'c' has no 'genre'"):
+        genre_of_clips(opened, "genre")
+
+
+def test_the_difference_of_groups_is_that_of_the_library(tmp_path):
+    people = "participant_id\texpert\nsub-1\tyes\nsub-2\tno\nsub-3\tyes\nsub-4\tno\n"
+    (tmp_path / "participants.tsv").write_text(people, encoding="utf-8")
+    study = SimpleNamespace(
+        root=tmp_path, decoding=SimpleNamespace(groups="expert", seed=0)
+    )
+    scores = {"1": 0.9, "2": 0.6, "3": 0.8, "4": 0.5}
+    cards = [
+        (one, "music", "made up", metric, pool, value + extra)
+        for one, value in scores.items()
+        for metric, pool, extra in (
+            ("identification accuracy", "clips", 0),
+            ("identification accuracy", "windows", 0.3),
+            ("top-1", "clips", 0.2),
+        )
+    ]
+    names = ["subject", "target", "source", "metric", "pool", "value"]
+    found = groups_table(study, pd.DataFrame(cards, columns=names))
+    participants = pd.read_csv(tmp_path / "participants.tsv", sep="\t", dtype=str)
+    expected = compare_groups(scores, participants, "expert", seed=0)
+    (row,) = found.to_dict("records")
+    assert (row["groups_a"], row["groups_b"]) == ("no", "yes")
+    assert_allclose(row["difference"], 0.3)
+    assert row["p_permutation"] == expected.p_permutation
+    assert (row["n_a"], row["n_b"], row["smallest_p"]) == (2, 2, expected.smallest_p)
