@@ -1,6 +1,7 @@
 """The demo: a simulated study on a real design, run like any other study."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from .core.artefacts import (
 from .data.simulate import simulate_study
 from .data.simulated_features import read_design
 from .data.synthesise import write_corpus, write_tracks
+from .decoding.agreement import paper_groups
+from .decoding.tiny import write_tiny_generator, write_tiny_tagger
 from .features.tiny import write_tiny_clap, write_tiny_w2v_bert
 from .study import load_study
 from .workflow.clip_frames import frames_of_clips
@@ -24,7 +27,7 @@ from .workflow.pipeline import run
 from .workflow.result import Result
 from .workflow.session import Progress, Session
 
-VERSION = 3
+VERSION = 4
 TITLE = "Demo: a simulated study on a real design"
 STUDY = """\
 # A simulated study: the design is that of ds003720, the brains are nobody's. Paths
@@ -70,7 +73,7 @@ folds = 6                             # of two training runs each
 planted = "truth.csv"
 low = ["w2v-bert"]                    # sides of the gradient index
 high = ["mulan-text", "genre"]
-{partition}"""
+{partition}{reconstruction}"""
 PARTITION = "partition = true                      # fits models of all subsets\n"
 BANDS = ("mulan-music", "mulan-text", "w2v-bert", "genre")
 ARRAY = """
@@ -116,6 +119,25 @@ step_s = 2.5                          # 1.5 in the paper
 [machine]
 cache = "cache"
 """
+DECODING = """
+[decoding]
+targets = ["mulan-music"]
+"""
+RETRIEVAL = """
+[retrieval]
+target = "mulan-music"
+corpus = "corpus"                     # 500 synthetic clips, none of which is a stimulus
+checked_by = "w2v-bert"
+"""
+GENERATION = """
+[generation]
+generator = "musicldm"                # of random weights: what it makes is noise
+weights = "networks/tiny-random-musicldm"
+tagger = "networks/tiny-random-tagger"
+seconds = 10
+steps = 2
+n_clips = 6                           # each is made 3 times: decoded, random and mean
+"""
 
 
 def make_demo(
@@ -136,8 +158,9 @@ def make_demo(
     full : bool
         With sound of its own: one synthetic track for each clip, captions, and a corpus
         of 500 more clips. Small networks of random weights turn sound and captions
-        into feature spaces, and the responses are planted on these. Needs torch and
-        transformers.
+        into feature spaces, and the responses are planted on these. Music is found in
+        the corpus by what is decoded, and made by a small generator of random weights
+        where diffusers is installed. Needs torch and transformers.
     progress : callable
         As for `run`.
     """
@@ -160,6 +183,7 @@ def _write_study(folder: Path, seed: int, full: bool, progress: Progress) -> Non
         bands=json.dumps(list(BANDS)),
         spaces=SOUND if full else drawn,
         partition=PARTITION if full else "",
+        reconstruction=_reconstruction() if full else "",
     )
     (folder / "study.toml").write_text(text, encoding="utf-8")
     spaces = _spaces_of_sound(folder, seed, progress) if full else None
@@ -184,9 +208,30 @@ def _spaces_of_sound(
     captions = list(pd.read_csv(folder / "sound/captions.csv")["DescEN"])
     write_tiny_clap(folder / "networks/tiny-random-clap", captions, seed=seed)
     write_tiny_w2v_bert(folder / "networks/tiny-random-w2v-bert", seed=seed)
+    if _generates():
+        _write_generator(folder / "networks", seed)
     session = Session(load_study(folder / "study.toml"), folder, progress)
     frames = frames_of_clips(session.study, read_design(), session.ticker)
     return {name: whitened(values) for name, values in frames.items()}
+
+
+def _generates() -> bool:
+    """Return whether music can be made: diffusers may not be there."""
+    return find_spec("diffusers") is not None
+
+
+def _reconstruction() -> str:
+    return DECODING + RETRIEVAL + (GENERATION if _generates() else "")
+
+
+def _write_generator(networks: Path, seed: int) -> None:
+    """Write a MusicLDM whose CLAP is that of the study, and a tagger of music."""
+    clap = networks / "tiny-random-clap"
+    write_tiny_generator(
+        "musicldm", networks / "tiny-random-musicldm", seed=seed, clap=clap
+    )
+    labels = [name for group in paper_groups().values() for name in group.classes]
+    write_tiny_tagger(networks / "tiny-random-tagger", labels, seed=seed)
 
 
 def whitened(values: NDArray[np.floating]) -> NDArray[np.float64]:

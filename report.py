@@ -18,6 +18,7 @@ from .analysis.rois import leading_rois
 from .core.artefacts import artefacts_below, package_versions, read_about
 from .core.notes import summarise
 from .core.types import label_of
+from .report_players import Clip, find_clips
 
 MAX_ROWS = 600
 CAPTIONS = {
@@ -71,6 +72,7 @@ class Section:
     text: str = ""
     figures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    clips: list[Clip] = field(default_factory=list)
 
 
 STIMULI = ("subset_scores", "shared_clips")
@@ -94,6 +96,7 @@ GENERALISED = (
     "decoding_groups",
 )
 COURSES = ("decoding_windows", "decoding_lags", "decoding_optimism")
+RECONSTRUCTION = ("retrieval", "generation", "class_agreement", "retrieved")
 MAPS = ("flatmap", "best_space", "two_spaces", "components", "template_r")
 SECTIONS = (
     ("truth", "Planted and recovered", ("planted_recovered",), ("truth",)),
@@ -112,6 +115,7 @@ SECTIONS = (
     ("decoding", "Decoded from responses", (), DECODING),
     ("generalised", "Decoding of what was not learned", (), GENERALISED),
     ("courses", "Decoding in time, and by folds", (), COURSES),
+    ("reconstruction", "From brain to music", (), RECONSTRUCTION),
     ("alignment", "Sound and volumes", (), ("lags", "alignment")),
 )
 WARNINGS = (
@@ -203,6 +207,21 @@ TEXTS = {
         "track and no sound; an artist-safe one no known artist besides, and its own "
         "artist is known."
     ),
+    "reconstruction": (
+        "Music that was found in a corpus, or made by a generator, by what was decoded "
+        "of each test clip. Identification: how often the clip's own embedding "
+        "correlates more with that of its track (or of what was made) than the other "
+        "test clips' do; 'chance' is what guessing scores with the ties there are, low "
+        "and high bound a 95 % interval over clips, p is by permutation of clips. "
+        "'oracle' is the track nearest to the true embedding, the best that this "
+        "corpus allows, and 'random' a random track. What a space found looks better "
+        "by that space than it is: scored_by names a second one where the study has "
+        "it. A generator that makes of random or mean embeddings what it makes of "
+        "decoded ones shows its prior alone: both must be at chance. Agreement of "
+        "classes is the overlap of the most probable ones; its chance is that of "
+        "different clips. To listen: a few clips, evenly spread and not chosen by "
+        "their scores."
+    ),
     "decoding": (
         "Feature spaces read from the responses of test runs. Identification: how "
         "often a decoded clip correlates more with its own target than with another "
@@ -250,7 +269,7 @@ def write_report(
         subjects=list(subjects),
         bands=_band_labels(out, study),
         notes=summarise(_warnings_first(notes)),
-        sections=_sections(out),
+        sections=_sections(out, subjects),
         made=_made(out, study),
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
@@ -282,7 +301,7 @@ def _band_labels(out: Path, study: dict[str, Any]) -> list[str]:
     return labels
 
 
-def _sections(out: Path) -> list[Section]:
+def _sections(out: Path, subjects: Sequence[str]) -> list[Section]:
     sections = [Section("notes", "Read first")]
     for key, title, figures, tables in SECTIONS:
         section = Section(key, title, TEXTS.get(key, ""))
@@ -294,6 +313,8 @@ def _sections(out: Path) -> list[Section]:
             table = _table(path) if path.exists() else None
             if table is not None and table.rows:
                 section.tables.append(table)
+        if key == "reconstruction":
+            section.clips = find_clips(out, subjects)
         if section.figures or section.tables:
             sections.append(section)
     return sections

@@ -36,6 +36,7 @@ from .study_dataset import (
 from .study_decoding import Decoding, decoding_problems
 from .study_encoding import Encoding, Machine, solver_problems
 from .study_errors import explain, unknown_key
+from .study_reconstruction import Generation, Retrieval, reconstruction_problems
 
 __all__ = ["Analysis", "Dataset", "Responses", "Rois", "RunRule", "Study", "load_study"]
 
@@ -94,6 +95,8 @@ class Study:
     stimuli: Stimuli = field(default_factory=Stimuli)
     analysis: Analysis = field(default_factory=Analysis)
     decoding: Decoding = field(default_factory=Decoding)
+    retrieval: Retrieval = field(default_factory=Retrieval)
+    generation: Generation = field(default_factory=Generation)
     rois: Rois = field(default_factory=Rois)
     machine: Machine = field(default_factory=Machine, compare=False)
     folder: Path = field(default=Path(), compare=False)
@@ -221,6 +224,9 @@ def _problems(study: Study) -> Iterator[str]:
     yield from analysis_problems(study.analysis, bands)
     n_subjects = len(study.dataset.subjects)
     yield from decoding_problems(study.decoding, bands, n_subjects)
+    yield from reconstruction_problems(
+        study.retrieval, study.generation, study.decoding.targets
+    )
     yield from _reference_problems(study)
     yield from _event_problems(study)
 

@@ -106,7 +106,8 @@ def build_cells(index: Index, *, n_cells: int | None = None, seed: int = 0) -> C
     index : Index
     n_cells : int, optional
         None takes the square root of the number of items, with which looking for
-        the cell and looking into it cost about the same.
+        the cell and looking into it cost about the same; fewer where k-means needs
+        more items for each centre.
     seed : int
         Of k-means.
 
@@ -121,10 +122,11 @@ def build_cells(index: Index, *, n_cells: int | None = None, seed: int = 0) -> C
             f"the index has {n_items} items; below {MIN_ITEMS}, cells gain nothing. "
             "Search it exactly."
         )
-    n_cells = n_cells or round(n_items**0.5)
-    if not 1 <= n_cells <= n_items // 39:  # as many as k-means needs for a centre
+    most = n_items // 39  # as many as k-means needs for a centre
+    n_cells = n_cells or min(round(n_items**0.5), most)
+    if not 1 <= n_cells <= most:
         raise InputError(
-            f"{n_cells} cells for {n_items} items; take between 1 and {n_items // 39}."
+            f"{n_cells} cells for {n_items} items; take between 1 and {most}."
         )
     table = np.ascontiguousarray(index.embeddings)
     n_dimensions = table.shape[1]

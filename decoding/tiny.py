@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.checkpoints import libraries, quiet
-from ..core.checks import check_choice
+from ..core.checkpoints import libraries, open_checkpoint, quiet
+from ..core.checks import InputError, check_choice
 from ..core.words import SPECIAL, word_tokenizer
 
 UNTRAINED = "untrained.txt"  # lies in a folder of random weights
@@ -21,7 +21,9 @@ LM_WIDTH = 16
 RATE_HZ = 16_000
 
 
-def write_tiny_generator(kind: str, folder: Path, *, seed: int) -> None:
+def write_tiny_generator(
+    kind: str, folder: Path, *, seed: int, clap: Path | None = None
+) -> None:
     """Write a generator of random weights.
 
     Parameters
@@ -31,12 +33,25 @@ def write_tiny_generator(kind: str, folder: Path, *, seed: int) -> None:
         Made if it is not there.
     seed : int
         Of the weights; torch's own random state stays as it was.
+    clap : Path, optional
+        A CLAP of 16 dimensions that becomes MusicLDM's own, so that what is decoded of
+        it can condition the generator. None makes one.
+
+    Raises
+    ------
+    InputError
+        If `clap` is given for another kind.
     """
     check_choice(kind, "kind", MAKERS)
     torch, _ = libraries()
+    if clap is not None and kind != "musicldm":
+        raise InputError(f"clap is for 'musicldm', and kind is {kind!r}. Leave it out.")
     with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(seed)
-        MAKERS[kind](folder)
+        if clap is not None:
+            _musicldm(folder, clap)
+        else:
+            MAKERS[kind](folder)
     _mark(folder, seed)
 
 
@@ -70,10 +85,18 @@ def _mark(folder: Path, seed: int) -> None:
     (folder / UNTRAINED).write_text(text, encoding="utf-8")
 
 
-def _musicldm(folder: Path) -> None:
+def _musicldm(folder: Path, clap: Path | None = None) -> None:
     import diffusers
 
-    _save_diffusion(diffusers.MusicLDMPipeline, folder, _clap(both=True))
+    parts: dict[str, Any] = {}
+    network = _clap(both=True)
+    if clap is not None:
+        _, transformers = libraries()
+        network, _ = open_checkpoint(clap, transformers.ClapModel)
+        parts["tokenizer"] = transformers.AutoTokenizer.from_pretrained(
+            clap, local_files_only=True
+        )
+    _save_diffusion(diffusers.MusicLDMPipeline, folder, network, **parts)
 
 
 def _audioldm(folder: Path) -> None:
@@ -210,13 +233,13 @@ def _save_diffusion(
     torch, transformers = libraries()
     usual = {
         "vae": diffusers.AutoencoderKL(
-            block_out_channels=[8, 16],
+            block_out_channels=[8, 16, 16],  # a quarter of the spectrum's size
             in_channels=1,
             out_channels=1,
             norm_num_groups=4,
             latent_channels=4,
-            down_block_types=["DownEncoderBlock2D"] * 2,
-            up_block_types=["UpDecoderBlock2D"] * 2,
+            down_block_types=["DownEncoderBlock2D"] * 3,
+            up_block_types=["UpDecoderBlock2D"] * 3,
         ),
         "unet": None if "unet" in parts else _unet(),
         "scheduler": diffusers.DDIMScheduler(

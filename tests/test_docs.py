@@ -132,3 +132,22 @@ def test_the_page_on_decoding_shows_keys_that_are_read(tmp_path):
     decoding = read_study(raw, folder=tmp_path).decoding
     assert decoding.targets == tuple(names)
     assert decoding.lags == (0, 2, 4, 6, 8)
+
+
+RETRIEVAL = (Path(__file__).parents[1] / "docs/retrieval.md").read_text(
+    encoding="utf-8"
+)
+
+
+def test_the_page_on_retrieval_shows_keys_that_are_read(tmp_path):
+    (block,) = re.findall(r"```toml\n(.*?)```", RETRIEVAL, re.S)
+    network = {"kind": "network", "model": "clap", "path": "sound/{track}"}
+    raw = {**BASE, **tomllib.loads(block)}
+    raw["dataset"] = {**BASE["dataset"], **ROAD, "clip": "{track}", "events": "e.tsv"}
+    raw["features"] = {"clap": network, "w2v-bert": {**network, "model": "w2v-bert"}}
+    raw["encoding"] = {"bands": ["clap"]}
+    study = read_study(raw, folder=tmp_path)
+    assert study.retrieval.checked_by == "w2v-bert"
+    assert study.generation.rank == "likelihood"
+    for table in ("retrieval", "retrieved", "generation", "class_agreement"):
+        assert f"`{table}`" in RETRIEVAL

@@ -45,6 +45,12 @@ from .leakage import check_stimuli, make_stimuli, makes_stimuli
 from .maps import write_maps
 from .opening import Opened, check_same_runs, open_subject
 from .prepare import rows_to_score
+from .reconstruction import (
+    check_reconstruction,
+    make_reconstruction,
+    read_reconstruction,
+    reconstruction_places,
+)
 from .regions import check_made_from, roi_files, write_roi_sizes
 from .result import Result, collect_notes
 from .session import Progress, Session
@@ -63,7 +69,7 @@ from .tables import analyse, check_analysis, write_tables
 PER_SUBJECT = ("responses", "features", "models")
 LATER = ("subsets", "decoding")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
-VERSIONS = {"tables": 5, "maps": 3, "figures": 3, "report": 4}
+VERSIONS = {"tables": 5, "maps": 3, "figures": 3, "report": 5}
 
 
 def run(
@@ -141,6 +147,7 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     steps = (*PER_SUBJECT, "lags") if _several_lags(session.study) else PER_SUBJECT
     places = [f"{step}/sub-{one}" for step in steps for one in subjects]
     places += [f"{step}/sub-{one}" for step in LATER for one in subjects]
+    places += reconstruction_places(subjects)
     places += [ACROSS, "stimuli", "tables", "maps", "figures", "report"]
     check_places(session.out, places)
     opened = open_all(session.study, subjects, session.progress)
@@ -192,6 +199,9 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
         for one in opened
     }
     others |= decoded | {"across": make_across(session, opened, decoded)}
+    others |= make_reconstruction(
+        session, aligned, {s: decoded[f"decoding of {s}"] for s in subjects}
+    )
     tables = _make_tables(session, opened, models, others)
     if last >= STAGES.index("figures"):
         _make_maps(session, subjects, tables)
@@ -242,6 +252,7 @@ def check_subject(study: Study, opened: Opened) -> None:
     check_stimuli(study, opened)
     check_layer_rois(study, opened.recording.space, opened.subject)
     check_decoding(study, opened, opened.recording.space, aligned.rows)
+    check_reconstruction(study, opened, aligned.rows)
 
 
 def _make_tables(
@@ -280,6 +291,7 @@ def _make_tables(
             shared = out / "stimuli/shared_clips.csv"
             more["shared_clips"] = pd.read_csv(shared, dtype={"subject": str})
         more |= read_decoding(study, out, list(models))
+        more |= read_reconstruction(out, list(models))
         for name, table in more.items():
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
         if rest:
@@ -341,7 +353,9 @@ def _draw(session: Session, subjects: Sequence[str], tables: str, last: int) -> 
 
 def _whole_study(study: Study) -> dict[str, Any]:
     names = ("title", "dataset", "responses", "alignment", "features", "stimuli")
-    return study.part(*names, "encoding", "analysis", "decoding", "rois")
+    return study.part(
+        *names, "encoding", "analysis", "decoding", "rois", "retrieval", "generation"
+    )
 
 
 def _about_study(session: Session, subjects: Sequence[str]) -> dict[str, Any]:

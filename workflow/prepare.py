@@ -88,7 +88,7 @@ def _scaled(
     study: Study, aligned: Aligned, name: str, runs: list[Floats]
 ) -> tuple[Standardised, list[str]]:
     """Return a feature space standardised, and reduced if asked, by training rows."""
-    space, training = study.space(name), _training_rows(aligned)
+    space, training = study.space(name), training_rows(aligned)
     scaled = standardise(runs, training, how=space.standardise, name=name)
     if space.n_components is None:
         return scaled, []
@@ -104,7 +104,7 @@ def _scaled(
     return Standardised([*reduced], none, none, one), [f"{aligned.opened.name}: {note}"]
 
 
-def _training_rows(aligned: Aligned) -> list[NDArray[np.bool_]]:
+def training_rows(aligned: Aligned) -> list[NDArray[np.bool_]]:
     """Return, run by run, which rows the features' moments are made from."""
     opened, rows = aligned.opened, []
     for run in opened.runs:

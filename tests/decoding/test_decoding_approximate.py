@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError, MissingFileError
 from brain2music.decoding.approximate import (
+    MIN_ITEMS,
     build_cells,
     open_cells,
     recall,
@@ -115,3 +116,10 @@ def test_without_faiss_the_error_says_what_to_install(clustered, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(InputError, match=r"brain2music\[retrieval\]'.*search exactly"):
         build_cells(clustered[0])
+
+
+def test_the_smallest_corpus_has_as_many_cells_as_k_means_allows(rng):
+    items = rng.standard_normal((MIN_ITEMS, 5))
+    ids = [str(k) for k in range(MIN_ITEMS)]
+    index = build_index(items, ids, identity="x", source="")
+    assert build_cells(index).n_cells == MIN_ITEMS // 39

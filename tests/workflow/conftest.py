@@ -1,13 +1,21 @@
 """A small study on disk, with a planted truth, in the form of each road in."""
 
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from brain2music import load_study, run
+from brain2music.core.artefacts import Recipe
+from brain2music.workflow.alignment import align
+from brain2music.workflow.encoders import embed_stimuli, stimuli_of
+from brain2music.workflow.opening import open_subject
+from brain2music.workflow.session import Session
+from brain2music.workflow.sources import space_runs
 
 TR_S = 1.5
 GENRES = ("blues", "jazz", "rock")
@@ -219,3 +227,188 @@ def write_fmriprep(Fmriprep):
         return path, writer
 
     return write
+
+
+# A study with sound, networks and a corpus
+
+
+RATE_HZ, CLIP_S = 16_000, 15.0
+HEARD = """
+[features.clap]
+kind = "network"
+model = "clap"
+weights = "networks/tiny-clap"
+path = "sound/{genre}.{track:0>5}"
+rms = 0.05
+fade_s = 1
+window_s = 10
+step_s = 2.5
+
+[features.words]
+kind = "captions"
+model = "clap"
+weights = "networks/tiny-clap"
+captions = "captions.csv"
+
+[features.other]
+kind = "network"
+model = "w2v-bert"
+weights = "networks/tiny-w2v-bert"
+path = "sound/{genre}.{track:0>5}"
+layers = 3
+window_s = 5
+step_s = 5
+
+[machine]
+cache = "cache"
+
+[decoding]
+targets = ["clap"]
+n_permutations = 100
+n_resamples = 100
+
+[retrieval]
+target = "clap"
+corpus = "corpus"
+checked_by = "other"
+n_nearest = 3
+n_permutations = 100
+n_resamples = 100
+
+[encoding]
+"""
+
+
+def _sound(rng, seconds=CLIP_S):
+    """Return a beat on a tone in noise, no two alike."""
+    t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    beat = 1 + np.sin(2 * np.pi * rng.uniform(0.5, 4) * t)
+    tone = beat * np.sin(2 * np.pi * rng.uniform(100, 2000) * t)
+    noise = rng.uniform(0.01, 0.6) * rng.standard_normal(len(t))
+    wave = tone + noise
+    return 0.2 * wave / np.abs(wave).max()
+
+
+@pytest.fixture(scope="session")
+def make_sound():
+    return _sound
+
+
+@pytest.fixture(scope="session")
+def heard_study(write_study, tmp_path_factory):
+    """Return a study of clips with sound, a corpus and networks; not to edit."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from brain2music.features.tiny import write_tiny_clap, write_tiny_w2v_bert
+
+    folder = tmp_path_factory.mktemp("reconstruction") / "data"
+    path = write_study(folder, clip_samples=10)
+    with np.load(folder / "features/music.npz") as saved:
+        clips = saved["clips"].tolist()
+    rng = np.random.default_rng(7)
+    for name in ("sound", "corpus/some album"):
+        (folder / name).mkdir(parents=True)
+    for clip in clips:
+        soundfile.write(folder / f"sound/{clip}.wav", _sound(rng), RATE_HZ)
+    for k in range(14):
+        place = folder / f"corpus/some album/piece {k:02d}.flac"
+        soundfile.write(place, _sound(rng), RATE_HZ)
+    texts = [
+        f"a {clip.split('.')[0]} piece with {k} drums" for k, clip in enumerate(clips)
+    ]
+    ids = [f"{clip}_15s" for clip in clips]
+    captions = pd.DataFrame({"ID": ids, "DescEN": texts})
+    captions.to_csv(folder / "captions.csv", index=False)
+    write_tiny_clap(folder / "networks/tiny-clap", texts, seed=1, n_features=16)
+    write_tiny_w2v_bert(folder / "networks/tiny-w2v-bert", seed=2, n_features=8)
+    text = path.read_text().replace("[encoding]\n", HEARD)
+    path.write_text(text.replace('["music", "genre"]', '["clap", "genre"]'))
+    return path
+
+
+@pytest.fixture
+def heard_copy(heard_study, tmp_path):
+    """Give `heard_copy(*edits)`: the study anew, text replaced."""
+
+    def copy(*edits):
+        folder = tmp_path / "copy"
+        shutil.copytree(heard_study.parent, folder)
+        text = (folder / "study.toml").read_text()
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new)
+        (folder / "study.toml").write_text(text)
+        return folder / "study.toml"
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def moments():
+    return _moments
+
+
+@pytest.fixture(scope="session")
+def decoded_as():
+    return _decoded_as
+
+
+@pytest.fixture(scope="session")
+def step_table():
+    """Give `step_table(out, name, subject)`: a table of retrieval or generation."""
+    return _step_table
+
+
+def _decoded_as(study, out, target="clap", *, from_truth=True, seed=0):
+    """Write a decoding of both subjects: its targets as they are, or noise like them.
+
+    The last dimension is not decoded. Returns sessions' arguments.
+    """
+    session = Session(study, out, lambda *_: None)
+    aligned = [align(study, open_subject(study, one)) for one in study.dataset.subjects]
+    identities = {}
+    for one in aligned:
+        subject = one.opened.subject
+        rows = one.rows[one.rows["side"] == "test"].drop_duplicates(
+            ["clip", "sample_in_clip"]
+        )
+        clips = rows["clip"].to_numpy()
+        every = stimuli_of(study, one.opened, target)
+        named = {clip: every[clip] for clip in dict.fromkeys(clips)}
+        raw = embed_stimuli(study, target, named, session.ticker)
+        mean, scale = _moments(study, one, target)
+        true = ((raw - mean) / scale)[[list(named).index(clip) for clip in clips]]
+        rng = np.random.default_rng(seed)
+        predicted = true if from_truth else rng.standard_normal(true.shape)
+        kept = np.arange(true.shape[1] - 1)
+
+        def work(folder, predicted=predicted, true=true, kept=kept, rows=rows):
+            np.savez(
+                folder / f"{target}.npz",
+                predicted=predicted[:, kept],
+                true=true[:, kept],
+                dimensions=kept,
+            )
+            rows.to_csv(folder / "rows.csv", index=False)
+            return []
+
+        recipe = Recipe("decoding", 1, {"from_truth": from_truth, "seed": seed}, {})
+        identities[subject] = session.make(f"decoding/sub-{subject}", recipe, work)
+    return session, aligned, identities
+
+
+def _moments(study, aligned, name):
+    """Return mean and standard deviation of a space over training rows, by hand."""
+    layers, _ = space_runs(study, aligned, name)
+    rows = []
+    for run_, values in zip(aligned.opened.runs, layers[""], strict=True):
+        mine = aligned.opened.rows[aligned.opened.rows["run_name"] == str(run_)]
+        if run_ in aligned.opened.split.train:
+            rows.append(values[mine["kept"].to_numpy()])
+    rows = np.concatenate(rows)
+    return rows.mean(axis=0), rows.std(axis=0)
+
+
+def _step_table(out, name, subject="01"):
+    step = "generation" if name in ("generation", "class_agreement") else "retrieval"
+    return pd.read_csv(out / f"{step}/sub-{subject}/{name}.csv", dtype={"subject": str})

@@ -1,0 +1,182 @@
+"""Tests of a study's corpus: embedded once, resumed, and what is no part of it."""
+
+import json
+import shutil
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from brain2music import load_study
+from brain2music.core.checks import InputError
+from brain2music.data.stimuli import ClipSource
+from brain2music.decoding.corpus import embed_corpus
+from brain2music.decoding.retrieval import build_index, open_index
+from brain2music.decoding.sounds import Sound, read_start
+from brain2music.workflow import corpus
+from brain2music.workflow.alignment import align
+from brain2music.workflow.corpus import make_corpus
+from brain2music.workflow.encoders import encoder_of
+from brain2music.workflow.opening import open_subject
+from brain2music.workflow.overlap import find_stimuli
+from brain2music.workflow.reconstruction import (
+    check_reconstruction,
+)
+from brain2music.workflow.session import Session
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+RATE_HZ, CLIP_S = 16_000, 15.0
+
+
+def corpus_of(study, out):
+    make_corpus(Session(study, out, lambda *_: None))
+    return pd.read_csv(out / "corpus/tracks.csv"), pd.read_csv(
+        out / "corpus/unreadable.csv"
+    )
+
+
+def test_tracks_that_cannot_be_heard_are_listed(heard_copy, tmp_path, rng, make_sound):
+    path = heard_copy()
+    album = path.parent / "corpus/some album"
+    (album / "broken.wav").write_bytes(b"RIFF, and nothing more")
+    soundfile.write(album / "short.wav", make_sound(rng, 6.0), RATE_HZ)
+    soundfile.write(album / "silent.wav", np.zeros(15 * RATE_HZ), RATE_HZ)
+    study = load_study(path)
+    tracks, unreadable = corpus_of(study, tmp_path / "out")
+    assert len(tracks) == 14
+    assert [name.split("/")[1] for name in unreadable["track"]] == [
+        "broken.wav",
+        "short.wav",
+        "silent.wav",
+    ]
+    assert not unreadable["reason"].str.contains(str(path.parent)).any()
+    about = json.loads((tmp_path / "out/corpus/about.json").read_text())
+    assert "3 of 17 tracks of the corpus could not be embedded" in about["notes"][0]
+    assert str(path.parent) not in json.dumps(about)
+
+
+def test_a_corpus_that_was_killed_goes_on_where_it_was(
+    heard_copy, tmp_path, monkeypatch
+):
+    path = heard_copy()
+    shutil.rmtree(path.parent / "cache", ignore_errors=True)
+    study, heard = load_study(path), []
+
+    def read(path, **options):
+        if len(heard) == 9:
+            raise KeyboardInterrupt
+        heard.append(path.name)
+        return read_start(path, **options)
+
+    monkeypatch.setattr(corpus, "read_start", read)
+    monkeypatch.setattr(corpus, "embed_corpus", partial(embed_corpus, part=4))
+    with pytest.raises(KeyboardInterrupt):
+        corpus_of(study, tmp_path)
+    assert not (tmp_path / "corpus").exists()
+    before, heard[:] = heard[:8], []
+    seen = []
+    monkeypatch.setattr(
+        corpus,
+        "read_start",
+        lambda path, **options: seen.append(path.name) or read_start(path, **options),
+    )
+    tracks, _ = corpus_of(study, tmp_path)
+    assert len(tracks) == 14
+    assert sorted(seen + before) == sorted(tracks["track"].str.split("/").str[1])
+
+
+def test_what_the_second_network_cannot_hear_is_no_part_of_it(
+    heard_copy, tmp_path, make_sound, rng
+):
+    path = heard_copy(("window_s = 5\nstep_s = 5", "window_s = 12\nstep_s = 2"))
+    album = path.parent / "corpus/some album"
+    soundfile.write(album / "medium.wav", make_sound(rng, 11.0), RATE_HZ)
+    tracks, unreadable = corpus_of(load_study(path), tmp_path / "out")
+    assert len(tracks) == 14
+    assert unreadable["track"].tolist() == ["some album/medium.wav"]
+
+
+def test_near_duplicates_of_stimuli_are_found_by_their_sound(tmp_path, make_sound):
+    rng = np.random.default_rng(1)
+    files, sources, rows, queries = {}, {}, [], rng.standard_normal((10, 6))
+    for k in range(10):
+        wave = make_sound(rng, 8.0)
+        place = tmp_path / f"clip {k}.wav"
+        soundfile.write(place, wave, RATE_HZ)
+        sources[f"clip {k}"] = ClipSource(f"clip {k}", place)
+        for j in range(3):
+            name = f"track {k}-{j}"
+            copy = k == 4 and j == 1  # the same piece, cut 0.2 s later
+            files[name] = tmp_path / f"{name}.wav"
+            other = wave[3200:] if copy else make_sound(rng, 8.0)
+            soundfile.write(files[name], other, RATE_HZ)
+            rows.append(queries[k] + 0.01 * rng.standard_normal(6))
+    index = build_index(rows, list(files), identity="x", source="")
+    found, notes = find_stimuli(index, files, sources, queries)
+    assert found == {"track 4-1": "sounds almost as clip 4"}
+    assert notes == []
+    few = dict(list(sources.items())[:2])
+    assert find_stimuli(index, {}, few, queries[:2]) == ({}, [])
+    _, (note,) = find_stimuli(index, files, few, queries[:2])
+    assert "only 6 of its tracks could be compared" in note
+
+
+def test_a_track_of_loud_peaks_is_levelled_as_others_are(heard_study):
+    encoder = encoder_of(load_study(heard_study), "clap")
+    wave = np.zeros(round(CLIP_S * RATE_HZ), np.float32)
+    wave[::4000] = 0.9
+    heard = encoder.shaped(Sound(wave, RATE_HZ), "clicks")
+    assert np.sqrt(np.mean(heard.waveform**2)) == pytest.approx(0.05, rel=1e-5)
+    assert heard.waveform.max() > 1
+
+
+def test_a_corpus_is_made_once_and_anew_when_its_music_changes(
+    heard_copy, tmp_path, make_sound, rng
+):
+    path = heard_copy()
+    study, out = load_study(path), tmp_path / "out"
+    sessions = [Session(study, out, lambda *_: None) for _ in range(3)]
+    first = make_corpus(sessions[0])
+    assert make_corpus(sessions[1]) == first
+    assert (sessions[0].made, sessions[1].reused) == (["corpus"], ["corpus"])
+    album = path.parent / "corpus/some album"
+    (album / "piece 03.flac").unlink()
+    second = make_corpus(sessions[2])
+    assert second != first
+    assert len(open_index(out / "corpus/index")) == 13
+    soundfile.write(album / "piece 04.flac", make_sound(rng), RATE_HZ)
+    assert make_corpus(Session(study, out, lambda *_: None)) != second
+
+
+RETRIEVED = 'generator = "retrieved"\n'
+
+
+def test_an_index_of_other_weights_or_level_is_refused(heard_copy, tmp_path):
+    path = heard_copy()
+    corpus_of(load_study(path), tmp_path / "first")
+    text = path.read_text().replace('checked_by = "other"\n', "")
+    place = json.dumps(str(tmp_path / "first/corpus/index"))
+    text = text.replace('corpus = "corpus"', f"corpus = {place}")
+    path.write_text(text)
+    study = load_study(path)
+    one = align(study, open_subject(study, "01"))
+    check_reconstruction(study, one.opened, one.rows)
+    for old, new in (
+        ("rms = 0.05", "rms = 0.04"),
+        ("step_s = 2.5", "step_s = 5"),
+        ("window_s = 10", "window_s = 9"),
+    ):
+        path.write_text(text.replace(old, new))
+        study = load_study(path)
+        with pytest.raises(InputError, match="with other weights, layer, windows or"):
+            check_reconstruction(study, one.opened, one.rows)
+    path.write_text(
+        text.replace("[encoding]", f"[generation]\n{RETRIEVED}\n[encoding]")
+    )
+    study = load_study(path)
+    with pytest.raises(InputError, match="is a saved index, which has none"):
+        check_reconstruction(study, one.opened, one.rows)

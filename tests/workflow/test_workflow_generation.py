@@ -1,0 +1,313 @@
+"""Tests of music that is made of what a study decodes."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_allclose
+
+from brain2music import load_study, run
+from brain2music.core.checks import InputError
+from brain2music.core.store import open_store
+from brain2music.decoding.retrieval import build_index
+from brain2music.workflow import candidate_ranks
+from brain2music.workflow.alignment import align
+from brain2music.workflow.candidate_ranks import _held_out, fit_likelihood, target_rows
+from brain2music.workflow.corpus import OpenCorpus
+from brain2music.workflow.encoders import embed_stimuli, stimuli_of
+from brain2music.workflow.generators import _long_enough
+from brain2music.workflow.opening import open_subject
+from brain2music.workflow.reconstruction import (
+    check_reconstruction,
+    make_reconstruction,
+)
+from brain2music.workflow.session import Session
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+RATE_HZ = 16_000
+
+
+GENERATION = """
+[generation]
+generator = "musicldm"
+weights = "networks/tiny-musicldm"
+seconds = 10
+steps = 2
+n_clips = 4
+n_permutations = 100
+n_resamples = 100
+seed = 5
+"""
+
+
+@pytest.fixture(scope="module")
+def with_generator(heard_study):
+    """Add a generator of the study's own CLAP, and a tagger, to its networks."""
+    pytest.importorskip("diffusers")
+    from brain2music.decoding.agreement import paper_groups
+    from brain2music.decoding.tiny import write_tiny_generator, write_tiny_tagger
+
+    networks = heard_study.parent / "networks"
+    clap = networks / "tiny-clap"
+    write_tiny_generator("musicldm", networks / "tiny-musicldm", seed=3, clap=clap)
+    write_tiny_generator("musicldm", networks / "other-musicldm", seed=3)
+    write_tiny_generator("musicgen", networks / "tiny-musicgen", seed=3)
+    labels = [name for group in paper_groups().values() for name in group.classes]
+    write_tiny_tagger(networks / "tiny-tagger", labels, seed=4)
+    return heard_study
+
+
+@pytest.fixture
+def generate(heard_copy, decoded_as):
+    """Give `generate(out, *edits)`: a study, and the notes of what was made."""
+
+    def make(out, *edits, **options):
+        study = load_study(
+            heard_copy(("[encoding]\n", GENERATION + "\n[encoding]\n"), *edits)
+        )
+        session, aligned, decoded = decoded_as(study, out, **options)
+        for one in aligned:
+            check_reconstruction(study, one.opened, one.rows)
+        make_reconstruction(session, aligned[:1], decoded)
+        about = json.loads((out / "generation/sub-01/about.json").read_text())
+        return study, about["notes"]
+
+    return make
+
+
+# What is made
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_generator")
+def test_music_is_made_of_each_clip_with_provenance(tmp_path, step_table, generate):
+    edits = [("steps = 2", 'steps = 2\ntagger = "networks/tiny-tagger"')]
+    study, notes = generate(tmp_path, *edits)
+    place = tmp_path / "generation/sub-01"
+    assert len(list(place.glob("*.wav"))) == 4
+    first = (
+        step_table(tmp_path, "retrieved").query("rank == 1").set_index("clip")["track"]
+    )
+    for path in place.glob("*.wav"):
+        facts = json.loads(path.with_suffix(".json").read_text())
+        assert soundfile.info(path).duration == pytest.approx(10.0)
+        assert facts["trained"] is False
+        assert facts["responses_simulated"] is True
+        assert facts["anchor"] == first[facts["clip"]]
+        assert facts["target_source"] == "CLAP, tiny-clap"
+        assert str(study.folder) not in json.dumps(facts)
+    scores = step_table(tmp_path, "generation")
+    assert set(scores["generator"]) == {"musicldm, tiny-musicldm (random weights)"}
+    prior = scores[scores["metric"].str.contains("prior")].set_index("conditioning")
+    assert list(prior.index) == ["decoded", "random, as decoded", "mean decoded"]
+    assert (prior.loc[["random, as decoded", "mean decoded"], "p"] > 0.01).all()
+    assert (prior["chance"] == 0.5).all()
+    plain = scores[(scores["metric"] == "identification accuracy")]
+    mine = plain[plain["scored_by"].str.contains("w2v")]["value"].item()
+    assert mine == pytest.approx(prior.loc["decoded", "value"])
+    assert any("random weights and was never trained" in note for note in notes)
+    agreed = step_table(tmp_path, "class_agreement")
+    assert set(agreed["tagger"]) == {"tiny-tagger (random weights)"}
+    assert set(agreed["group"]) == {"genres", "instruments", "moods"}
+    assert set(agreed["compared"]) == {
+        "stimulus and generated",
+        "stimulus and retrieved",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_generator")
+def test_another_clap_is_refused_before_anything_is_made(tmp_path, generate):
+    with pytest.raises(
+        InputError, match=r"is not that of features.clap: one sound has"
+    ):
+        generate(tmp_path, ("tiny-musicldm", "other-musicldm"))
+
+
+def test_the_nearest_tracks_are_given_as_they_are(tmp_path, step_table, generate):
+    edits = [
+        ('"musicldm"\nweights = "networks/tiny-musicldm"\n', '"retrieved"\n'),
+        ("n_clips = 4\n", ""),
+    ]
+    study, _ = generate(tmp_path, *edits)
+    first = (
+        step_table(tmp_path, "retrieved").query("rank == 1").set_index("clip")["track"]
+    )
+    for path in (tmp_path / "generation/sub-01").glob("*.wav"):
+        facts = json.loads(path.with_suffix(".json").read_text())
+        assert facts["items"] == [first[facts["clip"]]]
+        own, _ = soundfile.read(study.folder / "corpus" / facts["items"][0])
+        wave, _ = soundfile.read(path)
+        assert_allclose(wave, own[: 10 * RATE_HZ], atol=1e-6)
+    scores = step_table(tmp_path, "generation").query(
+        "metric == 'identification accuracy'"
+    )
+    both = step_table(tmp_path, "retrieval").query(
+        "metric == 'identification accuracy' and items == 'retrieved'"
+    )
+    assert len(scores) == len(both) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_generator")
+def test_from_noise_nothing_of_a_corpus_is_needed(
+    heard_copy, decoded_as, step_table, tmp_path
+):
+    path = heard_copy(("[encoding]\n", GENERATION + "\n[encoding]\n"))
+    text = path.read_text().replace("n_clips = 4", 'n_clips = 3\nstart = "noise"')
+    kept = text[: text.index("[retrieval]")] + text[text.index("[generation]") :]
+    path.write_text(kept.replace('"musicldm"\n', '"musicldm"\ntarget = "clap"\n'))
+    study = load_study(path)
+    session, aligned, decoded = decoded_as(study, tmp_path)
+    check_reconstruction(study, aligned[0].opened, aligned[0].rows)
+    make_reconstruction(session, aligned[:1], decoded)
+    facts = [json.loads(p.read_text()) for p in tmp_path.rglob("clip-*.json")]
+    assert [fact["anchor"] for fact in facts] == [None] * 3
+    assert not (tmp_path / "corpus").exists()
+    scores = step_table(tmp_path, "generation")
+    assert set(scores["start"]) == {"noise"}
+    assert set(scores["scored_by"]) == {"CLAP, tiny-clap"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_generator")
+def test_musicgen_goes_on_from_the_nearest_track_alone(generate, step_table, tmp_path):
+    edits = [("musicldm", "musicgen"), ("n_clips = 4", "n_clips = 3")]
+    _, notes = generate(tmp_path, *edits)
+    first = step_table(tmp_path, "retrieved").query("rank == 1")
+    first = first.set_index("clip")["track"]
+    for path in (tmp_path / "generation/sub-01").glob("clip-*.json"):
+        facts = json.loads(path.read_text())
+        assert facts["anchor"] == first[facts["clip"]]
+        assert facts["conditioned_by"] == "its anchor alone"
+    assert any("musicgen hears the nearest track alone" in note for note in notes)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_generator")
+def test_musicgen_from_noise_is_refused_where_it_hears_nothing(generate, tmp_path):
+    edits = [("musicldm", "musicgen"), ("n_clips = 4", 'start = "noise"')]
+    with pytest.raises(InputError, match="takes embeddings of 8 dimensions"):
+        generate(tmp_path, *edits)
+
+
+def test_tracks_that_are_too_short_start_nothing(heard_study, rng):
+    ids = list("abcd")
+    index = build_index(rng.standard_normal((4, 3)), ids, identity="x", source="")
+    seconds = {"a": 15.0, "b": 9.0, "c": 12.0, "d": 5.0}
+    corpus = OpenCorpus(index, {}, seconds)
+    study = load_study(heard_study)
+    opened = open_subject(study, "01")
+    settings = replace(study.generation, generator="musicldm", seconds=12.0)
+    kept, (note,) = _long_enough(corpus, settings, opened)
+    assert kept.index.ids == ("a", "c")
+    assert_allclose(kept.index.embeddings, index.embeddings[[0, 2]])
+    assert note == "2 tracks shorter than 12 s start nothing."
+    settings = replace(settings, generator="musicgen")
+    assert _long_enough(corpus, settings, opened) == (corpus, [])
+    settings = replace(settings, generator="musicldm", seconds=15.5)
+    with pytest.raises(InputError, match=r"no track of the corpus lasts 15\.5 s"):
+        _long_enough(corpus, settings, opened)
+
+
+# Which candidate is taken
+
+
+def test_the_penalty_is_the_one_that_does_best_on_runs_left_out(rng):
+    X = rng.standard_normal((60, 4)) @ rng.standard_normal((4, 4))
+    Y = X @ rng.standard_normal((4, 5)) + 8 * rng.standard_normal((60, 5))
+    runs = np.repeat(["a", "b", "c"], 20)
+    alphas = (0.01, 30.0, 1e7)
+    lost = []
+    for alpha in alphas:
+        held = np.empty_like(Y)
+        for run_ in "abc":
+            out = runs == run_
+            x, y = X[~out], Y[~out]
+            mean, centre = x.mean(axis=0), y.mean(axis=0)
+            gram = (x - mean).T @ (x - mean) + alpha * np.eye(4)
+            weights = np.linalg.solve(gram, (x - mean).T @ (y - centre))
+            held[out] = (X[out] - mean) @ weights + centre
+        lost.append(((Y - held) ** 2).sum())
+        found, _ = _held_out(X, Y, runs, (alpha,))
+        assert_allclose(found, held)
+    _, best = _held_out(X, Y, runs, alphas)
+    assert best == alphas[int(np.argmin(lost))] == 30.0
+
+
+class Store:
+    """Responses of 30 voxels, of which some follow the target, with noise."""
+
+    def __init__(self, X_train, X_test, train, test, *, strength):
+        rng = np.random.default_rng(8)
+        W = strength * rng.standard_normal((X_train.shape[1], 30))
+        W[:, 20:] = 0
+        self.Y = [X @ W + rng.standard_normal((len(X), 30)) for X in (X_train, X_test)]
+        self.rows, self.valid = (train, test), np.ones(30, bool)
+
+    def train(self, _valid):
+        return self.Y[0]
+
+    def test(self, _valid):
+        return self.Y[1]
+
+    def train_rows(self):
+        return self.rows[0]
+
+    def test_rows(self):
+        return self.rows[1]
+
+
+@pytest.mark.parametrize(("strength", "fewest"), [(1.0, 5), (0.0, 0)])
+def test_the_candidate_that_was_heard_is_the_most_likely(
+    heard_study, tmp_path, monkeypatch, strength, fewest
+):
+    study = load_study(heard_study)
+    run(study, tmp_path, stage="features", subjects=["01"])
+    aligned = align(study, open_subject(study, "01"))
+    session = Session(study, tmp_path, lambda *_: None)
+    X = [target_rows(session, "01", "clap", side) for side in ("train", "test")]
+    rows = open_store(tmp_path / "responses/sub-01")
+    store = Store(*X, rows.train_rows(), rows.test_rows(), strength=strength)
+    monkeypatch.setattr(candidate_ranks, "open_store", lambda _folder: store)
+    score = fit_likelihood(session, aligned, "clap")
+    clips = dict.fromkeys(store.rows[1]["clip"])
+    every = stimuli_of(study, aligned.opened, "clap")
+    named = {clip: every[clip] for clip in clips}
+    vectors = embed_stimuli(study, "clap", named, session.ticker)
+    best = [int(np.argmax(score(clip, vectors))) for clip in named]
+    hits = sum(k == place for place, k in enumerate(best))
+    assert hits >= fewest
+    if not strength:
+        assert hits < 5
+    # Rows whose delays all lie in the clip, and no other.
+    assert all(len(score.responses[clip]) == 10 - 2 for clip in named)
+
+
+@pytest.mark.slow
+def test_ranking_by_the_scored_response_is_said(
+    heard_copy, tmp_path, decoded_as, step_table
+):
+    edits = [
+        ('"musicldm"\nweights = "networks/tiny-musicldm"\n', '"retrieved"\n'),
+        ("n_clips = 4", 'rank = "likelihood"\nn_candidates = 2'),
+    ]
+    path = heard_copy(("[encoding]\n", GENERATION + "\n[encoding]\n"), *edits)
+    study = load_study(path)
+    run(study, tmp_path, stage="features")
+    session, aligned, decoded = decoded_as(study, tmp_path)
+    make_reconstruction(session, aligned, decoded)
+    scores = step_table(tmp_path, "generation")
+    real = scores[scores["metric"] == "identification accuracy"]
+    assert set(real["candidate"]) == {"most likely of 2 by the response that is scored"}
+    about = json.loads((tmp_path / "generation/sub-01/about.json").read_text())
+    assert any("the ranking is part of the decoder" in note for note in about["notes"])
+    found = step_table(tmp_path, "retrieved").set_index(["clip", "rank"])["track"]
+    for made_ in (tmp_path / "generation/sub-01").glob("clip-*.json"):
+        facts = json.loads(made_.read_text())
+        assert facts["rank"] == "likelihood"
+        assert facts["items"] == [found[facts["clip"], k] for k in (1, 2)]

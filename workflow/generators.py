@@ -1,0 +1,314 @@
+"""Opens a study's generator beside what it is to make music of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.checkpoints import find_folder, folder_identity, read_json
+from ..core.checks import InputError
+from ..data.stimuli import ClipSource
+from ..decoding.diffusion import DiffusionGenerator, Settings
+from ..decoding.generation import (
+    AnchoredGenerator,
+    Generated,
+    Generator,
+    RetrievedSound,
+)
+from ..decoding.generators import open_alone
+from ..decoding.musicgen import MusicgenGenerator, Sampling
+from ..decoding.pipelines import INDEX, PIPELINES, diffusers, find_pipeline
+from ..decoding.sounds import START_S, Sound, read_start, resampled
+from ..decoding.tiny import UNTRAINED
+from ..study import Study
+from .alignment import Aligned
+from .corpus import OpenCorpus
+from .decoded_clips import read_decoded
+from .encoders import Encoder, encoder_of, stimuli_of
+from .excerpts import spread
+from .opening import Opened
+from .retrieval import Searched, nearest
+from .session import Session
+
+Floats = NDArray[np.floating]
+SAME = 0.95  # cosine of one sound under two copies of one network
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What music is made of, and by what.
+
+    Parameters
+    ----------
+    opened : Opened
+    target : str
+    encoder : Encoder
+        Of the target.
+    clips : tuple of str
+    vectors : array of shape (n_clips, n_dimensions)
+        As decoded.
+    sounds : mapping of clip to its sound
+    corpus : OpenCorpus or None
+        Tracks that are long enough and no stimuli.
+    generator : Generator
+    label, start : str
+        How tables name it, and what it starts from.
+    notes : list of str
+    """
+
+    opened: Opened
+    target: str
+    encoder: Encoder
+    clips: tuple[str, ...]
+    vectors: Floats
+    sounds: Mapping[str, ClipSource]
+    corpus: OpenCorpus | None
+    generator: Generator
+    label: str
+    start: str
+    notes: list[str]
+
+    def sources_for(self, study: Study, name: str) -> dict[str, ClipSource]:
+        """Return the sound of each clip by the keys of a feature space."""
+        every = stimuli_of(study, self.opened, name)
+        return {
+            clip: every.get(clip, ClipSource(clip, Path(clip))) for clip in self.clips
+        }
+
+    def retrieved(self, study: Study) -> list[Sound] | None:
+        """Return the track nearest to each clip; None where its sound is not known."""
+        if self.corpus is None or not self.corpus.files:
+            return None
+        index = self.corpus.index
+        rows = nearest(study, index, self.vectors, 1)[0].rows[:, 0]
+        return [read_start(self.corpus.files[index.ids[row]]) for row in rows]
+
+
+class AnchorAlone:
+    """A generator that goes on from the nearest track, and is told nothing else."""
+
+    def __init__(self, generator: AnchoredGenerator, n_dimensions: int) -> None:
+        self.generator, self.n_dimensions = generator, n_dimensions
+
+    def generate(
+        self,
+        embedding: ArrayLike,
+        *,
+        seconds: float,
+        n_candidates: int = 1,
+        seed: int = 0,
+    ) -> Generated:
+        """Return sounds; the embedding chooses the track alone."""
+        made = self.generator.generate(
+            np.zeros((1, self.n_dimensions)),
+            seconds=seconds,
+            n_candidates=n_candidates,
+            seed=seed,
+            query=embedding,
+        )
+        facts = {**made.provenance, "conditioned_by": "its anchor alone"}
+        return Generated(made.audio, made.rate_hz, facts)
+
+
+def target_of(study: Study) -> str:
+    """Return what music is made of."""
+    return str(study.generation.target or study.retrieval.target)
+
+
+def place_of(study: Study, name: str) -> str | Path:
+    """Return a folder that starts at the study file, or an id of the user's cache."""
+    local = study.folder / name
+    return local if local.is_dir() else name
+
+
+def check_generator(study: Study) -> None:
+    """Raise if the study's generator is not there, or takes another embedding."""
+    settings = study.generation
+    kind, encoder = str(settings.generator), encoder_of(study, target_of(study))
+    if settings.anchored and settings.seconds > START_S:
+        raise InputError(
+            f"generation.seconds is {settings.seconds:g}, and the first {START_S:g} s "
+            "of each track of the corpus are read. Ask for less, or start = 'noise'."
+        )
+    if kind == "retrieved":
+        return
+    place = place_of(study, str(settings.weights))
+    if kind == "musicgen":
+        _check_musicgen(study, place, encoder)
+        return
+    diffusers()
+    folder = find_pipeline(place)
+    found = read_json(folder / INDEX).get("_class_name")
+    if found != PIPELINES[kind]:
+        raise InputError(
+            f"generation.weights holds a {found}, and {kind} needs a {PIPELINES[kind]}."
+            " Name the generator that the folder holds."
+        )
+    config = read_json(folder / "text_encoder" / "config.json")
+    width = config.get("projection_dim")
+    if width != encoder.width:
+        raise InputError(
+            f"generation.weights takes embeddings of {width} dimensions, and features."
+            f"{encoder.name} has {encoder.width}. Decode the embedding of its own CLAP."
+        )
+
+
+def _check_musicgen(study: Study, place: str | Path, encoder: Encoder) -> None:
+    width = _text_width(find_folder(place))
+    if width != encoder.width and study.generation.start == "noise":
+        raise InputError(
+            f"MusicGen takes embeddings of {width} dimensions, and features."
+            f"{encoder.name} has {encoder.width}: from noise it would hear nothing of "
+            "what was decoded. Set generation.start = 'anchored'."
+        )
+
+
+def _text_width(folder: Path) -> int:
+    return int(read_json(folder / "config.json")["text_encoder"]["d_model"])
+
+
+def weights_of(study: Study) -> str:
+    """Return the identity of the generator's weights, '' where it has none."""
+    settings = study.generation
+    if settings.weights is None:
+        return ""
+    place = place_of(study, settings.weights)
+    if settings.generator == "musicgen":
+        return folder_identity(find_folder(place), weights=True)
+    return folder_identity(find_pipeline(place), weights=True)
+
+
+def open_source(
+    session: Session, aligned: Aligned, ready: Callable[[], Searched]
+) -> Source:
+    """Open the generator, with the decoded clips and the corpus that it starts from.
+
+    Raises
+    ------
+    InputError
+        If its CLAP is not the network that was decoded.
+    """
+    study, opened = session.study, aligned.opened
+    settings, target = study.generation, target_of(study)
+    notes: list[str] = []
+    corpus = None
+    if settings.anchored:
+        searched = ready()
+        decoded = searched.decoded
+        corpus, notes = _long_enough(searched.corpus, settings, opened)
+    else:
+        decoded = read_decoded(session, aligned, target)
+    encoder = encoder_of(study, target)
+    generator, label, said = _open(study, corpus, encoder)
+    chosen = spread(len(decoded.clips), settings.n_clips)
+    every = stimuli_of(study, opened, target)
+    clips = tuple(decoded.clips[k] for k in chosen)
+    return Source(
+        opened=opened,
+        target=target,
+        encoder=encoder,
+        clips=clips,
+        vectors=decoded.vectors[chosen],
+        sounds={clip: every[clip] for clip in clips if clip in every},
+        corpus=corpus,
+        generator=generator,
+        label=label,
+        start="nearest track" if settings.anchored else "noise",
+        notes=[*notes, *said],
+    )
+
+
+def _long_enough(
+    corpus: OpenCorpus, settings: Any, opened: Opened
+) -> tuple[OpenCorpus, list[str]]:
+    """Leave out tracks that are shorter than what shall start from them."""
+    needed = Sampling().anchor_s if settings.generator == "musicgen" else 0.0
+    needed = needed or settings.seconds
+    kept = np.array([corpus.seconds[name] >= needed for name in corpus.index.ids])
+    if not kept.any():
+        raise InputError(
+            f"{opened.name}: no track of the corpus lasts {needed:g} s. Ask for less "
+            "in generation.seconds."
+        )
+    if kept.all():
+        return corpus, []
+    note = f"{int((~kept).sum())} tracks shorter than {needed:g} s start nothing."
+    return corpus.part(kept), [note]
+
+
+def _open(
+    study: Study, corpus: OpenCorpus | None, encoder: Encoder
+) -> tuple[Generator, str, list[str]]:
+    settings = study.generation
+    retrieved = None
+    if corpus is not None:
+        retrieved = RetrievedSound(corpus.index, encoder.identity, _sound_of(corpus))
+    if settings.generator == "retrieved" and retrieved is not None:
+        return retrieved, "retrieved", []
+    kind, place = str(settings.generator), place_of(study, str(settings.weights))
+    alone = open_alone(
+        kind,
+        place,
+        settings=None if kind == "musicgen" else Settings(steps=settings.steps),
+        device=encoder.network.device,
+    )
+    assert isinstance(alone, DiffusionGenerator | MusicgenGenerator)
+    label, notes = f"{kind}, {Path(str(settings.weights)).name}", []
+    if not alone.about["trained"]:
+        label += " (random weights)"
+        notes.append(
+            f"{kind} has random weights and was never trained: what it makes is noise "
+            "that shows the path alone."
+        )
+    if isinstance(alone, DiffusionGenerator):
+        notes += _check_same_clap(alone, encoder)
+    if retrieved is None:
+        return alone, label, notes
+    anchored = AnchoredGenerator(alone, retrieved)
+    if alone.n_dimensions == encoder.width:
+        return anchored, label, notes
+    notes.append(
+        f"{kind} hears the nearest track alone: it takes no embedding as wide as the "
+        "decoded one."
+    )
+    return AnchorAlone(anchored, alone.n_dimensions), label, notes
+
+
+def _sound_of(corpus: OpenCorpus) -> Any:
+    """Return what reads a track; all are brought to the rate of the first."""
+    first = read_start(corpus.files[corpus.index.ids[0]])
+
+    def sound_of(name: str) -> Sound:
+        sound = read_start(corpus.files[name])
+        return Sound(resampled(sound, first.rate_hz), first.rate_hz)
+
+    return sound_of
+
+
+def _check_same_clap(generator: DiffusionGenerator, encoder: Encoder) -> list[str]:
+    """Raise if a generator's CLAP hears a sound otherwise than the target's network."""
+    if not hasattr(generator.pipeline.text_encoder, "audio_model"):
+        return [
+            f"the weights of {generator.kind} hold CLAP's text tower only: whether it "
+            f"is the CLAP of features.{encoder.name} could not be seen."
+        ]
+    rng, rate_hz = np.random.default_rng(0), 48_000
+    noise = rng.standard_normal(round(encoder.windows.window_s * rate_hz))
+    probe = Sound((0.1 * noise).astype(np.float32), rate_hz)
+    ours, own = encoder.embed([probe])[0], generator.embed([probe])[0]
+    cosine = float(ours @ own / np.linalg.norm(ours) / np.linalg.norm(own))
+    if cosine < SAME:
+        raise InputError(
+            f"the CLAP of generation.weights is not that of features.{encoder.name}: "
+            f"one sound has vectors of cosine {cosine:.2f} in the two. Decode the "
+            "embedding of the generator's own CLAP."
+        )
+    return []
+
+
+def is_untrained(folder: Path) -> bool:
+    """Return whether weights say that they are random."""
+    return (folder / UNTRAINED).exists()

@@ -1,0 +1,160 @@
+"""From brain to music: checks at the door, the steps in order, and their tables."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+
+from ..core.artefacts import discard
+from ..core.checks import InputError
+from ..study import Study
+from .alignment import Aligned
+from .corpus import check_corpus, corpus_place, is_index, make_corpus
+from .encoders import encoder_of, stimuli_of
+from .generation import check_seconds, make_generation
+from .generators import check_generator, target_of
+from .heard import check_sounds, sound_name_of
+from .networks import check_network
+from .opening import Opened
+from .retrieval import make_retrieval, search_ready
+from .session import Session
+from .tagging import check_tagger
+
+STEPS = ("retrieval", "generation")
+TABLES = {
+    "retrieval": ("retrieval", "retrieved"),
+    "generation": ("generation", "class_agreement"),
+}
+FEWEST_CLIPS = 3  # of the test, for a clip to be told from others
+
+
+def check_reconstruction(study: Study, opened: Opened, rows: pd.DataFrame) -> None:
+    """Raise if music could not be found or made: before anything is fitted.
+
+    Parameters
+    ----------
+    study : Study
+    opened : Opened
+    rows : DataFrame
+        All rows of a subject, with `side` and `clip`.
+    """
+    retrieves = study.retrieval.target is not None
+    generates = study.generation.generator is not None
+    if not retrieves and not generates:
+        return
+    for name in ("torch", "transformers"):
+        if find_spec(name) is None:
+            raise InputError(
+                f"music is found by pretrained networks, which need {name}: pip "
+                "install 'brain2music[models]'"
+            )
+    clips = set(rows.loc[rows["side"] == "test", "clip"]) - {""}
+    if len(clips) < FEWEST_CLIPS:
+        raise InputError(
+            f"{opened.name}: {len(clips)} test clips have a name, and music is found "
+            f"for at least {FEWEST_CLIPS}, to tell them apart. Set dataset.clip."
+        )
+    if retrieves:
+        check_corpus(study)
+        _check_second(study, opened, clips)
+    if generates:
+        _check_generation(study, opened, clips)
+
+
+def _check_second(study: Study, opened: Opened, clips: set[str]) -> None:
+    name = study.retrieval.checked_by
+    if name is None:
+        return
+    check_network(study, name)
+    check_sounds(study, opened, sound_name_of(study, name))
+    missing = sorted(clips - set(stimuli_of(study, opened, name)))
+    if missing:
+        raise InputError(
+            f"{opened.name}: {len(missing)} test clips, such as {missing[0]!r}, have "
+            f"no sound in features.{name}, which retrieval.checked_by names."
+        )
+
+
+def _check_generation(study: Study, opened: Opened, clips: set[str]) -> None:
+    settings = study.generation
+    target = target_of(study)
+    encoder = encoder_of(study, target)
+    check_generator(study)
+    check_seconds(encoder, settings.seconds)
+    if study.retrieval.checked_by is not None:
+        check_seconds(encoder_of(study, study.retrieval.checked_by), settings.seconds)
+    if settings.anchored and is_index(corpus_place(study)):
+        raise InputError(
+            "generation starts from the sound of the nearest track, and "
+            "retrieval.corpus is a saved index, which has none. Name the folder of the "
+            "music, or set generation.start = 'noise'."
+        )
+    if settings.n_clips is not None and settings.n_clips > len(clips):
+        raise InputError(
+            f"{opened.name}: generation.n_clips is {settings.n_clips}, and there are "
+            f"{len(clips)} test clips. Ask for fewer."
+        )
+    check_tagger(study)
+    missing = sorted(clips - set(stimuli_of(study, opened, target)))
+    if settings.tagger is not None and missing:
+        raise InputError(
+            f"{opened.name}: {len(missing)} test clips, such as {missing[0]!r}, have "
+            "no sound, which generation.tagger would hear. Leave the tagger out."
+        )
+
+
+def reconstruction_places(subjects: Sequence[str]) -> list[str]:
+    """Return where the steps write."""
+    return ["corpus", *(f"{step}/sub-{one}" for step in STEPS for one in subjects)]
+
+
+def make_reconstruction(
+    session: Session, aligned: Sequence[Aligned], decoded: Mapping[str, str]
+) -> dict[str, str]:
+    """Make the corpus, and of each subject what the study asks for.
+
+    Parameters
+    ----------
+    session : Session
+    aligned : sequence of Aligned
+    decoded : mapping of subject to identity of its decoding
+
+    Returns
+    -------
+    identities : dict of str to str
+        Of what was made, by names for the tables' recipe; '' where nothing was.
+    """
+    study = session.study
+    corpus = make_corpus(session)
+    steps = {
+        "retrieval": study.retrieval.target is not None,
+        "generation": study.generation.generator is not None,
+    }
+    makers = {"retrieval": make_retrieval, "generation": make_generation}
+    identities = {}
+    for one in aligned:
+        subject = one.opened.subject
+        ready = cache(partial(search_ready, session, one))
+        for step, wanted in steps.items():
+            if not wanted:
+                discard(session.out / f"{step}/sub-{subject}")
+                continue
+            identities[f"{step} of {subject}"] = makers[step](
+                session, one, ready, decoding=decoded[subject], corpus=corpus
+            )
+    return identities
+
+
+def read_reconstruction(out: Path, subjects: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the tables of all subjects, as far as they were made."""
+    found = {}
+    labels = dict.fromkeys(("subject", "clip", "track"), str)
+    for step, names in TABLES.items():
+        for name in names:
+            paths = [out / f"{step}/sub-{one}/{name}.csv" for one in subjects]
+            tables = [pd.read_csv(p, dtype=labels) for p in paths if p.exists()]
+            if tables:
+                found[name] = pd.concat(tables, ignore_index=True)
+    return found
