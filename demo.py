@@ -121,7 +121,10 @@ cache = "cache"
 """
 DECODING = """
 [decoding]
-targets = ["mulan-music"]
+targets = ["mulan-music", "genre"]
+genres = "genre"                      # genres that were not in training, too
+genre_transfer = true
+lags = [0, 2, 4, 6, 8]                # volumes after the onset, each by itself
 """
 RETRIEVAL = """
 [retrieval]

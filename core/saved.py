@@ -121,7 +121,8 @@ def load_bands(folder: Path) -> tuple[Band, ...]:
 
 def save_moments(folder: Path, moments: Mapping[str, tuple[Any, Any]]) -> None:
     """Write `moments.npz`: what was taken out of each band before delays."""
-    np.savez(folder / "moments.npz", **{k: np.stack(v) for k, v in moments.items()})
+    arrays: dict[str, Any] = {band: np.stack(both) for band, both in moments.items()}
+    np.savez(folder / "moments.npz", **arrays)
 
 
 def load_moments(folder: Path, band: int) -> tuple[NDArray, NDArray]:

@@ -92,7 +92,7 @@ def standardise(
         )
     mean = rows.mean(axis=0, dtype=np.float64)
     if how == "none":
-        as_they_are = [run.astype(np.float64) for run in runs]
+        as_they_are: list[Floats] = [run.astype(np.float64) for run in runs]
         return Standardised(as_they_are, mean, np.zeros(len(mean)), np.ones(len(mean)))
     _check_varies(rows, name, columns)
     rows = rows.astype(np.float64)

@@ -78,7 +78,7 @@ def fit_likelihood(session: Session, aligned: Aligned, target: str) -> Likelihoo
     Y_train = Y[:, mask].astype(np.float64)
     Y_test = store.test(store.valid)[:, mask].astype(np.float64)
     held, best = _held_out(X_train, Y_train, runs, study.decoding.alphas)
-    _, shift, scale = training_moments(session, aligned, target)
+    shift, scale = training_moments(session, aligned, target)
     return Likelihood(
         Ridge(best).fit(X_train, Y_train),
         residual_covariance(Y_train, held),

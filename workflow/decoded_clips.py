@@ -5,13 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
-from ..core.saved import read_rows
+from ..core.saved import load_bands, load_moments, read_rows
 from ..decoding.rows import average_windows
 from .alignment import Aligned
-from .prepare import training_rows
 from .session import Session
-from .sources import space_runs
 
 Floats = NDArray[np.floating]
 
@@ -41,30 +38,18 @@ def read_decoded(session: Session, aligned: Aligned, target: str) -> DecodedClip
     folder = session.out / f"decoding/sub-{aligned.opened.subject}"
     with np.load(folder / f"{target}.npz", allow_pickle=False) as saved:
         predicted, dimensions = saved["predicted"], saved["dimensions"]
+        mean = saved["train_mean"]
     clips = read_rows(folder / "rows.csv")["clip"].to_numpy()
-    mean, shift, scale = training_moments(session, aligned, target)
     whole = np.tile(mean, (len(predicted), 1))
-    whole[:, dimensions] = predicted * scale[dimensions] + shift[dimensions]
+    whole[:, dimensions] = predicted
     vectors, names = average_windows(whole, clips)
     return DecodedClips(tuple(names.tolist()), vectors, len(mean) - len(dimensions))
 
 
 def training_moments(
     session: Session, aligned: Aligned, target: str
-) -> tuple[Floats, Floats, Floats]:
-    """Return a target's mean over training rows, and its shift and scale in X."""
-    study = session.study
-    layers, _ = space_runs(study, aligned, target, session.ticker)
-    if len(layers) > 1:
-        raise InputError(
-            f"features.{target} has {len(layers)} layers. Name one layer of it as a "
-            "feature space of its own."
-        )
-    (runs,) = layers.values()
-    used = training_rows(aligned)
-    rows = np.concatenate([run[keep] for run, keep in zip(runs, used, strict=True)])
-    rows = rows.astype(np.float64)
-    mean, n = rows.mean(axis=0), rows.shape[1]
-    how = study.space(target).standardise
-    shift = np.zeros(n) if how == "none" else mean
-    return mean, shift, rows.std(axis=0) if how == "zscore" else np.ones(n)
+) -> tuple[Floats, Floats]:
+    """Return what was taken out of a target in X: its values are X x scale + shift."""
+    folder = session.out / f"features/sub-{aligned.opened.subject}"
+    names = [band.name for band in load_bands(folder)]
+    return load_moments(folder, names.index(target))

@@ -1,5 +1,6 @@
 """Tests of what a run decodes: the rows, every table, and what is refused."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music import load_study, run
 from brain2music.core.checks import InputError
-from brain2music.core.saved import load_bands
 from brain2music.core.store import open_store
 from brain2music.decoding.cards import Pool
 from brain2music.decoding.conditions import compare_groups
@@ -17,8 +17,16 @@ from brain2music.decoding.decode import decode
 from brain2music.decoding.decoders import CortexRidge
 from brain2music.decoding.rows import Pairs
 from brain2music.decoding.scores import score_decoding
-from brain2music.workflow.decoded_rows import genre_of_clips, response_places
+from brain2music.workflow.decoded_rows import (
+    genre_of_clips,
+    read_rows_to_decode,
+    response_places,
+    safe_subsets,
+    stretches,
+)
 from brain2music.workflow.decoding import groups_table
+from brain2music.workflow.decoding_across import roi_columns
+from brain2music.workflow.session import Session
 from brain2music.workflow.tables import read_table
 
 DECODING = """
@@ -97,25 +105,23 @@ def test_windows_are_decoded_from_their_own_responses():
 
 
 def by_hand(result, subject):
-    """Return pairs of the music space, by loops over rows of the store."""
+    """Return pairs of the music space, by loops over rows, targets from its file."""
     store = open_store(result.out / f"responses/sub-{subject}")
-    folder = result.out / f"features/sub-{subject}"
-    band = load_bands(folder)[0]
-    assert (band.name, band.delays) == ("music", (1, 2))
+    with np.load(result.out.parent / "data/features/music.npz") as saved:
+        heard = dict(zip(saved["clips"].tolist(), saved["features"], strict=True))
     pairs = []
     for side in ("train", "test"):
         table = store.train_rows() if side == "train" else store.test_rows()
         Y = (store.train if side == "train" else store.test)()
-        X = np.load(folder / f"X_{side}.npy")
         found = []
         for k in range(len(table) - 2):
             late = table.iloc[k : k + 3]
             one_run = late["run_name"].nunique() == 1
             one_clip = late["presentation"].nunique() == 1
             if one_run and (one_clip or side == "train"):
-                found.append(
-                    (Y[k + 1 : k + 3].mean(axis=0), X[k + 1, :3], table.iloc[k])
-                )
+                row = table.iloc[k]
+                target = heard[row["clip"]][int(row["sample_in_clip"])]
+                found.append((Y[k + 1 : k + 3].mean(axis=0), target, row))
         responses, targets, where = zip(*found, strict=True)
         names = [[row["run_name"], row["clip"]] for row in where]
         runs, clips = np.array(names).T
@@ -129,7 +135,7 @@ def test_a_run_decodes_what_the_library_does_from_rows_taken_by_hand(decoded):
     expected = decode(decoder, train, test, n_folds=3)
     with np.load(decoded.out / "decoding/sub-01/music.npz") as saved:
         assert_allclose(saved["predicted"], expected.predicted, rtol=1e-4, atol=1e-5)
-        assert_allclose(saved["true"], test.T)
+        assert_allclose(saved["true"], test.T, atol=1e-6)
         assert_array_equal(saved["dimensions"], [0, 1, 2])
         assert_allclose(saved["train_mean"], train.T.mean(axis=0), atol=1e-6)
     pool = Pool(test.clips, n_permutations=200, n_resamples=200)
@@ -257,6 +263,9 @@ REFUSED = {
     'targets = ["music"]\ncontrol_roi = "V1"': "V1",
     'targets = ["music"]\nacross = "ridge"\nacross_rois = ["V1"]': "V1",
     'targets = ["music"]\ngenres = "mood"': "no column 'mood'",
+    'targets = ["music"]\nn_best = 2': "n_best is for 'rois', and .* is 'cortex'",
+    'targets = ["music"]\ndecoder = "contrastive"\nalphas = [1]': "alphas is for",
+    'targets = ["music"]\nn_voxels = 500': "has 12 voxels",
     'targets = ["music"]\nlags = [40]': "volume 40 after a clip's onset",
 }
 
@@ -323,3 +332,83 @@ def test_the_difference_of_groups_is_that_of_the_library(tmp_path):
     assert_allclose(row["difference"], 0.3)
     assert row["p_permutation"] == expected.p_permutation
     assert (row["n_a"], row["n_b"], row["smallest_p"]) == (2, 2, expected.smallest_p)
+
+
+ROIS_STACKED = """
+[decoding]
+targets = ["music"]
+decoder = "rois"
+responses = "stack"
+n_best = 2
+folds = "clip"
+n_folds = 3
+alphas = [1e9]
+control_roi = "noise"
+lags = [1]
+n_permutations = 100
+n_resamples = 100
+"""
+
+
+def test_rois_of_stacked_delays_and_folds_of_clips(tmp_path, write_study):
+    path = write_study(tmp_path / "data", clip_samples=12)
+    result = run(with_decoding(path, ROIS_STACKED), tmp_path / "out")
+    chosen = table(result, "decoding_chosen").query("subject == '01'")
+    assert chosen["chosen_by"].iloc[0] == "music"
+    assert (chosen["share_largest"] == 1).all()
+    assert chosen["cv_r"].is_monotonic_decreasing
+    assert set(table(result, "decoding_optimism")["metric"]) == {
+        "correlation per dimension",
+        "identification accuracy",
+    }
+    r = table(result, "decoded_dimensions")["r"]
+    assert (r > 0.3).all()
+
+
+def test_subjects_are_aligned_in_named_rois_alone(decoded):
+    opened = SimpleNamespace(subject="01")
+    study = load_study(decoded.out.parent / "data/study.toml")
+    rows = read_rows_to_decode(Session(study, decoded.out, lambda *_: None), opened)
+    decoding = replace(study.decoding, across_rois=("music", "noise"))
+    found = roi_columns(replace(study, decoding=decoding), rows)
+    assert_array_equal(np.flatnonzero(found), [0, 1, 2, 3, 8, 9, 10, 11])
+    assert roi_columns(study, rows).all()
+
+
+def test_single_volumes_reach_no_other_presentation_of_a_mean_of_repeats(
+    decoded,
+):
+    opened = SimpleNamespace(subject="01")
+    study = load_study(decoded.out.parent / "data/study.toml")
+    rows = read_rows_to_decode(Session(study, decoded.out, lambda *_: None), opened)
+    assert len(set(stretches(rows.test.every))) == 6
+    assert len(set(stretches(rows.train.every))) == 3
+
+
+def test_safe_subsets_are_the_clips_that_share_nothing(tmp_path):
+    (tmp_path / "stimuli").mkdir()
+    table = "subject,test_clip,artist-safe,duplicate-safe\n01,a,True,\n01,b,False,\n"
+    path = tmp_path / "stimuli/safe_clips.csv"
+    path.write_text(table + "02,a,False,\n", encoding="utf-8")
+    found = safe_subsets(tmp_path, "01", np.array(["b", "a", "a", "c"]))
+    assert list(found) == ["artist-safe"]
+    assert_array_equal(found["artist-safe"], [False, True, True, False])
+    assert safe_subsets(tmp_path / "none", "01", np.array(["a"])) == {}
+
+
+def test_rois_that_are_dead_are_named_before_anything_is_fitted(tmp_path, write_study):
+    path = write_study(tmp_path / "data")
+    for subject in ("01", "02"):
+        file = path.parent / f"npy/sub-{subject}.npy"
+        Y = np.load(file)
+        Y[:, 8:] = 3.0
+        np.save(file, Y)
+    text = '[decoding]\ntargets = ["music"]\ncontrol_roi = "noise"\n'
+    with pytest.raises(InputError, match="no voxel of ROI 'noise'"):
+        run(with_decoding(path, text), tmp_path / "out")
+    assert not (tmp_path / "out/models").exists()
+    whole = path.read_text(encoding="utf-8")
+    few = whole.replace('control_roi = "noise"', 'decoder = "rois"\nn_best = 3')
+    path.write_text(few, encoding="utf-8")
+    with pytest.raises(InputError, match="n_best is 3, and in 1 of 3 ROIs no voxel"):
+        run(load_study(path), tmp_path / "out")
