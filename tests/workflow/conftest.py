@@ -377,17 +377,21 @@ def _decoded_as(study, out, target="clap", *, from_truth=True, seed=0):
         named = {clip: every[clip] for clip in dict.fromkeys(clips)}
         raw = embed_stimuli(study, target, named, session.ticker)
         mean, scale = _moments(study, one, target)
-        true = ((raw - mean) / scale)[[list(named).index(clip) for clip in clips]]
+        true = raw[[list(named).index(clip) for clip in clips]]
         rng = np.random.default_rng(seed)
-        predicted = true if from_truth else rng.standard_normal(true.shape)
+        noise = rng.standard_normal(true.shape) * scale + mean
+        predicted = true if from_truth else noise
         kept = np.arange(true.shape[1] - 1)
 
-        def work(folder, predicted=predicted, true=true, kept=kept, rows=rows):
+        def work(
+            folder, predicted=predicted, true=true, kept=kept, rows=rows, mean=mean
+        ):
             np.savez(
                 folder / f"{target}.npz",
                 predicted=predicted[:, kept],
                 true=true[:, kept],
                 dimensions=kept,
+                train_mean=mean,
             )
             rows.to_csv(folder / "rows.csv", index=False)
             return []

@@ -255,7 +255,7 @@ REFUSED = {
     'targets = ["musik"]': "which is no band.*Did you mean 'music'",
     'targets = ["music", "music"]': "holds a feature space twice",
     'genres = "genre"': "names nothing to decode",
-    'targets = ["music"]\ndecoder = "rois"\nn_voxels = 5': "takes whole ROIs",
+    'targets = ["music"]\ndecoder = "rois"\nn_voxels = 5': "n_voxels is for 'cortex'",
     'targets = ["music"]\ngenre_transfer = true': "decoding.genres names no column",
     'targets = ["music"]\ndecoder = "rois"\nn_best = 2\nacross = "ridge"': "own. Take",
     'targets = ["music"]\nacross_rois = ["noise"]': "is for decoding.across",
