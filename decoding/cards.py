@@ -53,7 +53,7 @@ class Card:
         95% interval by bootstrap over clips, the pool as it is.
     p : float
         One-sided, (1 + permutations at least as good) / (1 + permutations), clips
-        permuted.
+        permuted whatever their numbers of windows: see `clip_permutations`.
     n_permutations : int
         1 / (1 + n_permutations) is the smallest p that can come out.
     """
@@ -179,8 +179,9 @@ def correlation_cards(
     Returns
     -------
     cards : list of Card
-        'correlation per sample' and 'correlation per dimension'. In resamples of
-        clips, a dimension that does not vary has no correlation and is left out.
+        'correlation per sample' and 'correlation per dimension'. In resamples and
+        permutations of clips, a dimension that does not vary has no correlation and is
+        left out.
 
     Raises
     ------
@@ -199,7 +200,10 @@ def correlation_cards(
         )
     judge = _Judge(pool, len(C) - 1, 0)
     null = np.array(
-        [correlation(target, predicted[order]).mean() for order in judge.permutations]
+        [
+            np.nanmean(correlation(target, predicted[order]))
+            for order in judge.permutations
+        ]
     )
     again = np.array(
         [
