@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..core.checks import Floats, InputError
 from ..core.stats import correlation
-from .chance import clip_permutations, clip_resamples
+from .chance import clip_permutations, clip_resamples, interval, one_sided_p
 from .identify import similarity
 from .ranks import (
     Metric,
@@ -303,9 +303,7 @@ class _Judge:
     def finish(
         self, name: str, value: float, chance: float, *, null: Floats, again: Floats
     ) -> Card:
-        low, high = np.quantile(again, [0.025, 0.975])
-        # Rounding makes two sums of the same numbers differ by less than this.
-        n_as_good = int((null >= value - 1e-12).sum())
+        low, high = interval(again)
         return Card(
             metric=name,
             value=value,
@@ -315,9 +313,9 @@ class _Judge:
             n_candidates=self.n_candidates,
             n_ties=self.n_ties,
             chance=chance,
-            low=float(low),
-            high=float(high),
-            p=(1 + n_as_good) / (1 + len(null)),
+            low=low,
+            high=high,
+            p=one_sided_p(value, null),
             n_permutations=len(null),
         )
 

@@ -91,6 +91,31 @@ def clip_resamples(
     return [np.concatenate([rows[k] for k in draw]) for draw in drawn]
 
 
+def one_sided_p(value: float, null: ArrayLike) -> float:
+    """Return (1 + permutations at least as good) / (1 + permutations).
+
+    Examples
+    --------
+    >>> one_sided_p(0.7, [0.5, 0.7, 0.4])
+    0.5
+    """
+    null = np.asarray(null)
+    # Rounding makes two sums of the same numbers differ by less than this.
+    return (1 + int((null >= value - 1e-12).sum())) / (1 + len(null))
+
+
+def interval(again: ArrayLike) -> tuple[float, float]:
+    """Return the bounds of the middle 95% of a score's resamples.
+
+    Examples
+    --------
+    >>> interval(range(41))
+    (1.0, 39.0)
+    """
+    low, high = np.quantile(np.asarray(again), [0.025, 0.975])
+    return float(low), float(high)
+
+
 def _kinds(
     rows: list[NDArray], strata: ArrayLike | None, names: NDArray
 ) -> list[list[int]]:
