@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..core.checks import Floats, InputError
 from ..core.stats import correlation
-from .chance import clip_permutations, clip_resamples
+from .chance import clip_permutations, clip_resamples, interval, one_sided_p
 from .identify import similarity
 from .ranks import (
     Metric,
@@ -53,7 +53,7 @@ class Card:
         95% interval by bootstrap over clips, the pool as it is.
     p : float
         One-sided, (1 + permutations at least as good) / (1 + permutations), clips
-        permuted.
+        permuted whatever their numbers of windows: see `clip_permutations`.
     n_permutations : int
         1 / (1 + n_permutations) is the smallest p that can come out.
     """
@@ -179,8 +179,9 @@ def correlation_cards(
     Returns
     -------
     cards : list of Card
-        'correlation per sample' and 'correlation per dimension'. In resamples of
-        clips, a dimension that does not vary has no correlation and is left out.
+        'correlation per sample' and 'correlation per dimension'. In resamples and
+        permutations of clips, a dimension that does not vary has no correlation and is
+        left out.
 
     Raises
     ------
@@ -199,7 +200,10 @@ def correlation_cards(
         )
     judge = _Judge(pool, len(C) - 1, 0)
     null = np.array(
-        [correlation(target, predicted[order]).mean() for order in judge.permutations]
+        [
+            np.nanmean(correlation(target, predicted[order]))
+            for order in judge.permutations
+        ]
     )
     again = np.array(
         [
@@ -299,9 +303,7 @@ class _Judge:
     def finish(
         self, name: str, value: float, chance: float, *, null: Floats, again: Floats
     ) -> Card:
-        low, high = np.quantile(again, [0.025, 0.975])
-        # Rounding makes two sums of the same numbers differ by less than this.
-        n_as_good = int((null >= value - 1e-12).sum())
+        low, high = interval(again)
         return Card(
             metric=name,
             value=value,
@@ -311,9 +313,9 @@ class _Judge:
             n_candidates=self.n_candidates,
             n_ties=self.n_ties,
             chance=chance,
-            low=float(low),
-            high=float(high),
-            p=(1 + n_as_good) / (1 + len(null)),
+            low=low,
+            high=high,
+            p=one_sided_p(value, null),
             n_permutations=len(null),
         )
 

@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from ..core.checks import InputError, as_matrix, check_same_samples
 from .cards import Card
-from .chance import clip_permutations, clip_resamples
+from .chance import clip_permutations, clip_resamples, interval, one_sided_p
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +85,11 @@ def classify(
     frame = pd.DataFrame(table, index=list(labels), columns=list(labels))
 
     def card(metric: str, value: float, chance: float, null: list, again: list) -> Card:
-        low, high = np.quantile(again, [0.025, 0.975])
-        n_as_good = int((np.array(null) >= value - 1e-12).sum())
         n_clips = len(np.unique(clips))
         return Card(
             *(metric, value, f"{len(labels)} labels", len(truth), n_clips),
-            *(len(labels) - 1, 0, chance, float(low), float(high)),
-            *((1 + n_as_good) / (1 + len(null)), len(null)),
+            *(len(labels) - 1, 0, chance, *interval(again)),
+            *(one_sided_p(value, null), len(null)),
         )
 
     return Classification(

@@ -52,6 +52,8 @@ def random_embedding(T_train: ArrayLike, n_items: int, *, seed: int) -> Floats:
 def shuffled_clips(predicted: ArrayLike, clips: ArrayLike, *, seed: int) -> Floats:
     """Return the predictions handed to other clips, windows kept together.
 
+    Among clips of different numbers of windows as `clip_permutations` says.
+
     Parameters
     ----------
     predicted : array of shape (n_items, n_dimensions)

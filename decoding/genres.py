@@ -1,14 +1,18 @@
 """Decoding of genres that were never in training."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
+from .cards import Pool
+from .chance import clip_permutations, clip_resamples, interval, one_sided_p
 from .decode import decode
 from .decoders import Decoder
+from .folds import Unit
 from .identify import similarity
 from .ranks import accuracy, candidates, chance_losses, chance_mean, losses
 from .rows import Pairs, average_windows, take_rows
@@ -24,6 +28,8 @@ def leave_one_genre_out(
     train_genres: ArrayLike,
     test_genres: ArrayLike,
     n_folds: int = 5,
+    unit: Unit = "run",
+    pool: Pool | None = None,
 ) -> pd.DataFrame:
     """Return identification of each genre's clips, trained with and without the genre.
 
@@ -32,21 +38,32 @@ def leave_one_genre_out(
     decoder : Decoder
     train, test : Pairs
     train_genres, test_genres : array of str, one per row of train and of test
-    n_folds : int
+    n_folds, unit
+        As in `decode`.
+    pool : Pool, optional
+        Its numbers of permutations and resamples (1000 of each if not given), and
+        seed; the pools themselves are made here.
 
     Returns
     -------
     table : DataFrame
         One row per genre of the test clips, trained ('all genres', 'without it') and
         pool ('all' test clips, or those of the 'own genre' only), with accuracy (mean
-        over the genre's clips), chance, n_clips and n_candidates. 'all' is what the
-        paper shows; a genre that is told from others only by being different scores
-        high there, and not in its own.
+        over the genre's clips), chance, low, high, p, n, n_clips and n_candidates.
+        'all' is what the paper shows; a genre that is told from others only by being
+        different scores high there, and not in its own.
+
+        n is the number of items that were scored: one per clip, so n_clips again. low
+        and high are the 95% interval by bootstrap over the genre's clips, and p is
+        one-sided, with predictions handed to other clips of the pool: to all test
+        clips, or inside the genre. A genre with one test clip has no row in the pool
+        'own genre', where it has no other candidate, and NaN for low and high in the
+        pool 'all'.
 
     Raises
     ------
     InputError
-        If a genre is not in training, or has one test clip only.
+        If a genre is not in training, or there is one test clip only.
 
     References
     ----------
@@ -56,15 +73,15 @@ def leave_one_genre_out(
     test_genres = _genres(test, test_genres, "test_genres")
     names = list(dict.fromkeys(test_genres.tolist()))
     _check_known(names, train_genres)
-    whole = decode(decoder, train, test, n_folds=n_folds).predicted
+    pools = _pools(test, test_genres, pool)
+    whole = decode(decoder, train, test, n_folds=n_folds, unit=unit).predicted
     rows = []
     for genre in names:
         rest = take_rows(train, train_genres != genre)
-        held = decode(decoder, rest, test, n_folds=n_folds).predicted
+        held = decode(decoder, rest, test, n_folds=n_folds, unit=unit).predicted
         for trained, predicted in (("all genres", whole), ("without it", held)):
-            for row in _by_genre(predicted, test, test_genres):
-                if row["genre"] == genre:
-                    rows.append({"genre": genre, "trained": trained} | row)
+            found = _by_genre(predicted, test, pools, [genre])
+            rows += [{"genre": genre, "trained": trained} | row for row in found]
     return pd.DataFrame(rows)
 
 
@@ -76,75 +93,133 @@ def genre_transfer(
     train_genres: ArrayLike,
     test_genres: ArrayLike,
     n_folds: int = 5,
+    unit: Unit = "run",
+    pool: Pool | None = None,
 ) -> pd.DataFrame:
     """Return identification of each genre's clips by decoders of one genre alone.
 
     Parameters
     ----------
-    decoder, train, test, train_genres, test_genres, n_folds
+    decoder, train, test, train_genres, test_genres, n_folds, unit, pool
         As in `leave_one_genre_out`.
 
     Returns
     -------
     table : DataFrame
-        One row per trained genre, tested genre ('genre') and pool, with accuracy,
-        chance, n_clips and n_candidates. `matrix_of` makes the square of it.
+        One row per trained genre, tested genre ('genre') and pool, with the columns of
+        `leave_one_genre_out`. `matrix_of` makes the square of it.
 
     Raises
     ------
     InputError
-        If a tested genre is not in training, or has one test clip only.
+        If a tested genre is not in training, or there is one test clip only.
     """
     train_genres = _genres(train, train_genres, "train_genres")
     test_genres = _genres(test, test_genres, "test_genres")
     names = list(dict.fromkeys(test_genres.tolist()))
     _check_known(names, train_genres)
+    pools = _pools(test, test_genres, pool)
     rows = []
     for genre in names:
         alone = take_rows(train, train_genres == genre)
-        predicted = decode(decoder, alone, test, n_folds=n_folds).predicted
-        found = _by_genre(predicted, test, test_genres)
+        predicted = decode(decoder, alone, test, n_folds=n_folds, unit=unit).predicted
+        found = _by_genre(predicted, test, pools, names)
         rows += [{"trained": genre} | row for row in found]
     return pd.DataFrame(rows)
 
 
 def matrix_of(table: pd.DataFrame, pool: str = "all") -> pd.DataFrame:
-    """Return accuracies, trained genres in rows and tested ones in columns."""
+    """Return accuracies, trained genres in rows and tested ones in columns.
+
+    A genre with one test clip has no column in the pool 'own genre'.
+    """
     if pool not in POOLS:
         raise InputError(f"pool must be 'all' or 'own genre', got {pool!r}.")
     part = table[table["pool"] == pool]
     order = list(dict.fromkeys(part["trained"]))
     square = part.pivot(index="trained", columns="genre", values="accuracy")
-    return square.loc[order, order]
+    return square.loc[order, [name for name in order if name in square]]
 
 
-def _by_genre(predicted: Floats, test: Pairs, genres: NDArray) -> list[dict]:
-    """Return accuracy and chance of each genre's clips in both pools."""
-    means, clips = average_windows(predicted, test.clips)
-    target, _ = average_windows(test.T, test.clips)
+@dataclass(frozen=True, slots=True, eq=False)
+class _GenrePool:
+    """The clips of a pool (`keep`, among all test clips), and what is expected there.
+
+    `expected` holds each clip's losses by chance, `orders` the permutations.
+    """
+
+    name: str
+    keep: NDArray[np.intp]
+    genre: NDArray[np.str_]
+    mask: NDArray[np.bool_]
+    expected: list[Floats]
+    orders: NDArray[np.intp]
+    n_resamples: int
+    seed: int
+
+
+def _pools(test: Pairs, genres: NDArray, pool: Pool | None) -> list[_GenrePool]:
+    """Return the pools in which clips have other candidates."""
+    given = pool or Pool(test.clips, n_permutations=1000, n_resamples=1000)
+    target, clips = average_windows(test.T, test.clips)
     of_clip = dict(zip(test.clips.tolist(), genres.tolist(), strict=True))
     genre = np.array([of_clip[clip] for clip in clips.tolist()])
+    together = (genre[:, None] == genre[None]).sum(axis=1) > 1
+    pools = []
+    for name in POOLS:
+        own = name == "own genre"
+        keep = np.flatnonzero(together) if own else np.arange(len(clips))
+        if own and not len(keep):
+            continue
+        groups = genre[keep] if own else None
+        mask = candidates(clips[keep], groups=groups)
+        orders = clip_permutations(
+            clips[keep], given.n_permutations, seed=given.seed, strata=groups
+        )
+        expected = chance_losses(target[keep], mask)
+        parts = (name, keep, genre[keep], mask, expected, orders)
+        pools.append(_GenrePool(*parts, given.n_resamples, given.seed))
+    return pools
+
+
+def _by_genre(
+    predicted: Floats, test: Pairs, pools: list[_GenrePool], names: Sequence[str]
+) -> list[dict]:
+    """Return accuracy of each genre's clips in the pools, with what it is worth."""
+    means, _ = average_windows(predicted, test.clips)
+    target, _ = average_windows(test.T, test.clips)
     C = similarity(means, target)
     rows = []
-    for pool in POOLS:
-        mask = candidates(clips, groups=genre if pool == "own genre" else None)
-        n = mask.sum(axis=1)
-        won = accuracy(np.diag(losses(C, mask)), n)
-        expected = chance_losses(target, mask)
-        for name in dict.fromkeys(genre.tolist()):
-            inside = np.flatnonzero(genre == name)
-            chance = chance_mean(accuracy, [expected[i] for i in inside], n[inside])
-            rows.append(
-                {
-                    "genre": name,
-                    "pool": pool,
-                    "accuracy": float(won[inside].mean()),
-                    "chance": chance,
-                    "n_clips": len(inside),
-                    "n_candidates": int(n[inside].min()),
-                }
-            )
+    for pool in pools:
+        n = pool.mask.sum(axis=1)
+        # won[r, i]: clip i scored with the prediction of clip r.
+        won = accuracy(losses(C[np.ix_(pool.keep, pool.keep)], pool.mask), n[None])
+        for name in names:
+            inside = np.flatnonzero(pool.genre == name)
+            if len(inside):
+                rows.append(
+                    {"genre": name, "pool": pool.name} | _row(won, pool, inside)
+                )
     return rows
+
+
+def _row(won: Floats, pool: _GenrePool, inside: NDArray[np.intp]) -> dict:
+    items, n = np.diag(won)[inside], pool.mask.sum(axis=1)[inside]
+    value, low, high = float(items.mean()), np.nan, np.nan
+    if len(inside) > 1:
+        draws = clip_resamples(inside, pool.n_resamples, seed=pool.seed)
+        low, high = interval([items[rows].mean() for rows in draws])
+    expected = [pool.expected[i] for i in inside]
+    return {
+        "accuracy": value,
+        "chance": chance_mean(accuracy, expected, n),
+        "low": low,
+        "high": high,
+        "p": one_sided_p(value, won[pool.orders[:, inside], inside].mean(axis=1)),
+        "n": len(inside),
+        "n_clips": len(inside),
+        "n_candidates": int(n.min()),
+    }
 
 
 def _genres(pairs: Pairs, genres: ArrayLike, name: str) -> NDArray[np.str_]:

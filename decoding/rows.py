@@ -65,6 +65,9 @@ def average_windows(
 ) -> tuple[Floats, NDArray[np.str_]]:
     """Return the mean of each clip's rows, and the clips in order of appearance.
 
+    What is the same in all rows of a clip is returned as it is, bit by bit, so clips
+    with equal rows have equal means, whatever their numbers of rows.
+
     Parameters
     ----------
     rows : array of shape (n_windows, n_dimensions)
@@ -85,7 +88,10 @@ def average_windows(
     rows, clips = as_matrix(rows, "rows"), np.asarray(clips).astype(str)
     check_same_samples(rows=rows, clips=clips)
     names, group = _in_order(clips)
-    return average_rows(rows, group), names
+    first = rows[np.unique(group, return_index=True)[1]]
+    varied = np.zeros(first.shape, bool)
+    np.logical_or.at(varied, group, rows != first[group])
+    return np.where(varied, average_rows(rows, group), first), names
 
 
 def average_repeats(pairs: Pairs, windows: ArrayLike) -> Pairs:

@@ -5,15 +5,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
+from brain2music.decoding.cards import Pool
+from brain2music.decoding.chance import clip_permutations, clip_resamples
 from brain2music.decoding.decode import decode
 from brain2music.decoding.decoders import CortexRidge
+from brain2music.decoding.folds import check_folds
 from brain2music.decoding.genres import (
     genre_transfer,
     leave_one_genre_out,
     matrix_of,
 )
 from brain2music.decoding.identify import identification_accuracy
-from brain2music.decoding.rows import average_windows, take_rows
+from brain2music.decoding.rows import Pairs, average_windows, take_rows
 
 NAMES = np.array(["jazz", "rock", "pop", "metal"])
 
@@ -56,16 +59,103 @@ def test_numbers_equal_a_fit_without_the_genre(study, genres):
     assert_allclose(table["chance"], 0.5)
 
 
+def test_each_row_has_the_interval_and_p_of_its_clips(study, genres):
+    train, test = study
+    table = leave_one_genre_out(
+        *(CortexRidge(), train, test),
+        train_genres=genres[0],
+        test_genres=genres[1],
+        pool=Pool([], n_permutations=99, n_resamples=200, seed=4),
+    ).set_index(["genre", "trained", "pool"])
+    predicted = decode(CortexRidge(), train, test).predicted
+    means, clips = average_windows(predicted, test.clips)
+    target, _ = average_windows(test.T, test.clips)
+    genre = genres[1][::2]
+    inside = genre == "rock"
+    for pool, groups in (("all", None), ("own genre", genre)):
+        found = table.loc["rock", "all genres", pool]
+        null = []
+        for order in clip_permutations(clips, 99, seed=4, strata=groups):
+            C = np.corrcoef(means[order], target)[:16, 16:]
+            beats = (np.diag(C)[:, None] > C)[inside]
+            near = inside if pool == "own genre" else np.ones(16, bool)
+            null.append(beats[:, near].sum() / inside.sum() / (near.sum() - 1))
+        n_as_good = (np.array(null) >= found["accuracy"] - 1e-12).sum()
+        assert_allclose(found["p"], (1 + n_as_good) / 100)
+    items = identification_accuracy(means, target)[inside]
+    draws = clip_resamples(np.arange(len(items)), 200, seed=4)
+    bounds = np.quantile([items[rows].mean() for rows in draws], [0.025, 0.975])
+    everywhere = table.loc["rock", "all genres", "all"]
+    assert_allclose(everywhere[["low", "high"]].astype(float), bounds)
+    assert (table["n"] == table["n_clips"]).all()
+    assert (table.xs("all", level="pool")["p"] <= 0.1).mean() > 0.8
+
+
+def test_genres_without_truth_have_no_small_p(study, genres, rng):
+    train, test = study
+    noise = Pairs(rng.standard_normal(test.Y.shape), test.T, test.runs, test.clips)
+    table = genre_transfer(
+        *(CortexRidge(), train, noise),
+        train_genres=genres[0],
+        test_genres=genres[1],
+    )
+    assert len(table) == 4 * 4 * 2
+    assert (table["p"] <= 0.05).mean() < 0.2
+
+
+def test_a_genre_with_one_test_clip_keeps_all_other_rows(study, genres):
+    train, test = study
+    first = test.clips == test.clips[0]
+    alone = str(genres[1][0])
+    keep = first | (genres[1] != alone)
+    part, labels = take_rows(test, keep), genres[1][keep]
+    both = {"train_genres": genres[0], "test_genres": labels}
+    table = leave_one_genre_out(CortexRidge(), train, part, **both)
+    assert len(table) == 4 * 2 + 3 * 2
+    single = table[table["genre"] == alone]
+    assert single["pool"].tolist() == ["all", "all"]
+    assert single["n"].tolist() == [1, 1]
+    assert single[["low", "high"]].isna().all(axis=None)
+    others = table[table["genre"] != alone]
+    assert others[["low", "high", "p"]].notna().all(axis=None)
+    means, _ = average_windows(decode(CortexRidge(), train, part).predicted, part.clips)
+    target, clips = average_windows(part.T, part.clips)
+    inside = np.isin(clips, part.clips[labels == "rock"])
+    rock = others[(others["genre"] == "rock") & (others["trained"] == "all genres")]
+    own = identification_accuracy(means[inside], target[inside]).mean()
+    assert_allclose(rock.set_index("pool").loc["own genre", "accuracy"], own)
+    square = matrix_of(genre_transfer(CortexRidge(), train, part, **both), "own genre")
+    assert square.shape == (4, 3)
+    assert alone not in square.columns
+
+
+def test_folds_may_be_of_clips(study, genres):
+    train, test = study
+    for call in (genre_transfer, leave_one_genre_out):
+        spy = Spy()
+        call(
+            *(spy, train, test),
+            train_genres=genres[0],
+            test_genres=genres[1],
+            unit="clip",
+        )
+        for T, folds in zip(spy.seen, spy.folds, strict=True):
+            runs = train.runs[np.isin(train.T[:, 0], T[:, 0])]
+            with pytest.raises(InputError, match="lies in"):
+                check_folds(folds, runs)
+
+
 class Spy:
     """A decoder that remembers the targets that it was shown."""
 
     selections = ()
 
     def __init__(self):
-        self.seen = []
+        self.seen, self.folds = [], []
 
     def fit(self, Y, T, folds):
         self.seen.append(T)
+        self.folds.append(folds)
         return CortexRidge().fit(Y, T, folds)
 
 

@@ -6,6 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
 from brain2music.decoding.folds import check_folds, make_folds
+from brain2music.decoding.identify import chance_with_ties
+from brain2music.decoding.ranks import candidates, n_tied
 from brain2music.decoding.rows import (
     Pairs,
     average_repeats,
@@ -55,6 +57,23 @@ def test_windows_are_averaged_by_clip(rng):
     means, names = average_windows(rows, clips)
     assert names.tolist() == ["b", "a", "c"]
     assert_allclose(means, [rows[clips == name].mean(axis=0) for name in names])
+
+
+def test_equal_rows_give_their_own_value_for_any_number_of_rows():
+    labels = np.random.default_rng(0).random((5, 7))
+    which = np.arange(20) % 5
+    sizes = 1 + np.arange(20) % 9
+    clips = np.repeat([f"clip{k}" for k in range(20)], sizes)
+    means, _ = average_windows(labels[which].repeat(sizes, axis=0), clips)
+    assert_array_equal(means, labels[which])
+    # 4 clips of each of 5 labels: 6 tied pairs in each.
+    assert n_tied(means, candidates(np.arange(20))) == 5 * 6
+    assert_allclose(chance_with_ties(means), 0.5 * (1 - 3 / 19))
+    moved = labels[which].repeat(sizes, axis=0)
+    moved[-1, 2] += 1
+    changed, _ = average_windows(moved, clips)
+    assert_allclose(changed[-1, 2] - means[-1, 2], 1 / sizes[-1])
+    assert_array_equal(np.delete(changed[-1], 2), np.delete(means[-1], 2))
 
 
 def test_folds_keep_runs_whole_and_neighbours_apart(study):
