@@ -9,6 +9,7 @@ from ..core.checks import InputError
 from .alignment import Method, align, fit_alignment
 from .decode import Decoded, decode
 from .decoders import Decoder
+from .folds import Unit
 from .rows import Pairs, check_apart
 
 
@@ -39,6 +40,7 @@ def decode_across(
     reference: str,
     method: Method,
     n_folds: int = 5,
+    unit: Unit = "run",
 ) -> Decoded:
     """Fit a decoder on some subjects, in the voxels of one of them, and test another.
 
@@ -56,8 +58,10 @@ def decode_across(
     reference : str
         One of the trained subjects.
     method : 'procrustes', 'ridge' or 'transport'
-    n_folds : int
-        Folds of runs; a run of all subjects is one run.
+    n_folds, unit
+        As in `decode`. Folds are made of the runs in which the reference heard the
+        clips, for the rows of all trained subjects, so that no clip lies in two of
+        them, also where another subject heard it in another run.
 
     Returns
     -------
@@ -85,14 +89,15 @@ def decode_across(
             parts.append(align(fitted, pairs, tested=False))
     fitted = fit_alignment(new.shared, base, method=method, n_folds=n_folds)
     test = align(fitted, new.test, tested=True)
-    return decode(decoder, _stacked(parts), test, n_folds=n_folds)
+    return decode(decoder, _stacked(parts), test, n_folds=n_folds, unit=unit)
 
 
 def _stacked(parts: list[Pairs]) -> Pairs:
+    """Return the rows of all parts, with the runs of the first, the reference."""
     return Pairs(
         np.concatenate([part.Y for part in parts]),
         np.concatenate([part.T for part in parts]),
-        np.concatenate([part.runs for part in parts]),
+        np.tile(parts[0].runs, len(parts)),
         np.concatenate([part.clips for part in parts]),
     )
 

@@ -140,8 +140,8 @@ def compare_groups(
     Raises
     ------
     InputError
-        If a column or a subject is missing, a subject has no value, there are not two
-        values, or a group has one subject.
+        If a column or a subject is missing, a subject has no value (a blank cell or
+        'n/a'), there are not two values, or a group has one subject.
     """
     values, labels = _grouped(scores, participants, column)
     names = sorted(set(labels.tolist()))
@@ -194,7 +194,7 @@ def _grouped(
     labels = []
     for subject, score in scores.items():
         value = of_subject.get(_bare(subject))
-        if value is None or pd.isna(value) or value == "n/a":
+        if value is None or pd.isna(value) or str(value).strip() in ("", "n/a"):
             raise InputError(
                 f"subject {subject!r} has no {column!r} in participants. Leave the "
                 "subject out, or add the value."

@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
 from ..core.rows import each_run
 from .cards import Pool, card_table, identification_cards
+from .chance import clip_permutations, clip_resamples, interval, one_sided_p
 from .decode import decode
 from .decoders import Decoder
+from .folds import Unit
 from .identify import similarity
 from .ranks import Which, accuracy, candidates, chance_losses, losses
-from .rows import Pairs, average_repeats
+from .rows import Pairs, average_repeats, average_windows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,11 +117,14 @@ def lag_curve(
     tr_s: float,
     pool: Pool | None = None,
     n_folds: int = 5,
+    unit: Unit = "run",
 ) -> pd.DataFrame:
     """Return identification of test clips from one TR, for each lag after the onset.
 
-    A decoder of its own is fitted at each lag. Repeats of a test clip are averaged.
-    The curve describes; to choose a lag by its best point, use training runs for both.
+    A decoder of its own is fitted at each lag. The responses to the repeats of a test
+    clip are averaged, and its target is the mean over all its presentations in the
+    test, whose targets may differ, such as where a run ended in a clip. The curve
+    describes; to choose a lag by its best point, use training runs for both.
 
     Parameters
     ----------
@@ -133,7 +138,8 @@ def lag_curve(
     pool : Pool, optional
         Its numbers of permutations and resamples, and seed; its clips are replaced by
         the test clips.
-    n_folds : int
+    n_folds, unit
+        As in `decode`.
 
     Returns
     -------
@@ -148,14 +154,19 @@ def lag_curve(
     """
     if not tr_s > 0:
         raise InputError(f"tr_s is {tr_s}; give the sampling period in s, above 0.")
+    means, names = average_windows(test.T, test.clips)
+    place = dict(zip(names.tolist(), range(len(names)), strict=True))
+    test = replace(test, T=means[[place[clip] for clip in test.clips.tolist()]])
     rows = []
     for lag in lags:
         training, n_out = responses_at(train, lag)
         held, n_out_test = responses_at(test, lag)
         held = average_repeats(held, np.zeros(len(held.Y), int))
-        predicted = decode(decoder, training, held, n_folds=n_folds).predicted
+        decoded = decode(decoder, training, held, n_folds=n_folds, unit=unit)
         this = replace(pool or Pool(held.clips), clips=held.clips)
-        cards = identification_cards(predicted, held.T, this, n_ways=(), tops=())
+        cards = identification_cards(
+            decoded.predicted, held.T, this, n_ways=(), tops=()
+        )
         facts = {"lag": lag, "lag_s": lag * tr_s, "n_train": len(training.Y)}
         rows.append(card_table(cards[:1], **facts, n_outside=n_out + n_out_test))
     return pd.concat(rows, ignore_index=True)
@@ -168,6 +179,9 @@ def window_curve(
     windows: ArrayLike,
     *,
     which: Which = "other clips",
+    seed: int = 0,
+    n_permutations: int = 1000,
+    n_resamples: int = 1000,
 ) -> pd.DataFrame:
     """Return identification accuracy by the window's place in its clip.
 
@@ -179,22 +193,35 @@ def window_curve(
         Number of the window inside its clip.
     which : 'all', 'other clips' or 'own clip'
         Candidates; 'own clip' asks which moment of the clip it was.
+    seed, n_permutations, n_resamples : int
 
     Returns
     -------
     table : DataFrame
-        One row per window number: window, accuracy, chance, n.
+        One row per window number: window, accuracy, chance, low, high, p, n. low and
+        high are the 95% interval by bootstrap over the clips that have the window,
+        NaN where one clip has it. p is one-sided, with predictions handed to other
+        clips, window by window; see `clip_permutations`.
 
     Raises
     ------
     InputError
-        If shapes do not fit, or an item has no candidate.
+        If shapes do not fit, an item has no candidate, or there is one clip only.
     """
-    C, windows = similarity(predicted, target), np.asarray(windows)
+    C, windows, clips = (
+        similarity(predicted, target),
+        *map(np.asarray, (windows, clips)),
+    )
     mask = candidates(clips, which)
     check_same_samples(predicted=C, windows=windows, clips=mask)
     n = mask.sum(axis=1)
-    won = accuracy(np.diag(losses(C, mask)), n)
+    # won[r, i]: item i scored with the prediction of item r.
+    won = accuracy(losses(C, mask), n[None])
+    in_time = np.argsort(windows, kind="stable")  # so that the first meets the first
+    orders = np.empty((n_permutations, len(windows)), np.intp)
+    orders[:, in_time] = in_time[
+        clip_permutations(clips[in_time], n_permutations, seed=seed)
+    ]
     by_chance = np.array(
         [
             p @ accuracy(np.arange(len(p)), np.full(len(p), k))
@@ -203,7 +230,14 @@ def window_curve(
     )
     rows = []
     for window in np.unique(windows):
-        inside = windows == window
-        means = (float(won[inside].mean()), float(by_chance[inside].mean()))
-        rows.append((int(window), *means, int(inside.sum())))
-    return pd.DataFrame(rows, columns=["window", "accuracy", "chance", "n"])
+        inside = np.flatnonzero(windows == window)
+        items, bounds = won[inside, inside], (np.nan, np.nan)
+        if len(np.unique(clips[inside])) > 1:
+            draws = clip_resamples(clips[inside], n_resamples, seed=seed)
+            bounds = interval([items[draw].mean() for draw in draws])
+        value = float(items.mean())
+        p = one_sided_p(value, won[orders[:, inside], inside].mean(axis=1))
+        chance = float(by_chance[inside].mean())
+        rows.append((int(window), value, chance, *bounds, p, len(inside)))
+    columns = ["window", "accuracy", "chance", "low", "high", "p", "n"]
+    return pd.DataFrame(rows, columns=columns)

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
 from brain2music.decoding.across_subjects import NewSubject, decode_across
@@ -81,6 +81,38 @@ def test_a_new_subject_is_decoded_by_others(study, rng, method):
     )
     lost = decode_across(CortexRidge(), none, wrong, reference="01", method=method)
     assert abs(identification_accuracy(lost.predicted, test.T).mean() - 0.5) < 0.12
+
+
+@pytest.mark.parametrize("unit", ["run", "clip"])
+def test_no_clip_lies_in_two_folds_where_subjects_heard_it_in_other_runs(
+    study, rng, unit
+):
+    train, test = study
+
+    class Spy:
+        selections = ()
+
+        def fit(self, Y, T, folds):
+            self.T, self.folds = T, folds
+            return CortexRidge().fit(Y, T, folds)
+
+    second = other_subject(train, rng, method="ridge")
+    # The same stimuli in the same order, of runs that are cut at other places.
+    moved = Pairs(second.Y, second.T, np.roll(second.runs, 6), second.clips)
+    new = NewSubject("03", train, test)
+    spy = Spy()
+    decode_across(
+        *(spy, {"02": moved, "01": train}, new),
+        reference="01",
+        method="procrustes",
+        unit=unit,
+    )
+    assert_array_equal(spy.T, np.tile(train.T, (2, 1)))
+    assert_array_equal(spy.folds[:96], spy.folds[96:])
+    folds = {c: set(spy.folds[np.tile(train.clips, 2) == c]) for c in train.clips}
+    assert {len(found) for found in folds.values()} == {1}
+    n_of_run = len(set(spy.folds[:16]))
+    assert n_of_run == (1 if unit == "run" else 5)
 
 
 def test_an_alignment_that_saw_the_tested_rows_is_refused(study, rng):

@@ -102,3 +102,11 @@ def test_groups_equal_counting_of_all_exchanges():
 def test_groups_that_cannot_be_compared_are_refused(scores, column, words):
     with pytest.raises(InputError, match=words):
         compare_groups(scores, PEOPLE, column, seed=0)
+
+
+@pytest.mark.parametrize("cell", ["", " ", "\t ", "n/a", " n/a", None, np.nan])
+def test_a_blank_cell_is_no_group(cell):
+    people = PEOPLE.copy()
+    people.loc[[0, 1], "expertise"] = cell
+    with pytest.raises(InputError, match="'00' has no 'expertise'"):
+        compare_groups(SCORES, people, "expertise", seed=0)

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
 from brain2music.decoding.cards import Pool
+from brain2music.decoding.chance import clip_permutations
 from brain2music.decoding.decode import decode
 from brain2music.decoding.decoders import CortexRidge
 from brain2music.decoding.identify import identification_accuracy
@@ -69,6 +70,54 @@ def test_one_lag_equals_rows_taken_by_hand(shown):
     assert_allclose(found["value"], identification_accuracy(predicted, T).mean())
 
 
+def test_repeats_may_have_targets_that_differ(shown):
+    # As means over presentations of other lengths: 20 clips twice, one of them thrice.
+    train, test = shown
+    again = np.r_[np.arange(len(test.clips)), 0]
+    T = test.T[again]
+    T[10:20] += 1e-16 + 1e-15 * np.abs(T[10:20])
+    T[20:30] += 0.25
+    block = test.Y[:N_TR]
+    more = Presented(
+        np.concatenate([test.Y, block + 1]),
+        np.r_[test.runs, np.repeat("b3", N_TR)],
+        np.r_[test.onset_rows, len(test.Y)],
+        test.clips[again],
+        T,
+    )
+    assert not (T[:10] == T[10:20]).all()
+    found = lag_curve(CortexRidge(), train, more, lags=[PEAK, N_TR], tr_s=1.5)
+    fit = Pairs(train.Y[PEAK::N_TR], train.T, train.runs[::N_TR], train.clips)
+    names = [f"c{k}" for k in range(40, 60)]
+    rows = [np.flatnonzero(more.clips == name) for name in names]
+    Y = np.array([more.Y[PEAK::N_TR][r].mean(axis=0) for r in rows])
+    target = np.array([T[r].mean(axis=0) for r in rows])
+    held = Pairs(Y, target, np.repeat(["b1", "b2"], 10), names)
+    predicted = decode(CortexRidge(), fit, held).predicted
+    by_hand = identification_accuracy(predicted, target).mean()
+    assert_allclose(found["value"][0], by_hand)
+    assert found["n"].tolist() == [20, 20]
+    # At a lag of a whole clip the last presentation of each run has no sample.
+    assert found["n_outside"].tolist() == [0, 4 + 2 + 1]
+
+
+def test_folds_of_the_curve_may_be_of_clips(shown):
+    train, test = shown
+
+    class Spy:
+        selections = ()
+
+        def fit(self, Y, T, folds):
+            self.folds = folds
+            return CortexRidge().fit(Y, T, folds)
+
+    spy = Spy()
+    lag_curve(spy, train, test, lags=[PEAK], tr_s=1.5, unit="clip")
+    assert_array_equal(spy.folds, np.arange(40) % 5)
+    lag_curve(spy, train, test, lags=[PEAK], tr_s=1.5)
+    assert_array_equal(spy.folds, np.repeat(np.arange(4), 10))
+
+
 def test_a_lag_never_reaches_into_the_next_run(shown):
     train, _ = shown
     pairs, n_outside = responses_at(train, N_TR + 1)
@@ -104,6 +153,45 @@ def test_windows_equal_the_loops(rng):
             assert_allclose(table["accuracy"][window], np.mean(shares))
         assert_allclose(table["chance"], 0.5)
         assert table["n"].tolist() == [5, 5, 5]
+
+
+def test_windows_have_an_interval_and_p_over_clips(rng):
+    n_windows = np.array([2, 3, 3, 4, 2, 3])
+    clips = np.repeat(list("abcdef"), n_windows)
+    windows = np.concatenate([np.arange(n) for n in n_windows])
+    target = rng.standard_normal((17, 6))
+    predicted = target + 2 * rng.standard_normal((17, 6))
+    mixed = rng.permutation(17)  # rows need not be in the order of the windows
+    parts = (predicted[mixed], target[mixed], clips[mixed], windows[mixed])
+    table = window_curve(*parts, seed=5, n_permutations=99, n_resamples=300)
+    other = clips[:, None] != clips[None]
+    place = {(c, w): i for i, (c, w) in enumerate(zip(clips, windows, strict=True))}
+    # As in `window_curve`, rows by window, clips inside a window as they came.
+    in_time = mixed[np.argsort(windows[mixed], kind="stable")]
+    orders = in_time[clip_permutations(clips[in_time], 99, seed=5)]
+    for window in range(4):
+        inside = np.flatnonzero(windows == window)
+        scores = []
+        for order in orders:
+            source = dict(zip(in_time, order, strict=True))
+            for i in inside:
+                taken = clips[source[i]]
+                n = n_windows["abcdef".index(taken)]
+                assert source[i] == place[taken, window % n]
+            C = np.corrcoef(predicted[[source[i] for i in inside]], target)
+            C = C[: len(inside), len(inside) :]
+            own = C[np.arange(len(inside)), inside][:, None]
+            won = ((own > C) & other[inside]).sum(axis=1) / other[inside].sum(axis=1)
+            scores.append(won.mean())
+        n_as_good = (np.array(scores) >= table["accuracy"][window] - 1e-12).sum()
+        assert_allclose(table["p"][window], (1 + n_as_good) / 100)
+    known = table.iloc[:3]
+    assert (known["low"] <= known["accuracy"]).all()
+    assert (known["accuracy"] <= known["high"]).all()
+    assert (known["low"] < known["high"]).all()
+    # One clip has a fourth window.
+    assert table.loc[3, ["low", "high"]].isna().all()
+    assert table["n"].tolist() == [6, 6, 4, 1]
 
 
 def test_equal_windows_of_a_clip_cannot_be_told_apart(rng):
