@@ -173,7 +173,15 @@ def _identified(
         "decoding": score_decoding(
             predicted, test, chance=pool_of(study, test), genres=genres, subsets=subsets
         ),
-        "decoding_windows": window_curve(predicted, test.T, test.clips, windows),
+        "decoding_windows": window_curve(
+            predicted,
+            test.T,
+            test.clips,
+            windows,
+            seed=study.decoding.seed,
+            n_permutations=study.decoding.n_permutations,
+            n_resamples=study.decoding.n_resamples,
+        ),
     }
 
 
@@ -245,6 +253,7 @@ def _generalised(
         "test_genres": _genres(study, opened, target.test),
         "n_folds": study.decoding.n_folds,
         "unit": unit_of(study, rows),
+        "pool": pool_of(study, target.test),
     }
     asked: dict[str, Callable[..., pd.DataFrame]] = {
         "decoding_genres": leave_one_genre_out
