@@ -96,7 +96,14 @@ GENERALISED = (
     "decoding_groups",
 )
 COURSES = ("decoding_windows", "decoding_lags", "decoding_optimism")
-RECONSTRUCTION = ("retrieval", "generation", "class_agreement", "retrieved")
+RECONSTRUCTION = (
+    "retrieval",
+    "generation",
+    "class_agreement",
+    "retrieval_in_time",
+    "generation_in_time",
+    "retrieved",
+)
 MAPS = ("flatmap", "best_space", "two_spaces", "components", "template_r")
 SECTIONS = (
     ("truth", "Planted and recovered", ("planted_recovered",), ("truth",)),

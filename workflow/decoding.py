@@ -135,11 +135,12 @@ def _check_clips(study: Study, opened: Opened, rows: pd.DataFrame) -> None:
         for side in ("train", "test")
     }
     shared = sorted(clips["train"] & clips["test"])
-    if shared:
+    asked = [name for name in ("genres", "lags", "across") if getattr(decoding, name)]
+    if shared and asked:
         raise InputError(
-            f"{opened.name}: {len(shared)} clips were heard in training and in test, "
-            f"such as {shared[0]!r}: a decoder can know them by heart. Leave "
-            "decoding.targets out, or the clips out of one side."
+            f"{opened.name}: decoding.{asked[0]} asks of clips that were not in "
+            f"training, and {len(shared)} test clips were, such as {shared[0]!r}. "
+            f"Leave decoding.{asked[0]} out."
         )
     wanted = {
         "genres": decoding.genres is not None,

@@ -64,8 +64,19 @@ def decode_target(
     decoder = decoder_of(study, rows.rois)
     unit = unit_of(study, rows)
     decoded = decode(
-        decoder, target.train, target.test, n_folds=decoding.n_folds, unit=unit
+        decoder,
+        target.train,
+        target.test,
+        n_folds=decoding.n_folds,
+        unit=unit,
+        shared_clips=True,  # opening the study refuses them, or was told to allow them
     )
+    shared = set(target.train.clips.tolist()) & set(target.test.clips.tolist())
+    if shared and rows.has_clips:
+        notes.append(
+            f"{len(shared)} test clips were in training, too: scores are of what was "
+            "known by heart, in another condition."
+        )
     made: Tables = {"predicted": decoded.predicted}
     made["decoding_chosen"], said = chosen_table(decoded.decoder, decoding.alphas)
     notes += said
@@ -195,7 +206,12 @@ def _controls(
         roi = control_roi(rows.rois, decoding.control_roi)
         alone = CortexRidge(decoding.alphas, inside=roi, choose_by=decoding.choose_by)
         other = decode(
-            alone, train, test, n_folds=decoding.n_folds, unit=unit_of(study, rows)
+            alone,
+            train,
+            test,
+            n_folds=decoding.n_folds,
+            unit=unit_of(study, rows),
+            shared_clips=True,
         )
         means, _ = average_windows(other.predicted, test.clips)
         predictions[f"{roi.name} alone"] = means

@@ -15,12 +15,15 @@ from ..decoding.cards import Pool, card_table, identification_cards
 from ..decoding.generation import Generated, Generator, vector_hash
 from ..decoding.prior import prior_domination
 from ..decoding.sounds import Sound
+from ..study import Study
 from .alignment import Aligned
 from .candidate_ranks import fit_likelihood
 from .corpus import second_identity
+from .courses import compare_courses
 from .encoders import Encoder, embed_stimuli, encoder_of
 from .excerpts import N_CLIPS, spread, write_players
 from .generators import Source, open_source, weights_of
+from .networks import waveform_of
 from .retrieval import Searched
 from .session import Session
 from .tagging import agreement, tagger_identity
@@ -120,6 +123,12 @@ def _generate(
     _labelled(table, label).to_csv(
         folder / "generation.csv", index=False, float_format="%.9g"
     )
+    courses, more = _courses(study, source, sounds)
+    notes = [*notes, *more]
+    if not courses.empty:
+        _labelled(courses, label).to_csv(
+            folder / "generation_in_time.csv", index=False, float_format="%.9g"
+        )
     if study.generation.tagger is not None:
         tagged, more = agreement(session, source, sounds)
         notes += more
@@ -128,6 +137,24 @@ def _generate(
         )
     every = [*source.notes, *said, *notes]
     return [f"{opened.name}, generation: {note}" for note in every]
+
+
+def _courses(
+    study: Study, source: Source, sounds: Sequence[Sound]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return agreement in time of the stimuli with what was made of each."""
+    pairs = [
+        (waveform_of(source.sounds[clip], source.encoder.space), made)
+        for clip, made in zip(source.clips, sounds, strict=True)
+        if clip in source.sounds
+    ]
+    return compare_courses(
+        [Sound(waveform.astype(np.float32), rate) for (waveform, rate), _ in pairs],
+        [made for _, made in pairs],
+        "stimulus and generated",
+        n_permutations=study.generation.n_permutations,
+        seed=study.generation.seed,
+    )
 
 
 def _scorers(session: Session, source: Source) -> list[_Scorer]:

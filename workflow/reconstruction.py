@@ -24,8 +24,8 @@ from .tagging import check_tagger
 
 STEPS = ("retrieval", "generation")
 TABLES = {
-    "retrieval": ("retrieval", "retrieved"),
-    "generation": ("generation", "class_agreement"),
+    "retrieval": ("retrieval", "retrieval_in_time", "retrieved"),
+    "generation": ("generation", "generation_in_time", "class_agreement"),
 }
 FEWEST_CLIPS = 3  # of the test, for a clip to be told from others
 

@@ -19,6 +19,7 @@ from ..decoding.sounds import Sound, read_start
 from ..study import Study
 from .alignment import Aligned
 from .corpus import OpenCorpus, embed_found, open_corpus, second_identity
+from .courses import compare_courses
 from .decoded_clips import DecodedClips, read_decoded
 from .encoders import embed_stimuli, encoder_of, stimuli_of
 from .excerpts import played_clips, write_excerpt, write_players
@@ -176,10 +177,17 @@ def _retrieve(
         folder / "retrieved.csv", index=False, float_format="%.9g"
     )
     _write_excerpts(study, one, found, folder)
+    courses, more = _courses(study, one, found.rows[:, 0])
+    if not courses.empty:
+        courses.insert(0, "subject", opened.subject)
+        courses.insert(1, "target", study.retrieval.target)
+        path = folder / "retrieval_in_time.csv"
+        courses.to_csv(path, index=False, float_format="%.9g")
     n_tracks, n_clips = len(np.unique(found.rows[:, 0])), len(one.decoded.clips)
     notes = [
         *one.notes,
         *said,
+        *more,
         f"{n_clips} test clips retrieved {n_tracks} different tracks first, of "
         f"{len(index)}.",
     ]
@@ -276,6 +284,24 @@ def _write_excerpts(study: Study, one: Searched, found: Found, folder: Path) -> 
             write_excerpt(folder / file, sound)
             players.append({"clip": clip, "what": what, "track": track, "file": file})
     write_players(folder, players)
+
+
+def _courses(
+    study: Study, one: Searched, rows: NDArray[np.intp]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return agreement in time of the stimuli with the tracks they retrieved first."""
+    pairs = [
+        (one.sources[clip], one.corpus.files[one.corpus.index.ids[row]])
+        for clip, row in zip(one.decoded.clips, rows, strict=True)
+        if clip in one.sources and one.corpus.files
+    ]
+    return compare_courses(
+        [stimulus_sound(study, source) for source, _ in pairs],
+        [read_start(file) for _, file in pairs],
+        "stimulus and retrieved",
+        n_permutations=study.retrieval.n_permutations,
+        seed=study.retrieval.seed,
+    )
 
 
 def stimulus_sound(study: Study, source: ClipSource) -> Sound:

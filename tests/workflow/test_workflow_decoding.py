@@ -280,16 +280,27 @@ def test_what_cannot_be_decoded_is_said_before_anything_is_fitted(
     assert not (tmp_path / "out/models").exists()
 
 
-def test_a_clip_on_both_sides_is_refused(tmp_path, write_study):
+def test_clips_on_both_sides_are_refused_or_told_of(tmp_path, write_study):
     path = write_study(tmp_path / "data")
     events = path.parent / "events"
     heard = pd.read_csv(events / "task-Training_run-1_events.tsv", sep="\t")
     test = pd.read_csv(events / "task-Test_run-1_events.tsv", sep="\t")
     test.loc[test.index[1], ["genre", "track"]] = heard.loc[1, ["genre", "track"]]
     test.to_csv(events / "task-Test_run-1_events.tsv", sep="\t", index=False)
-    study = with_decoding(path, '[decoding]\ntargets = ["music"]\n')
+    with_decoding(path, '[decoding]\ntargets = ["music"]\n')
+    whole = path.read_text(encoding="utf-8")
     with pytest.raises(InputError, match="heard in training and in test"):
-        run(study, tmp_path / "out")
+        run(load_study(path), tmp_path / "out")
+    allowed = whole.replace("tr_s = 1.5", 'tr_s = 1.5\nshared_clips = "allow"')
+    path.write_text(allowed + 'genres = "genre"\n', encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"decoding.genres asks of clips that were not"
+    ):
+        run(load_study(path), tmp_path / "out")
+    path.write_text(allowed, encoding="utf-8")
+    result = run(load_study(path), tmp_path / "out")
+    assert "1 test clips were in training, too" in "\n".join(result.notes)
+    assert len(table(result, "decoding"))
 
 
 def test_the_genre_of_a_clip_is_one():

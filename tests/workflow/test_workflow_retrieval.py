@@ -241,6 +241,18 @@ def test_excerpts_are_few_short_and_inside_the_folder(planted, step_table):
         assert_allclose(wave, own[: len(wave)], atol=1e-4)
 
 
+def test_courses_of_what_was_found_are_compared(planted, step_table):
+    _, _, out = planted
+    found = step_table(out, "retrieval_in_time")
+    assert set(found["measure"]) == {
+        "tempo distance",
+        "onset correlation",
+        "loudness correlation",
+    }
+    assert set(found["compared"]) == {"stimulus and retrieved"}
+    assert (found["n"] == 6).all()
+
+
 def test_a_sound_louder_than_full_scale_is_turned_down_as_a_whole(tmp_path, rng):
     wave = (0.4 * rng.standard_normal(20 * 8000)).astype(np.float32)
     peak = np.abs(wave[: 15 * 8000]).max()

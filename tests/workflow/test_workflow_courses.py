@@ -1,0 +1,57 @@
+"""Tests of agreement in time between stimuli and what was found or made."""
+
+import numpy as np
+import pytest
+
+from brain2music.decoding.contours import contours, temporal_agreement
+from brain2music.decoding.sounds import Sound
+from brain2music.workflow.courses import compare_courses
+
+pytest.importorskip("librosa")
+
+RATE_HZ = 16_000
+
+
+def beats(rng, seconds=5.0, rate_hz=RATE_HZ):
+    """Return noise whose level goes up and down at a pace of its own."""
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    level = 0.1 + np.abs(np.sin(np.pi * t * rng.uniform(1, 4)))
+    return Sound((level * rng.standard_normal(len(t))).astype(np.float32), rate_hz)
+
+
+def compare(heard, made):
+    return compare_courses(
+        heard, made, "stimulus and found", n_permutations=200, seed=1
+    )
+
+
+def test_a_sound_goes_with_itself_and_not_with_another(rng):
+    sounds = [beats(rng) for _ in range(6)]
+    table, notes = compare(sounds, sounds)
+    table = table.set_index("measure")
+    assert not notes
+    assert set(table["compared"]) == {"stimulus and found"}
+    assert table.loc["tempo distance", "value"] == 0
+    assert table.loc["loudness correlation", "value"] == pytest.approx(1)
+    assert table.loc["loudness correlation", "p"] < 0.02
+    other, _ = compare(sounds, sounds[1:] + sounds[:1])
+    assert (other["p"] > 0.05).all()
+
+
+def test_all_are_cut_to_the_shortest_from_their_beginnings(rng):
+    short, long = [[beats(rng, s) for _ in range(3)] for s in (4.0, 6.0)]
+    table, _ = compare(short, long)
+    cut = [contours(one.waveform[: 4 * RATE_HZ], RATE_HZ) for one in long]
+    whole = [contours(one.waveform, RATE_HZ) for one in short]
+    expected = temporal_agreement(whole, cut, n_permutations=200, seed=1)
+    assert table["value"].tolist() == expected["value"].tolist()
+    assert set(table["seconds"]) == {4.0}
+
+
+def test_what_has_no_course_is_a_note(rng):
+    sounds = [beats(rng) for _ in range(3)]
+    silent = Sound(np.zeros(5 * RATE_HZ, np.float32), RATE_HZ)
+    table, (note,) = compare(sounds, [*sounds[:2], silent])
+    assert table.empty
+    assert note.startswith("no agreement in time of stimulus and found: the waveform")
+    assert "no agreement in time" in compare([], [])[1][0]
