@@ -102,6 +102,14 @@ def _generation_problems(
                 "or leave the section out."
             )
         return
+    kind = generation.generator
+    if generation.steps != Generation().steps and kind in ("musicgen", "retrieved"):
+        yield f"generation.steps are of denoising, and {kind!r} has none. Leave it out."
+    if generation.start == "noise" and kind == "retrieved":
+        yield (
+            "generation.start = 'noise' makes sound of nothing, and 'retrieved' gives "
+            "tracks of the corpus. Leave it out."
+        )
     target = generation.target or retrieval.target
     if target is None:
         yield "generation.target is missing: name one of decoding.targets."

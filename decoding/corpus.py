@@ -26,6 +26,7 @@ ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au")
 FMA_TRACK = re.compile(r"(?:.*/)?(\d{3})/(\1\d{3})\.mp3", re.IGNORECASE)
 FMA_SIZES = {"fma_small": 8_000, "fma_medium": 25_000, "fma_large": 106_574}
 PART = 64  # tracks whose vectors are written at once
+PEEKED = 2**16  # bytes of each end of a file that tell it from others
 PARTIAL = ".partial-"
 
 
@@ -250,13 +251,22 @@ def _fault(vector: NDArray[np.float32]) -> str:
 
 
 def _key(track: Track, identity: str) -> str:
+    """Return what changes with the encoder and the file.
+
+    Of the file it takes size, time of change, beginning and end: sound of equal length
+    by the same name in another folder is another track.
+    """
+    facts: list[str | int] = [identity, track.id]
     try:
         about = track.path.stat()
-        size, changed = about.st_size, about.st_mtime_ns
+        facts += [about.st_size, about.st_mtime_ns]
+        with track.path.open("rb") as file:
+            for place in (0, max(0, about.st_size - PEEKED)):
+                file.seek(place)
+                facts.append(hashlib.sha256(file.read(PEEKED)).hexdigest())
     except OSError:
-        size, changed = -1, -1  # reading it says what is wrong
-    text = json.dumps([identity, track.id, size, changed])
-    return hashlib.sha256(text.encode()).hexdigest()
+        facts.append(-1)  # reading it says what is wrong
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _write_part(folder: Path, rows: Sequence[_Row]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -247,21 +248,43 @@ def open_index(folder: str | Path) -> Index:
         raise InputError(
             f"the index in {folder} cannot be read: {error}. Build it again."
         ) from error
-    fits = list(table.shape) == settings["shape"] and len(items["ids"]) == len(table)
-    if table.dtype != np.float32 or not fits:
+    ids, copies = _checked_items(items, len(table), folder)
+    if table.dtype != np.float32 or list(table.shape) != settings["shape"]:
         raise InputError(
             f"the index in {folder} has {table.dtype} embeddings of shape "
-            f"{table.shape} and {len(items['ids'])} ids, where float32 of "
-            f"{tuple(settings['shape'])} was written. Build it again."
+            f"{table.shape}, where float32 of {tuple(settings['shape'])} was written. "
+            "Build it again."
         )
-    index = Index(
-        table, tuple(items["ids"]), about["inputs"]["embedding"], settings["source"]
-    )
+    index = Index(table, ids, about["inputs"]["embedding"], settings["source"])
     # Known already: finding them again would read the whole table.
-    index.__dict__["copies"] = tuple(
-        np.array(rows, np.intp) for rows in items["copies"]
-    )
+    index.__dict__["copies"] = copies
     return index
+
+
+def _checked_items(
+    items: Any, n_rows: int, folder: Path
+) -> tuple[tuple[str, ...], tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return ids, and copies with what they are of, or say what is wrong."""
+    try:
+        ids = items["ids"]
+        later, earlier = (np.array(rows, np.intp) for rows in items["copies"])
+        fits = len(ids) == len(set(ids)) == n_rows
+        fits = fits and all(isinstance(name, str) for name in ids)
+        fits = fits and later.shape == earlier.shape == (len(set(later.tolist())),)
+        fits = fits and bool(((earlier >= 0) & (earlier < later)).all())
+        fits = fits and bool((later < n_rows).all())
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the items of the index in {folder} are not as they were written "
+            f"({error!r}). Build it again."
+        ) from error
+    if not fits:
+        raise InputError(
+            f"the items of the index in {folder} do not fit its {n_rows} rows: ids "
+            "must be different texts, and each copy a row that comes later than what "
+            "it is a copy of. Build it again."
+        )
+    return tuple(ids), (later, earlier)
 
 
 def best_first(scores: Floats, k: int) -> NDArray[np.intp]:

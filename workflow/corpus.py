@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ from ..decoding.retrieval import (
     open_index,
     save_index,
 )
-from ..decoding.sounds import Sound, read_start
+from ..decoding.sounds import Sound
+from ..features.windows import window_times
 from ..study import Study
 from .encoders import Encoder, encoder_of
 from .networks import cache_folder
@@ -239,13 +240,9 @@ def _embed(session: Session, place: Path, folder: Path) -> list[str]:
     others = [] if study.retrieval.checked_by is None else [study.retrieval.checked_by]
     checked = [encoder_of(study, name) for name in others]
 
-    def read(path: Path) -> Sound:
-        sound = read_start(path)
-        for other in checked:  # what it cannot hear it cannot check
-            other.shaped(sound, path.name)
-        return encoder.shaped(sound, path.name)
-
-    found = _embedded(session, encoder, every, read, "the corpus")
+    found = _embedded(session, encoder, every, encoder.read, "the corpus")
+    for other in checked:
+        found = heard_by(found, other)
     save_index(found.index(), folder / "index")
     tracks = found.tracks
     table = pd.DataFrame(
@@ -270,6 +267,40 @@ def _embed(session: Session, place: Path, folder: Path) -> list[str]:
             f"and cannot be found (corpus/unreadable.csv), such as {some}"
         )
     return notes
+
+
+def heard_by(corpus: Corpus, other: Encoder) -> Corpus:
+    """Return the tracks that another network can hear, too; else it cannot check them.
+
+    Asked of all tracks, whether they were embedded now or before.
+    """
+    why: dict[str, str] = {}
+    for track, seconds in zip(corpus.tracks, corpus.seconds, strict=True):
+        try:
+            window_times(float(seconds), other.windows)
+        except InputError as error:
+            why[track.id] = f"{track.path.name}: {error}"
+    kept = np.array([track.id not in why for track in corpus.tracks], dtype=bool)
+    return replace(
+        corpus,
+        tracks=tuple(t for t, k in zip(corpus.tracks, kept, strict=True) if k),
+        embeddings=corpus.embeddings[kept],
+        seconds=corpus.seconds[kept],
+        unreadable={**corpus.unreadable, **why},
+    )
+
+
+def check_outside(study: Study, out: Path) -> None:
+    """Raise if results would lie inside the corpus, where they would be found again."""
+    if study.retrieval.corpus is None:
+        return
+    place = corpus_place(study)
+    if out.resolve().is_relative_to(place):
+        raise InputError(
+            f"the results would lie in {out.name}, inside the folder of "
+            f"retrieval.corpus, {place.name}: the sound that is made would be taken "
+            "for music of the corpus. Give another folder for the results."
+        )
 
 
 def _embedded(

@@ -17,6 +17,7 @@ from ..decoding.generation import (
     Generated,
     Generator,
     RetrievedSound,
+    vector_hash,
 )
 from ..decoding.generators import open_alone
 from ..decoding.musicgen import MusicgenGenerator, Sampling
@@ -109,7 +110,11 @@ class AnchorAlone:
             seed=seed,
             query=embedding,
         )
-        facts = {**made.provenance, "conditioned_by": "its anchor alone"}
+        facts = {
+            **made.provenance,
+            "conditioned_by": "its anchor alone",
+            "query": vector_hash(embedding),
+        }
         return Generated(made.audio, made.rate_hz, facts)
 
 
@@ -157,17 +162,13 @@ def check_generator(study: Study) -> None:
 
 
 def _check_musicgen(study: Study, place: str | Path, encoder: Encoder) -> None:
-    width = _text_width(find_folder(place))
-    if width != encoder.width and study.generation.start == "noise":
+    find_folder(place)
+    if study.generation.start == "noise":
         raise InputError(
-            f"MusicGen takes embeddings of {width} dimensions, and features."
-            f"{encoder.name} has {encoder.width}: from noise it would hear nothing of "
-            "what was decoded. Set generation.start = 'anchored'."
+            "MusicGen is told states of its text encoder, which features."
+            f"{encoder.name} does not give, however wide it is: from noise it would "
+            "hear nothing of what was decoded. Set generation.start = 'anchored'."
         )
-
-
-def _text_width(folder: Path) -> int:
-    return int(read_json(folder / "config.json")["text_encoder"]["d_model"])
 
 
 def weights_of(study: Study) -> str:
@@ -268,11 +269,11 @@ def _open(
     if retrieved is None:
         return alone, label, notes
     anchored = AnchoredGenerator(alone, retrieved)
-    if alone.n_dimensions == encoder.width:
+    if isinstance(alone, DiffusionGenerator):
         return anchored, label, notes
     notes.append(
-        f"{kind} hears the nearest track alone: it takes no embedding as wide as the "
-        "decoded one."
+        f"{kind} hears the nearest track alone: it takes states of its text encoder, "
+        "which the decoded embedding is not, however wide."
     )
     return AnchorAlone(anchored, alone.n_dimensions), label, notes
 

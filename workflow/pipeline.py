@@ -29,6 +29,7 @@ from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study, read_study
 from .alignment import align
+from .corpus import check_outside
 from .decoding import (
     ACROSS,
     check_alive,
@@ -150,6 +151,7 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     places += reconstruction_places(subjects)
     places += [ACROSS, "stimuli", "tables", "maps", "figures", "report"]
     check_places(session.out, places)
+    check_outside(session.study, session.out)
     opened = open_all(session.study, subjects, session.progress)
     _discard_what_is_not_made(session, subjects)
     # Step by step over all subjects: what is wrong in the last is said before the

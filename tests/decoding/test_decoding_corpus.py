@@ -155,6 +155,18 @@ def test_new_and_changed_tracks_alone_are_embedded(music, tmp_path):
     assert embed.n == 9 + 8
 
 
+def test_the_same_name_in_another_folder_is_another_track(tmp_path):
+    embed, options = Counting(), {"folder": tmp_path / "parts", **WHO}
+    vectors = []
+    for folder, pitch in (("a", 222), ("b", 444)):
+        (tmp_path / folder).mkdir()
+        os.utime(tone(tmp_path / folder / "t.wav", pitch), ns=(1, 1))
+        tracks = find_music(tmp_path / folder)
+        vectors.append(embed_corpus(tracks, embed, **options).embeddings[0])
+    assert embed.n == 2
+    assert not np.allclose(*vectors)
+
+
 SCRIPT = """
     import os, signal, sys
     import numpy as np

@@ -149,9 +149,22 @@ def test_a_folder_that_holds_no_index_is_refused(rng, tmp_path):
     save_index(index_of(correlated(rng, 6, 3)), tmp_path / "index")
     path = tmp_path / "index/items.json"
     items = json.loads(path.read_text())
-    path.write_text(json.dumps(items | {"ids": items["ids"][1:]}))
-    with pytest.raises(InputError, match=r"shape \(6, 3\) and 5 ids"):
-        open_index(tmp_path / "index")
+    twice = [items["ids"][0], *items["ids"][:-1]]
+    for wrong in (
+        {"ids": items["ids"][1:]},
+        {"ids": twice},
+        {"ids": [1, *items["ids"][1:]]},
+        {"copies": [[0], [3]]},
+        {"copies": [[9], [3]]},
+        {"copies": [[3, 4], [1]]},
+    ):
+        path.write_text(json.dumps(items | wrong))
+        with pytest.raises(InputError, match="do not fit its 6 rows"):
+            open_index(tmp_path / "index")
+    for text in ('{"ids": []}', "[]", '{"ids": [], "copies": [["a"], [1]]}'):
+        path.write_text(text)
+        with pytest.raises(InputError, match="not as they were written"):
+            open_index(tmp_path / "index")
     path.write_text("{")
     with pytest.raises(InputError, match=r"cannot be read.*Build it again"):
         open_index(tmp_path / "index")

@@ -15,9 +15,9 @@ from brain2music.data.stimuli import ClipSource
 from brain2music.decoding.corpus import embed_corpus
 from brain2music.decoding.retrieval import build_index, open_index
 from brain2music.decoding.sounds import Sound, read_start
-from brain2music.workflow import corpus
+from brain2music.workflow import corpus, encoders
 from brain2music.workflow.alignment import align
-from brain2music.workflow.corpus import make_corpus
+from brain2music.workflow.corpus import check_outside, make_corpus
 from brain2music.workflow.encoders import encoder_of
 from brain2music.workflow.opening import open_subject
 from brain2music.workflow.overlap import find_stimuli
@@ -37,6 +37,32 @@ def corpus_of(study, out):
     return pd.read_csv(out / "corpus/tracks.csv"), pd.read_csv(
         out / "corpus/unreadable.csv"
     )
+
+
+def test_a_second_network_that_comes_later_asks_of_tracks_that_are_known(
+    heard_copy, tmp_path, rng, make_sound
+):
+    path = heard_copy()
+    whole = path.read_text(encoding="utf-8")
+    (line,) = [line for line in whole.splitlines() if line.startswith("checked_by")]
+    soundfile.write(path.parent / "corpus/short.wav", make_sound(rng, 6.0), RATE_HZ)
+    second = encoder_of(load_study(path), line.split('"')[1])
+    first = encoder_of(load_study(path), "clap")
+    seconds = first.windows.window_s, second.windows.window_s
+    for text in (whole.replace(line, ""), whole):
+        path.write_text(text, encoding="utf-8")
+        tracks, _ = corpus_of(load_study(path), tmp_path / "out")
+        needed = seconds[:1] if "checked_by" not in text else seconds
+        assert ("short.wav" in set(tracks["track"])) == (max(needed) <= 6)
+
+
+def test_results_inside_the_corpus_are_refused(heard_copy):
+    path = heard_copy()
+    study = load_study(path)
+    for out in ("corpus", "corpus/some album/out", "corpus/../corpus/x"):
+        with pytest.raises(InputError, match=r"inside the folder of retrieval.corpus"):
+            check_outside(study, path.parent / out)
+    check_outside(study, path.parent / "corpus-results")
 
 
 def test_tracks_that_cannot_be_heard_are_listed(heard_copy, tmp_path, rng, make_sound):
@@ -72,7 +98,7 @@ def test_a_corpus_that_was_killed_goes_on_where_it_was(
         heard.append(path.name)
         return read_start(path, **options)
 
-    monkeypatch.setattr(corpus, "read_start", read)
+    monkeypatch.setattr(encoders, "read_start", read)
     monkeypatch.setattr(corpus, "embed_corpus", partial(embed_corpus, part=4))
     with pytest.raises(KeyboardInterrupt):
         corpus_of(study, tmp_path)
@@ -80,7 +106,7 @@ def test_a_corpus_that_was_killed_goes_on_where_it_was(
     before, heard[:] = heard[:8], []
     seen = []
     monkeypatch.setattr(
-        corpus,
+        encoders,
         "read_start",
         lambda path, **options: seen.append(path.name) or read_start(path, **options),
     )

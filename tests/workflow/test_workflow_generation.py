@@ -132,6 +132,7 @@ def test_the_nearest_tracks_are_given_as_they_are(tmp_path, step_table, generate
     edits = [
         ('"musicldm"\nweights = "networks/tiny-musicldm"\n', '"retrieved"\n'),
         ("n_clips = 4\n", ""),
+        ("steps = 2\n", ""),
     ]
     study, _ = generate(tmp_path, *edits)
     first = (
@@ -176,22 +177,33 @@ def test_from_noise_nothing_of_a_corpus_is_needed(
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_generator")
 def test_musicgen_goes_on_from_the_nearest_track_alone(generate, step_table, tmp_path):
-    edits = [("musicldm", "musicgen"), ("n_clips = 4", "n_clips = 3")]
+    edits = [
+        ("musicldm", "musicgen"),
+        ("n_clips = 4", "n_clips = 3"),
+        ("steps = 2\n", ""),
+    ]
     _, notes = generate(tmp_path, *edits)
     first = step_table(tmp_path, "retrieved").query("rank == 1")
     first = first.set_index("clip")["track"]
+    queries = set()
     for path in (tmp_path / "generation/sub-01").glob("clip-*.json"):
         facts = json.loads(path.read_text())
         assert facts["anchor"] == first[facts["clip"]]
         assert facts["conditioned_by"] == "its anchor alone"
+        queries.add(facts["query"])
+    assert len(queries) == 3
     assert any("musicgen hears the nearest track alone" in note for note in notes)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_generator")
 def test_musicgen_from_noise_is_refused_where_it_hears_nothing(generate, tmp_path):
-    edits = [("musicldm", "musicgen"), ("n_clips = 4", 'start = "noise"')]
-    with pytest.raises(InputError, match="takes embeddings of 8 dimensions"):
+    edits = [
+        ("musicldm", "musicgen"),
+        ("n_clips = 4", 'start = "noise"'),
+        ("steps = 2\n", ""),
+    ]
+    with pytest.raises(InputError, match="states of its text encoder"):
         generate(tmp_path, *edits)
 
 
@@ -295,6 +307,7 @@ def test_ranking_by_the_scored_response_is_said(
     edits = [
         ('"musicldm"\nweights = "networks/tiny-musicldm"\n', '"retrieved"\n'),
         ("n_clips = 4", 'rank = "likelihood"\nn_candidates = 2'),
+        ("steps = 2\n", ""),
     ]
     path = heard_copy(("[encoding]\n", GENERATION + "\n[encoding]\n"), *edits)
     study = load_study(path)
