@@ -125,8 +125,9 @@ def save_moments(folder: Path, moments: Mapping[str, tuple[Any, Any]]) -> None:
     np.savez(folder / "moments.npz", **arrays)
 
 
-def load_moments(folder: Path, band: int) -> tuple[NDArray, NDArray]:
+def load_moments(folder: Path, name: str) -> tuple[NDArray, NDArray]:
     """Return shift and scale of a band: the values are X times scale plus shift."""
+    band = [band.name for band in load_bands(folder)].index(name)
     with np.load(folder / "moments.npz", allow_pickle=False) as saved:
         shift, scale = saved[str(band)]
     return shift, scale

@@ -260,10 +260,8 @@ def held_out_r(X: Floats, T: Floats, folds: NDArray, alphas: Floats) -> np.float
     for train, held in splits_of(folds):
         mean, sd = X[train].mean(axis=0), X[train].std(axis=0)
         sd = np.where(sd > 0, sd, 1)  # constant in these folds: 0 after centring
-        U, s, Vt = np.linalg.svd((X[train] - mean) / sd, full_matrices=False)
         centre = T[train].mean(axis=0)
-        shrink = s[:, None] / (s[:, None] ** 2 + alphas)
-        weights = Vt.T @ (shrink * (U.T @ (T[train] - centre)))
+        weights, _ = ridge_at((X[train] - mean) / sd, T[train], alphas)
         predicted[held] = (X[held] - mean) / sd @ weights
         truth[held] = T[held] - centre
     return correlation(truth, predicted).mean()

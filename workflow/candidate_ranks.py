@@ -14,12 +14,12 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from ..core.checks import InputError
-from ..core.saved import load_bands
+from ..core.saved import load_bands, load_moments
 from ..core.store import open_store
 from ..decoding.candidates import log_likelihood, residual_covariance
 from ..decoding.voxels import strongest
+from ..encoding.layers import columns_of
 from .alignment import Aligned
-from .decoded_clips import training_moments
 from .session import Session
 
 Floats = NDArray[np.floating]
@@ -78,7 +78,7 @@ def fit_likelihood(session: Session, aligned: Aligned, target: str) -> Likelihoo
     Y_train = Y[:, mask].astype(np.float64)
     Y_test = store.test(store.valid)[:, mask].astype(np.float64)
     held, best = _held_out(X_train, Y_train, runs, study.decoding.alphas)
-    shift, scale = training_moments(session, aligned, target)
+    shift, scale = load_moments(session.out / f"features/sub-{subject}", target)
     return Likelihood(
         Ridge(best).fit(X_train, Y_train),
         residual_covariance(Y_train, held),
@@ -119,9 +119,8 @@ def target_rows(session: Session, subject: str, name: str, side: str) -> Floats:
     """Return a target's columns of X, the mean over delays."""
     folder = session.out / f"features/sub-{subject}"
     bands = load_bands(folder)
-    edges = np.cumsum([0, *(band.n_columns for band in bands)])
     (k,) = (k for k, band in enumerate(bands) if band.name == name)
     X = np.load(folder / f"X_{side}.npy", mmap_mode="r")
-    columns = X[:, edges[k] : edges[k + 1]].astype(np.float64)
+    columns = X[:, columns_of(bands, [k])].astype(np.float64)
     shape = (len(X), len(bands[k].delays), bands[k].n_features)
     return columns.reshape(shape).mean(axis=1)

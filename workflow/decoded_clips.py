@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.saved import load_bands, load_moments, read_rows
+from ..core.saved import read_rows
 from ..decoding.rows import average_windows
 from .alignment import Aligned
 from .session import Session
@@ -44,12 +44,3 @@ def read_decoded(session: Session, aligned: Aligned, target: str) -> DecodedClip
     whole[:, dimensions] = predicted
     vectors, names = average_windows(whole, clips)
     return DecodedClips(tuple(names.tolist()), vectors, len(mean) - len(dimensions))
-
-
-def training_moments(
-    session: Session, aligned: Aligned, target: str
-) -> tuple[Floats, Floats]:
-    """Return what was taken out of a target in X: its values are X x scale + shift."""
-    folder = session.out / f"features/sub-{aligned.opened.subject}"
-    names = [band.name for band in load_bands(folder)]
-    return load_moments(folder, names.index(target))

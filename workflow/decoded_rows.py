@@ -14,10 +14,12 @@ from ..core.selection import Selection
 from ..core.store import open_store
 from ..core.types import Band, Space
 from ..decoding.rows import Pairs
+from ..encoding.layers import columns_of
 from ..features.annotations import column_of
 from ..features.categories import category_labels
 from ..study import Study
 from ..study_decoding import Decoding
+from .leakage import SUBSETS, read_safe
 from .opening import Opened
 from .regions import rois_to_score
 from .session import Session
@@ -88,10 +90,9 @@ class ToDecode:
 
     def target(self, name: str) -> tuple[Floats, Floats]:
         """Return a feature space at the rows of training and test."""
-        edges = np.cumsum([0, *(band.n_columns for band in self.bands)])
         (k,) = (k for k, band in enumerate(self.bands) if band.name == name)
-        columns = slice(edges[k], edges[k] + self.bands[k].n_features)
-        shift, scale = load_moments(self.designs, k)
+        columns = columns_of(self.bands, [k])[: self.bands[k].n_features]
+        shift, scale = load_moments(self.designs, name)
         train, test = (
             side.X[:, columns].astype(np.float64) * scale + shift
             for side in (self.train, self.test)
@@ -252,14 +253,11 @@ def safe_subsets(
     out: Path, subject: str, clips: NDArray[np.str_]
 ) -> dict[str, NDArray[np.bool_]]:
     """Return which rows are of clips that share nothing with training, as was found."""
-    path = out / "stimuli/safe_clips.csv"
-    if not path.exists():
+    table = read_safe(out, subject)
+    if table is None:
         return {}
-    table = pd.read_csv(path, dtype={"subject": str, "test_clip": str})
-    mine = table[table["subject"] == subject].set_index("test_clip")
-    found = {}
-    for name in [name for name in mine if name != "subject"]:
-        if mine[name].notna().all():
-            inside = mine[name].astype(bool).reindex(clips, fill_value=False)
-            found[str(name)] = inside.to_numpy(dtype=bool)
+    mine, found = table.set_index("test_clip"), {}
+    for name in [name for name in SUBSETS if name in mine and mine[name].notna().all()]:
+        inside = mine[name].astype(bool).reindex(clips, fill_value=False)
+        found[name] = inside.to_numpy(dtype=bool)
     return found

@@ -26,6 +26,7 @@ from .networks import layers_of, network_of, network_space
 from .opening import Opened
 from .regions import roi_files
 from .session import Session
+from .tables import read_tables
 
 Floats = NDArray[np.floating]
 VERSION = 1
@@ -251,15 +252,8 @@ def make_across(
 
 def read_decoding(study: Study, out: Path, subjects: Sequence[str]) -> dict:
     """Return the tables of decoding of all subjects, as far as they were made."""
-    found = {}
-    for name in TABLES:
-        paths = [out / f"decoding/sub-{one}/{name}.csv" for one in subjects]
-        tables = [_read(path) for path in paths if path.exists()]
-        if tables:
-            found[name] = pd.concat(tables, ignore_index=True)
-    across = out / ACROSS / "decoding_across.csv"
-    if across.exists():
-        found["decoding_across"] = _read(across)
+    found = read_tables([out / f"decoding/sub-{one}" for one in subjects], TABLES)
+    found |= read_tables([out / ACROSS], ["decoding_across"])
     if study.decoding.groups is not None and "decoding" in found:
         found["decoding_groups"] = groups_table(study, found["decoding"])
     return found
@@ -292,19 +286,6 @@ def groups_table(study: Study, table: pd.DataFrame) -> pd.DataFrame:
 def _participants(study: Study) -> pd.DataFrame:
     path = file_inside(study.root, "participants.tsv")
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    labels = (
-        "subject",
-        "dimension",
-        "genre",
-        "trained",
-        "true",
-        "decoded",
-        "trained_on",
-    )
-    return pd.read_csv(path, dtype=dict.fromkeys(labels, str))
 
 
 def _decode_all(session: Session, opened: Opened, folder: Path) -> list[str]:

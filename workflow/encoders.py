@@ -30,6 +30,7 @@ from .networks import (
     layers_of,
     network_of,
     network_space,
+    waveform_of,
     windows_for,
 )
 from .opening import Opened
@@ -86,6 +87,11 @@ class Encoder:
     def width(self) -> int:
         """How many dimensions a vector has."""
         return width_of(self.network)
+
+    def stimulus(self, source: ClipSource) -> Sound:
+        """Return a stimulus as the space hears it: cut, faded and levelled."""
+        waveform, rate_hz = waveform_of(source, self.space)
+        return Sound(waveform.astype(np.float32), rate_hz)
 
     def read(self, path: Path) -> Sound:
         """Return the start of a file as it would be heard, or say why it cannot be."""

@@ -23,7 +23,6 @@ from .courses import compare_courses
 from .encoders import Encoder, embed_stimuli, encoder_of
 from .excerpts import N_CLIPS, spread, write_players
 from .generators import Source, open_source, weights_of
-from .networks import waveform_of
 from .retrieval import Searched
 from .session import Session
 from .tagging import agreement, tagger_identity
@@ -144,12 +143,12 @@ def _courses(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return agreement in time of the stimuli with what was made of each."""
     pairs = [
-        (waveform_of(source.sounds[clip], source.encoder.space), made)
+        (source.encoder.stimulus(source.sounds[clip]), made)
         for clip, made in zip(source.clips, sounds, strict=True)
         if clip in source.sounds
     ]
     return compare_courses(
-        [Sound(waveform.astype(np.float32), rate) for (waveform, rate), _ in pairs],
+        [stimulus for stimulus, _ in pairs],
         [made for _, made in pairs],
         "stimulus and generated",
         n_permutations=study.generation.n_permutations,

@@ -20,6 +20,7 @@ from .networks import check_network
 from .opening import Opened
 from .retrieval import make_retrieval, search_ready
 from .session import Session
+from .tables import read_tables
 from .tagging import check_tagger
 
 STEPS = ("retrieval", "generation")
@@ -149,12 +150,7 @@ def make_reconstruction(
 
 def read_reconstruction(out: Path, subjects: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of all subjects, as far as they were made."""
-    found = {}
-    labels = dict.fromkeys(("subject", "clip", "track"), str)
+    found: dict[str, pd.DataFrame] = {}
     for step, names in TABLES.items():
-        for name in names:
-            paths = [out / f"{step}/sub-{one}/{name}.csv" for one in subjects]
-            tables = [pd.read_csv(p, dtype=labels) for p in paths if p.exists()]
-            if tables:
-                found[name] = pd.concat(tables, ignore_index=True)
+        found |= read_tables([out / f"{step}/sub-{one}" for one in subjects], names)
     return found

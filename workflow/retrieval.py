@@ -15,7 +15,7 @@ from ..decoding.approximate import MIN_ITEMS, build_cells, recall
 from ..decoding.cards import Pool, card_table, identification_cards
 from ..decoding.retrieval import Found, Index, unit_rows
 from ..decoding.retrieved import score_retrieval
-from ..decoding.sounds import Sound, read_start
+from ..decoding.sounds import read_start
 from ..study import Study
 from .alignment import Aligned
 from .corpus import OpenCorpus, embed_found, open_corpus, second_identity
@@ -23,7 +23,6 @@ from .courses import compare_courses
 from .decoded_clips import DecodedClips, read_decoded
 from .encoders import embed_stimuli, encoder_of, stimuli_of
 from .excerpts import played_clips, write_excerpt, write_players
-from .networks import waveform_of
 from .overlap import find_stimuli
 from .session import Session
 
@@ -268,13 +267,13 @@ def _tracks(study: Study, one: Searched, found: Found, subject: str) -> pd.DataF
 
 def _write_excerpts(study: Study, one: Searched, found: Found, folder: Path) -> None:
     """Write a few clips and the track that each retrieved first, as they are."""
-    players = []
+    players, encoder = [], encoder_of(study, str(study.retrieval.target))
     for k in played_clips(len(one.decoded.clips), study.generation.n_clips):
         clip = one.decoded.clips[k]
         if clip not in one.sources or not one.corpus.files:
             continue
         item = one.corpus.index.ids[found.rows[k, 0]]
-        played = stimulus_sound(study, one.sources[clip])
+        played = encoder.stimulus(one.sources[clip])
         sounds = {
             "stimulus": (one.sources[clip].path.name, played),
             "retrieved": (item, read_start(one.corpus.files[item])),
@@ -295,17 +294,11 @@ def _courses(
         for clip, row in zip(one.decoded.clips, rows, strict=True)
         if clip in one.sources and one.corpus.files
     ]
+    encoder = encoder_of(study, str(study.retrieval.target))
     return compare_courses(
-        [stimulus_sound(study, source) for source, _ in pairs],
+        [encoder.stimulus(source) for source, _ in pairs],
         [read_start(file) for _, file in pairs],
         "stimulus and retrieved",
         n_permutations=study.retrieval.n_permutations,
         seed=study.retrieval.seed,
     )
-
-
-def stimulus_sound(study: Study, source: ClipSource) -> Sound:
-    """Return a stimulus as its target hears it: cut, faded and levelled."""
-    encoder = encoder_of(study, str(study.retrieval.target))
-    waveform, rate_hz = waveform_of(source, encoder.space)
-    return Sound(waveform.astype(np.float32), rate_hz)

@@ -37,7 +37,8 @@ MAX_CSV_ROWS = 200_000
 FEW_BLOCKS = 10
 TEXTS = ("subject", "roi", "voxel", "region", "versus", "levels", "leads")
 DECODED = ("dimension", "genre", "trained", "trained_on", "true", "decoded")
-LABELS = dict.fromkeys((*TEXTS, *DECODED, *SOURCES, *SOURCES.values()), str)
+FOUND = ("clip", "track")
+LABELS = dict.fromkeys((*TEXTS, *DECODED, *FOUND, *SOURCES, *SOURCES.values()), str)
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,19 @@ def read_table(folder: Path, name: str) -> pd.DataFrame | None:
     sources = [column for column in SOURCES.values() if column in table]
     table[sources] = table[sources].fillna("")
     return table
+
+
+def read_tables(
+    folders: Sequence[Path], names: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Read tables that steps wrote, one folder after the other, as far as there are."""
+    found = {}
+    for name in names:
+        tables = [read_table(folder, name) for folder in folders]
+        there = [table for table in tables if table is not None]
+        if there:
+            found[name] = pd.concat(there, ignore_index=True)
+    return found
 
 
 def read_rois(folder: Path, subject: str) -> dict[str, NDArray[np.bool_]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from ..core.checkpoints import find_folder, folder_identity
@@ -12,7 +11,6 @@ from ..decoding.sounds import Sound
 from ..decoding.tagger import open_tagger
 from ..study import Study
 from .generators import Source, is_untrained, place_of
-from .networks import waveform_of
 from .session import Session
 
 
@@ -45,13 +43,7 @@ def agreement(
     if is_untrained(find_folder(place)):
         label += " (random weights)"
         notes.append("the tagger has random weights: its classes mean nothing.")
-    heard = [
-        Sound(waveform.astype(np.float32), rate_hz)
-        for waveform, rate_hz in (
-            waveform_of(source.sounds[clip], source.encoder.space)
-            for clip in source.clips
-        )
-    ]
+    heard = [source.encoder.stimulus(source.sounds[clip]) for clip in source.clips]
     compared = {"stimulus and generated": list(made)}
     if settings.generator != "retrieved" and (found := source.retrieved(study)):
         compared["stimulus and retrieved"] = found
