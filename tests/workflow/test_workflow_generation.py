@@ -28,7 +28,9 @@ from brain2music.workflow.reconstruction import (
     check_reconstruction,
     make_reconstruction,
 )
+from brain2music.workflow.same_tracks import HALVES
 from brain2music.workflow.session import Session
+from brain2music.workflow.tagging import GENERATED, NEAREST, RANDOM, RETRIEVED
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -73,7 +75,8 @@ def generate(heard_copy, decoded_as):
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_generator")
 def test_music_is_made_of_each_clip_with_provenance(tmp_path, step_table, generate):
-    edits = [("steps = 2", 'steps = 2\ntagger = "networks/tiny-tagger"')]
+    run_with = "strength = 1.0\nguidance = 3.5"
+    edits = [("steps = 2", f'steps = 2\n{run_with}\ntagger = "networks/tiny-tagger"')]
     study, notes = generate(tmp_path, *edits)
     place = tmp_path / "generation/sub-01"
     assert len(list(place.glob("*.wav"))) == 4
@@ -85,6 +88,8 @@ def test_music_is_made_of_each_clip_with_provenance(tmp_path, step_table, genera
         assert soundfile.info(path).duration == pytest.approx(10.0)
         assert facts["trained"] is False
         assert facts["responses_simulated"] is True
+        assert (facts["strength"], facts["guidance"]) == (1.0, 3.5)
+        assert (facts["candidate"], facts["scores"]) == (0, [])
         assert facts["anchor"] == first[facts["clip"]]
         assert facts["target_source"] == "CLAP, tiny-clap"
         assert str(study.folder) not in json.dumps(facts)
@@ -101,10 +106,10 @@ def test_music_is_made_of_each_clip_with_provenance(tmp_path, step_table, genera
     agreed = step_table(tmp_path, "class_agreement")
     assert set(agreed["tagger"]) == {"tiny-tagger (random weights)"}
     assert set(agreed["group"]) == {"genres", "instruments", "moods"}
-    assert set(agreed["compared"]) == {
-        "stimulus and generated",
-        "stimulus and retrieved",
-    }
+    assert set(agreed["compared"]) == {GENERATED, RETRIEVED, NEAREST, HALVES, RANDOM}
+    assert (agreed["low"] <= agreed["agreement"]).all()
+    assert (agreed["agreement"] <= agreed["high"]).all()
+    assert (agreed.loc[agreed["compared"] == RANDOM, "p"] > 0.01).all()
 
 
 @pytest.mark.slow
