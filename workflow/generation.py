@@ -224,7 +224,9 @@ def _rows(
     """Return a table of controls in the columns of cards."""
     renamed = table.rename(columns={"identification": "value", "n_stimuli": "n"})
     renamed["conditioning"] = renamed["conditioning"].map(NAMES)
-    return renamed.assign(**label, scored_by=scorer.encoder.source, metric=metric)
+    sizes = {"n_clips": renamed["n"], "n_candidates": renamed["n"] - 1}
+    labels = {**label, "scored_by": scorer.encoder.source, "metric": metric}
+    return renamed.assign(**labels, **sizes)
 
 
 def check_seconds(encoder: Encoder, seconds: float) -> None:
