@@ -224,10 +224,12 @@ TEXTS = {
         "corpus allows, and 'random' a random track. What a space found looks better "
         "by that space than it is: scored_by names a second one where the study has "
         "it. A generator that makes of random or mean embeddings what it makes of "
-        "decoded ones shows its prior alone: both must be at chance. Agreement of "
-        "classes is the overlap of the most probable ones; its chance is that of "
-        "different clips. To listen: a few clips, evenly spread and not chosen by "
-        "their scores."
+        "decoded ones shows its prior alone: both must be at chance. Where candidates "
+        "are ranked by the response, controls of the ranking show how much that alone "
+        "identifies. Agreement of classes is the overlap of the most probable ones; "
+        "its chance is that of different clips, and an oracle is what one track "
+        "reaches with itself, or the track nearest to it. To listen: a few clips, "
+        "evenly spread and not chosen by their scores."
     ),
     "decoding": (
         "Feature spaces read from the responses of test runs. Identification: how "

@@ -39,11 +39,15 @@ class Generation:
 
     `weights` is its folder (or id); 'retrieved' makes nothing and gives the nearest
     tracks. `target` None is that of `retrieval`. `start` 'anchored' starts from the
-    nearest track of the corpus. `steps` are of denoising. `n_clips` test clips are
-    taken, evenly spread; None takes all. `rank` 'likelihood' takes, of `n_candidates`,
-    the one under which an encoding model of the training runs finds the measured
-    response most likely: the choice is then part of the decoder that is scored.
-    `tagger` is the folder (or id) of an AST whose classes are compared.
+    nearest track of the corpus. `steps` are of denoising; `strength` says how far the
+    nearest track is taken back to noise before, from 0 to 1 (None: 0.6), `guidance` how
+    far generation is led away from what no text would give (None: 2, of MusicGen 3).
+    `n_clips` test clips are taken, evenly spread; None takes all. `rank` 'likelihood'
+    takes, of `n_candidates`, the one under which an encoding model of the training
+    runs finds the measured response most likely: the choice is then part of the decoder
+    that is scored. `checked_by` is a second feature space of kind 'network' that scores
+    what was made; None is that of `retrieval`. `tagger` is the folder (or id) of an AST
+    whose classes are compared.
     """
 
     generator: Kind | None = None
@@ -52,9 +56,12 @@ class Generation:
     start: Literal["anchored", "noise"] = "anchored"
     seconds: Positive = 10.0
     steps: Count = 200
+    strength: Annotated[float, Field(gt=0, le=1)] | None = None
+    guidance: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
     n_candidates: Count = 1
     n_clips: Annotated[int, Field(ge=3)] | None = None
     rank: Literal["first", "likelihood"] = "first"
+    checked_by: str | None = None
     tagger: str | None = None
     n_permutations: Annotated[int, Field(ge=100)] = 1000
     n_resamples: Annotated[int, Field(ge=100)] = 1000
@@ -102,19 +109,17 @@ def _generation_problems(
                 "or leave the section out."
             )
         return
-    kind = generation.generator
-    if generation.steps != Generation().steps and kind in ("musicgen", "retrieved"):
-        yield f"generation.steps are of denoising, and {kind!r} has none. Leave it out."
-    if generation.start == "noise" and kind == "retrieved":
-        yield (
-            "generation.start = 'noise' makes sound of nothing, and 'retrieved' gives "
-            "tracks of the corpus. Leave it out."
-        )
+    yield from _unused_keys(generation)
     target = generation.target or retrieval.target
     if target is None:
         yield "generation.target is missing: name one of decoding.targets."
     else:
         yield from _not_decoded("generation", target, targets)
+    if target is not None and generation.checked_by == target:
+        yield (
+            "generation.checked_by is the target itself: what was made of it looks "
+            "better by it than it is. Name another feature space, or leave it out."
+        )
     if generation.anchored and retrieval.target is None:
         yield (
             "generation starts from the nearest track of a corpus, and there is no "
@@ -135,6 +140,35 @@ def _generation_problems(
             f"generation.rank is {generation.rank!r} and n_candidates "
             f"{generation.n_candidates}: 'likelihood' chooses among several, and "
             "'first' takes the only one."
+        )
+
+
+def _unused_keys(generation: Generation) -> Iterator[str]:
+    """Yield keys that the generator has no use for, or that leave it nothing to do."""
+    kind, usual = generation.generator, Generation()
+    diffuses = kind not in ("musicgen", "retrieved")
+    if generation.steps != usual.steps and not diffuses:
+        yield f"generation.steps are of denoising, and {kind!r} has none. Leave it out."
+    if generation.start == "noise" and kind == "retrieved":
+        yield (
+            "generation.start = 'noise' makes sound of nothing, and 'retrieved' gives "
+            "tracks of the corpus. Leave it out."
+        )
+    if generation.guidance is not None and kind == "retrieved":
+        yield "generation.guidance leads a generator, and 'retrieved' makes nothing."
+    strength = generation.strength
+    if strength is None:
+        return
+    if not diffuses or generation.start == "noise":
+        what = f"{kind!r} takes none" if not diffuses else "start = 'noise' has none"
+        yield (
+            "generation.strength says how far the nearest track is taken back to noise "
+            f"before it is denoised, and {what}. Leave it out."
+        )
+    elif round(strength * generation.steps) < 1:
+        yield (
+            f"generation.strength {strength:g} of {generation.steps} steps is less "
+            "than half a step: the nearest track would come back unchanged. Raise one."
         )
 
 

@@ -14,8 +14,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix, nearest
+from .chance import clip_permutations, clip_resamples, interval, one_sided_p
 
 N_PERMUTATIONS = 1000
+N_RESAMPLES = 2000
+
+
+class TiedClassesError(InputError):
+    """Classes tie at the border of the top: either could be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ def class_agreement(
     seed: int,
     groups: Mapping[str, Group] | None = None,
     n_permutations: int = N_PERMUTATIONS,
+    n_resamples: int = N_RESAMPLES,
 ) -> pd.DataFrame:
     """Return how far the top classes of originals and of what was made agree.
 
@@ -74,26 +81,28 @@ def class_agreement(
     labels : sequence of str
         Name of each class.
     seed : int
-        Of the permutations.
+        Of the permutations and resamples.
     groups : mapping of str to Group, optional
         None takes `paper_groups`.
-    n_permutations : int
-        Of the clips, for p.
+    n_permutations, n_resamples : int
+        Of the clips, for p and for the interval.
 
     Returns
     -------
     agreement : table
         One row per group: `agreement` (mean over clips of intersection over union of
         the two sets of top classes), `chance` (its mean over all pairs of different
-        clips), `p` (share of permutations, the true pairing counted, that agree as
-        well), `n_clips` and `n_top`. Sets that clips share lift chance: it depends on
+        clips), `low` and `high` (95% interval by bootstrap over clips), `p` (share of
+        permutations, the true pairing counted, that agree as well), `n_clips`,
+        `n_top` and `n_permutations`. Sets that clips share lift chance: it depends on
         the corpus and is never that of random classes.
 
     Raises
     ------
     InputError
-        If arrays do not fit each other, a class is not among the labels, or classes
-        tie at the border of the top.
+        If arrays do not fit each other, or a class is not among the labels.
+    TiedClassesError
+        If classes tie at the border of the top.
 
     References
     ----------
@@ -109,7 +118,9 @@ def class_agreement(
         )
     if len(original) < 2:
         raise InputError("one clip has no other to be compared with. Give at least 2.")
-    rng = np.random.default_rng(seed)
+    clips = np.arange(len(original))
+    orders = clip_permutations(clips, n_permutations, seed=seed)
+    drawn = clip_resamples(clips, n_resamples, seed=seed)
     rows = []
     for name, group in (paper_groups() if groups is None else groups).items():
         columns = _columns(labels, group, name)
@@ -117,8 +128,8 @@ def class_agreement(
             top_classes(table[:, columns], group.n, f"{name} of {which}")
             for table, which in ((original, "original"), (made, "made"))
         ]
-        rows.append({"group": name, **_scored(overlaps(*tops), n_permutations, rng)})
-        rows[-1]["n_top"] = group.n
+        row = {"group": name, **_scored(overlaps(*tops), orders, drawn)}
+        rows.append(row | {"n_top": group.n, "n_permutations": n_permutations})
     return pd.DataFrame(rows)
 
 
@@ -127,13 +138,13 @@ def top_classes(scores: Floats, n: int, name: str) -> NDArray[np.bool_]:
 
     Raises
     ------
-    InputError
+    TiedClassesError
         If the last that is in and the first that is out tie: either could be meant.
     """
     order = np.sort(scores, axis=1)
     tied = order[:, -n] == order[:, -n - 1]
     if tied.any():
-        raise InputError(
+        raise TiedClassesError(
             f"{int(tied.sum())} of {len(scores)} clips have classes that tie at place "
             f"{n} ({name}), the first of them clip {int(np.argmax(tied))}. Give "
             "probabilities that are not rounded or cut."
@@ -156,28 +167,39 @@ def overlaps(tops: NDArray[np.bool_], others: NDArray[np.bool_]) -> Floats:
     return shared / (sizes - shared)
 
 
+def missing_classes(labels: Sequence[str], group: Group) -> list[str]:
+    """Return the classes of a group that are not among a tagger's labels.
+
+    Examples
+    --------
+    >>> missing_classes(["Pop music", "Jazz"], Group(("Jazz", "Opera"), 1))
+    ['Opera']
+    """
+    known = set(labels)
+    return [one for one in group.classes if one not in known]
+
+
 def _scored(
-    pairs: Floats, n_permutations: int, rng: np.random.Generator
+    pairs: Floats, orders: NDArray[np.intp], drawn: Sequence[NDArray[np.intp]]
 ) -> dict[str, float]:
-    n_clips, own = len(pairs), np.diag(pairs).mean()
-    clips = np.arange(n_clips)
-    null = [
-        pairs[clips, rng.permutation(n_clips)].mean() for _ in range(n_permutations)
-    ]
-    n_as_good = int((np.array(null) >= own - 1e-12).sum())
-    others = (pairs.sum() - np.trace(pairs)) / (n_clips * (n_clips - 1))
+    n_clips, each = len(pairs), np.diag(pairs)
+    own, clips = float(each.mean()), np.arange(len(pairs))
+    null = [pairs[clips, order].mean() for order in orders]
+    low, high = interval([each[rows].mean() for rows in drawn])
+    others = (pairs.sum() - each.sum()) / (n_clips * (n_clips - 1))
     return {
-        "agreement": float(own),
+        "agreement": own,
         "chance": float(others),
-        "p": (1 + n_as_good) / (1 + n_permutations),
+        "low": low,
+        "high": high,
+        "p": one_sided_p(own, null),
         "n_clips": n_clips,
     }
 
 
 def _columns(labels: Sequence[str], group: Group, name: str) -> NDArray[np.intp]:
     where = {label: k for k, label in enumerate(labels)}
-    missing = [one for one in group.classes if one not in where]
-    if missing:
+    if missing := missing_classes(labels, group):
         raise InputError(
             f"{len(missing)} of {len(group.classes)} classes of {name} are not among "
             f"the tagger's {len(where)} labels, the first {missing[0]!r}."

@@ -1,7 +1,9 @@
 """Which of several candidates the brain heard: the likelihood of its response."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +12,7 @@ from sklearn.covariance import LedoitWolf
 
 from ..core.checks import Floats, InputError, as_matrix
 from .generation import Generated
-from .sounds import Sound
+from .sounds import Sound, write_sound
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,6 +52,53 @@ def rank_candidates(generated: Generated, score: Callable[[Sound], float]) -> Ra
             "it silent?"
         )
     return Ranked(np.argsort(-scores, kind="stable"), scores)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Taken:
+    """One of several candidates, beside the first of them.
+
+    Parameters
+    ----------
+    first, sound : Sound
+        The first candidate, and the one that was taken.
+    candidate : int
+        Which that was, from 0.
+    scores : tuple of float
+        Of all candidates; empty if the first was taken unseen.
+    provenance : mapping
+    """
+
+    first: Sound
+    sound: Sound
+    candidate: int
+    scores: tuple[float, ...]
+    provenance: Mapping[str, Any]
+
+    def write(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Write what was taken as .wav, and its provenance with `facts` as .json."""
+        which = {"candidate": self.candidate, "scores": list(self.scores)}
+        write_sound(path, self.sound, {**self.provenance, **facts, **which})
+
+
+def take(generated: Generated, score: Callable[[Sound], float] | None) -> Taken:
+    """Take the candidate with the highest score, and let the others go.
+
+    Parameters
+    ----------
+    generated : Generated
+    score : callable or None
+        As in `rank_candidates`; None takes the first.
+    """
+    best, scores = 0, ()
+    if score is not None:
+        ranked = rank_candidates(generated, score)
+        best, scores = ranked.best, tuple(ranked.scores.tolist())
+    # Copies, since a row alone would keep all candidates in memory.
+    first, sound = (
+        Sound(generated.audio[k].copy(), generated.rate_hz) for k in (0, best)
+    )
+    return Taken(first, sound, best, scores, generated.provenance)
 
 
 def log_likelihood(

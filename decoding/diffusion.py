@@ -154,7 +154,6 @@ class DiffusionGenerator:
         InputError
             If the pipeline holds CLAP's text tower only.
         """
-        torch, _ = libraries()
         clap = self.pipeline.text_encoder
         feeder = getattr(self.pipeline, "feature_extractor", None)
         if not hasattr(clap, "audio_model") or feeder is None:
@@ -162,21 +161,7 @@ class DiffusionGenerator:
                 f"this {self.kind} holds CLAP's text tower only, and cannot hear. Take "
                 "the checkpoint of the CLAP that it was trained with for both towers."
             )
-        rows = []
-        with torch.no_grad(), quiet():
-            for sound in sounds:
-                points = resampled(sound, feeder.sampling_rate)
-                windows = spread_windows(points, feeder.nb_max_samples)
-                fed = feeder(
-                    list(windows),
-                    sampling_rate=feeder.sampling_rate,
-                    return_tensors="pt",
-                )
-                out = clap.get_audio_features(**fed.to(self.pipeline.device))
-                rows.append(
-                    getattr(out, "pooler_output", out).mean(dim=0).cpu().numpy()
-                )
-        return np.array(rows)
+        return hear_by_clap(clap, feeder, sounds)
 
     def _one(
         self, given: dict[str, Any], seconds: float, seed: int, latents: Any
@@ -225,6 +210,37 @@ class DiffusionGenerator:
         return (
             pipe.vae.encode(tensor).latent_dist.mode() * pipe.vae.config.scaling_factor
         )
+
+
+def hear_by_clap(clap: Any, feeder: Any, sounds: Sequence[Sound]) -> Floats:
+    """Return CLAP's embedding of sounds, as a pipeline's own hears them.
+
+    Windows of at most the feeder's length are evenly spread over a sound and averaged.
+
+    Parameters
+    ----------
+    clap : ClapModel
+    feeder : ClapFeatureExtractor
+    sounds : sequence of Sound
+
+    Returns
+    -------
+    embeddings : array of shape (n_sounds, n_dimensions)
+    """
+    torch, _ = libraries()
+    rows = []
+    with torch.no_grad(), quiet():
+        for sound in sounds:
+            points = resampled(sound, feeder.sampling_rate)
+            windows = spread_windows(points, feeder.nb_max_samples)
+            fed = feeder(
+                list(windows),
+                sampling_rate=feeder.sampling_rate,
+                return_tensors="pt",
+            )
+            out = clap.get_audio_features(**fed.to(clap.device))
+            rows.append(getattr(out, "pooler_output", out).mean(dim=0).cpu().numpy())
+    return np.array(rows)
 
 
 def log_mels(

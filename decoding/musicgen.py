@@ -46,6 +46,15 @@ class Sampling:
             )
 
 
+def check_channels(n_channels: int) -> None:
+    """Raise if a MusicGen makes more than one channel."""
+    if n_channels != 1:
+        raise InputError(
+            f"this MusicGen makes {n_channels} channels (stereo). Take the checkpoint "
+            "of one channel."
+        )
+
+
 class MusicgenGenerator:
     """Makes sound by MusicGen.
 
@@ -61,10 +70,7 @@ class MusicgenGenerator:
     kind = "musicgen"
 
     def __init__(self, model: Any, about: dict[str, Any], sampling: Sampling) -> None:
-        if model.config.decoder.audio_channels != 1:
-            raise InputError(
-                "this MusicGen makes stereo. Take the checkpoint of one channel."
-            )
+        check_channels(model.config.decoder.audio_channels)
         self.model, self.about, self.sampling = model, about, sampling
 
     @property

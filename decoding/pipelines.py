@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core.checkpoints import (
+    check_weights,
     find_folder,
     frozen,
     libraries,
@@ -37,6 +38,7 @@ NETWORKS = {
     "language_model": ("GPT2LMHeadModel", "GPT2Model"),
 }
 TOKENIZERS = ("tokenizer", "tokenizer_2")
+OTHERS = (*TOKENIZERS, "feature_extractor", "scheduler")  # parts without weights
 # The pipeline steps this network as only the class with a head can be stepped; the
 # head itself is not used.
 WITH_HEAD = {"GPT2Model": "GPT2LMHeadModel"}
@@ -90,30 +92,16 @@ def open_pipeline(kind: str, folder: Path) -> tuple[Any, list[str]]:
         If the folder holds another pipeline, a class that is not known, weights that
         are only there as .bin, or that do not fill their network.
     """
-    module = diffusers()
-    cls = getattr(module, PIPELINES[kind], None)
-    if cls is None:
-        raise InputError(
-            f"diffusers {module.__version__} has no {PIPELINES[kind]} any more. "
-            "Install the version that constraints.txt names."
-        )
-    index = read_json(folder / INDEX)
-    if index.get("_class_name") != cls.__name__:
-        raise InputError(
-            f"{folder} holds a {index.get('_class_name')}, and {kind} needs a "
-            f"{cls.__name__}. Name the generator that the folder holds."
-        )
+    cls = _pipeline_class(kind)
     parts: dict[str, Any] = {}
     notes: list[str] = []
-    for name, entry in index.items():
-        if name.startswith("_") or not isinstance(entry, list) or entry[1] is None:
-            continue
-        parts[name], said = _part(name, str(entry[1]), folder / name)
+    for name, part in _classes(kind, folder):
+        parts[name], said = _part(name, part, folder / name)
         notes += said
     if kind == "musicldm":
         parts.setdefault("feature_extractor", None)
     try:
-        with silent(module):
+        with silent(diffusers()):
             pipeline = cls(**parts)
     except TypeError as error:
         raise InputError(
@@ -121,6 +109,43 @@ def open_pipeline(kind: str, folder: Path) -> tuple[Any, list[str]]:
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, notes
+
+
+def check_pipeline(kind: str, folder: Path) -> None:
+    """Raise if a pipeline could not be opened: nothing of it is loaded.
+
+    Parameters
+    ----------
+    kind : 'musicldm', 'audioldm' or 'audioldm2'
+    folder : Path
+
+    Raises
+    ------
+    MissingFileError
+        If a part has no weights.
+    InputError
+        If the folder holds another pipeline, or a class that is not known.
+    """
+    _pipeline_class(kind)
+    for name, cls in _classes(kind, folder):
+        if name not in OTHERS:
+            _check_network(name, cls, folder / name)
+
+
+def open_clap(kind: str, folder: Path) -> tuple[Any, Any] | None:
+    """Load a pipeline's CLAP alone, and what feeds it sound.
+
+    Returns
+    -------
+    clap, feeder
+        None where the pipeline holds CLAP's text tower only.
+    """
+    classes = dict(_classes(kind, folder))
+    if classes.get("text_encoder") != "ClapModel" or "feature_extractor" not in classes:
+        return None
+    clap, _ = _part("text_encoder", "ClapModel", folder / "text_encoder")
+    feeder, _ = _part("feature_extractor", "", folder / "feature_extractor")
+    return clap, feeder
 
 
 @contextmanager
@@ -136,6 +161,50 @@ def silent(module: ModuleType) -> Iterator[None]:
         logging.set_verbosity(level)
 
 
+def _pipeline_class(kind: str) -> Any:
+    module = diffusers()
+    cls = getattr(module, PIPELINES[kind], None)
+    if cls is None:
+        raise InputError(
+            f"diffusers {module.__version__} has no {PIPELINES[kind]} any more. "
+            "Install the version that constraints.txt names."
+        )
+    return cls
+
+
+def _classes(kind: str, folder: Path) -> list[tuple[str, str]]:
+    """Return the class of each part, as the folder's index has it."""
+    index = read_json(folder / INDEX)
+    if index.get("_class_name") != PIPELINES[kind]:
+        raise InputError(
+            f"{folder} holds a {index.get('_class_name')}, and {kind} needs a "
+            f"{PIPELINES[kind]}. Name the generator that the folder holds."
+        )
+    return [
+        (name, str(entry[1]))
+        for name, entry in index.items()
+        if not name.startswith("_") and isinstance(entry, list) and entry[1] is not None
+    ]
+
+
+def _check_network(name: str, cls: str, folder: Path) -> None:
+    """Raise if a part is of a class that is not known, or has no weights."""
+    if cls not in NETWORKS.get(name, ()):
+        known = ", ".join(NETWORKS.get(name, ())) or "nothing"
+        raise InputError(
+            f"{folder.parent} has a {cls} as its {name}; known there: {known}. It was "
+            "not loaded."
+        )
+    _, transformers = libraries()
+    if hasattr(transformers, WITH_HEAD.get(cls, cls)):
+        check_weights(folder)
+    elif not (folder / WEIGHTS).is_file():
+        raise MissingFileError(
+            f"{folder} has no {WEIGHTS}. Weights as .bin are not read, since they can "
+            "run code; fetch the checkpoint with its safetensors, whole."
+        )
+
+
 def _part(name: str, cls: str, folder: Path) -> tuple[Any, list[str]]:
     _, transformers = libraries()
     if name in TOKENIZERS:
@@ -146,12 +215,7 @@ def _part(name: str, cls: str, folder: Path) -> tuple[Any, list[str]]:
         ddim = diffusers().DDIMScheduler
         notes = [] if cls == "DDIMScheduler" else [f"{cls} was replaced by DDIM."]
         return ddim.from_config(read_json(folder / "scheduler_config.json")), notes
-    if cls not in NETWORKS.get(name, ()):
-        known = ", ".join(NETWORKS.get(name, ())) or "nothing"
-        raise InputError(
-            f"{folder.parent} has a {cls} as its {name}; known there: {known}. It was "
-            "not loaded."
-        )
+    _check_network(name, cls, folder)
     cls = WITH_HEAD.get(cls, cls)
     if hasattr(transformers, cls):
         return open_checkpoint(folder, getattr(transformers, cls))
@@ -172,11 +236,6 @@ def _feeder(cls: Any, folder: Path) -> Any:
 def _open_diffusion(folder: Path, cls: Any) -> Any:
     """Load one network of diffusers, filled by its weights."""
     module, (torch, _) = diffusers(), libraries()
-    if not (folder / WEIGHTS).is_file():
-        raise MissingFileError(
-            f"{folder} has no {WEIGHTS}. Weights as .bin are not read, since they can "
-            "run code; fetch the checkpoint with its safetensors, whole."
-        )
     try:
         with silent(module):
             network, info = cls.from_pretrained(

@@ -1,6 +1,6 @@
 """Whether a generator says what the brain said, or what it would have said anyway."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..core.checks import Floats, InputError, as_matrix
+from .chance import clip_resamples, interval, one_sided_p
 from .generation import Generator
 from .identify import chance_with_ties, identification_accuracy
 from .sounds import Sound
 
 N_PERMUTATIONS = 1000
+N_RESAMPLES = 2000
 LEVEL = 0.05
 
 
@@ -23,7 +25,7 @@ class PriorTest:
     Parameters
     ----------
     table : table
-        One row per conditioning: 'real', 'random', 'mean'.
+        One row per conditioning: 'real', 'random', 'mean'; see `prior_table`.
     notes : tuple of str
         What the user should know; empty if the result stands.
     """
@@ -71,41 +73,117 @@ def prior_domination(
     Returns
     -------
     test : PriorTest
-        Its table has `conditioning`, `identification` (mean `identification_accuracy`),
-        `chance`, `p` (share of permutations, the true order counted, that do as
-        well) and `n_stimuli`. 'random' and 'mean' must be at chance.
+        See `prior_table`. 'random' and 'mean' must be at chance.
 
     Raises
     ------
     InputError
         If the arrays do not fit each other.
     """
-    embeddings = as_matrix(embeddings, "embeddings").astype(np.float64)
-    targets = as_matrix(targets, "targets")
-    rng = np.random.default_rng(seed)
-    drawn = _drawn(embeddings, rng) if random is None else as_matrix(random, "random")
-    if len(targets) != len(embeddings) or drawn.shape != embeddings.shape:
+    conditions = prior_conditions(embeddings, seed=seed, random=random)
+    n_stimuli = len(conditions["real"])
+    if len(np.asarray(targets)) != n_stimuli:
         raise InputError(
-            f"embeddings have shape {embeddings.shape}, random {drawn.shape} and "
-            f"targets {targets.shape}; row i of all must be the same stimulus."
+            f"there are {n_stimuli} embeddings and {len(np.asarray(targets))} targets; "
+            "row i of all must be the same stimulus."
         )
-    conditions = {
-        "real": embeddings,
-        "random": drawn,
-        "mean": np.tile(embeddings.mean(axis=0), (len(embeddings), 1)),
-    }
-    rows = []
+    made = {}
     for name, given in conditions.items():
         sounds = [
             generator.generate(vector, seconds=seconds, seed=seed + i).sound()
             for i, vector in enumerate(given)
         ]
-        made = as_matrix(embed(sounds), f"embed of {name}")
-        rows.append(
-            {"conditioning": name, **_scored(made, targets, n_permutations, rng)}
+        made[name] = embed(sounds)
+    table = prior_table(made, targets, seed=seed, n_permutations=n_permutations)
+    return PriorTest(table, tuple(prior_notes(table)))
+
+
+def prior_conditions(
+    embeddings: ArrayLike, *, seed: int, random: ArrayLike | None = None
+) -> dict[str, Floats]:
+    """Return what a generator is given: from the brain, at random, and the mean.
+
+    Parameters
+    ----------
+    embeddings : array of shape (n_stimuli, n_dimensions)
+    seed : int
+    random : array of shape (n_stimuli, n_dimensions), optional
+        As in `prior_domination`.
+
+    Returns
+    -------
+    conditions : dict of 'real', 'random' and 'mean' to array of the same shape
+
+    Raises
+    ------
+    InputError
+        If there is one stimulus, or `random` has another shape.
+    """
+    embeddings = as_matrix(embeddings, "embeddings").astype(np.float64)
+    rng = np.random.default_rng(seed)
+    drawn = _drawn(embeddings, rng) if random is None else as_matrix(random, "random")
+    if drawn.shape != embeddings.shape:
+        raise InputError(
+            f"embeddings have shape {embeddings.shape} and random {drawn.shape}; "
+            "row i of both must be the same stimulus."
         )
-    table = pd.DataFrame(rows)
-    return PriorTest(table, tuple(_notes(table)))
+    mean = np.tile(embeddings.mean(axis=0), (len(embeddings), 1))
+    return {"real": embeddings, "random": drawn, "mean": mean}
+
+
+def prior_table(
+    made: Mapping[str, ArrayLike],
+    targets: ArrayLike,
+    *,
+    seed: int,
+    n_permutations: int = N_PERMUTATIONS,
+    n_resamples: int = N_RESAMPLES,
+) -> pd.DataFrame:
+    """Return how well stimuli are identified by what was made under each conditioning.
+
+    Parameters
+    ----------
+    made : mapping of conditioning to array of shape (n_stimuli, n_other)
+        What was made of each stimulus, embedded.
+    targets : array of shape (n_stimuli, n_other)
+        Each stimulus as it was played, embedded.
+    seed, n_permutations, n_resamples : int
+
+    Returns
+    -------
+    table : table
+        A row per `conditioning`: `identification` (mean `identification_accuracy`),
+        `chance`, `low` and `high` (95% interval by bootstrap over stimuli), `p` (share
+        of permutations of stimuli, the true order counted, that do as well) and
+        `n_stimuli`.
+
+    Raises
+    ------
+    InputError
+        If row i of all cannot be the same stimulus.
+    """
+    targets = as_matrix(targets, "targets")
+    rng = np.random.default_rng([seed, 1])  # apart from what drew the embeddings
+    rows = []
+    for name, given in made.items():
+        vectors = as_matrix(given, f"what was made of {name}")
+        if vectors.shape != targets.shape:
+            raise InputError(
+                f"what was made of {name} has shape {vectors.shape} and targets "
+                f"{targets.shape}; row i of both must be the same stimulus."
+            )
+        each = identification_accuracy(vectors, targets)
+        null = [
+            identification_accuracy(rng.permutation(vectors), targets).mean()
+            for _ in range(n_permutations)
+        ]
+        drawn = clip_resamples(np.arange(len(each)), n_resamples, seed=seed)
+        low, high = interval([each[rows_].mean() for rows_ in drawn])
+        found = float(each.mean())
+        row = {"conditioning": name, "identification": found}
+        row |= {"chance": chance_with_ties(targets), "low": low, "high": high}
+        rows.append(row | {"p": one_sided_p(found, null), "n_stimuli": len(targets)})
+    return pd.DataFrame(rows)
 
 
 def _drawn(embeddings: Floats, rng: np.random.Generator) -> Floats:
@@ -118,24 +196,8 @@ def _drawn(embeddings: Floats, rng: np.random.Generator) -> Floats:
     return mean + mixed / np.sqrt(n_stimuli - 1)
 
 
-def _scored(
-    made: Floats, targets: Floats, n_permutations: int, rng: np.random.Generator
-) -> dict[str, float]:
-    found = identification_accuracy(made, targets).mean()
-    null = [
-        identification_accuracy(rng.permutation(made), targets).mean()
-        for _ in range(n_permutations)
-    ]
-    n_as_good = int((np.array(null) >= found - 1e-12).sum())
-    return {
-        "identification": float(found),
-        "chance": chance_with_ties(targets),
-        "p": (1 + n_as_good) / (1 + n_permutations),
-        "n_stimuli": len(targets),
-    }
-
-
-def _notes(table: pd.DataFrame) -> list[str]:
+def prior_notes(table: pd.DataFrame) -> list[str]:
+    """Return what the user should know of a `prior_table`; nothing if it stands."""
     p = dict(zip(table["conditioning"], table["p"].astype(float), strict=True))
     notes = []
     if p["real"] >= LEVEL:
@@ -151,3 +213,24 @@ def _notes(table: pd.DataFrame) -> list[str]:
             "of the 1 in 20 tests that do so by chance."
         )
     return notes
+
+
+def ranking_notes(table: pd.DataFrame) -> list[str]:
+    """Return how far a choice among candidates gets without what was decoded.
+
+    Parameters
+    ----------
+    table : table
+        A `prior_table` of candidates that were chosen by the measured response. Here
+        'random' and 'mean' may lie above chance: the response chose among them.
+    """
+    by = table.set_index("conditioning")[["identification", "p"]].astype(float)
+    random, mean = (
+        f"{found:.3f} (p = {p:.3f})"
+        for found, p in by.loc[["random", "mean"]].to_numpy()
+    )
+    return [
+        "Candidates of random embeddings, chosen among in the same way, identify "
+        f"stimuli by {random}, and those of the mean embedding by {mean}: as much as "
+        "that is the choice by the measured response, and not what was decoded."
+    ]

@@ -19,7 +19,9 @@ from ..core.store import open_store
 from ..decoding.candidates import log_likelihood, residual_covariance
 from ..decoding.voxels import strongest
 from ..encoding.layers import columns_of
+from ..study import Study
 from .alignment import Aligned
+from .generators import target_of
 from .session import Session
 
 Floats = NDArray[np.floating]
@@ -56,6 +58,27 @@ class Likelihood:
         return log_likelihood(rows, measured, self.covariance)
 
 
+def check_likelihood(study: Study, rows: pd.DataFrame, name: str) -> None:
+    """Raise if no likelihood could rank candidates: before anything is fitted.
+
+    Parameters
+    ----------
+    study : Study
+    rows : DataFrame
+        All rows of a subject, with `side`, `run_name`, `clip` and `sample_in_clip`.
+    name : str
+        The subject's.
+
+    Raises
+    ------
+    InputError
+        If there is one training run, or a test clip is shorter than the delays.
+    """
+    longest = max(study.delays_of(target_of(study)))
+    _check_runs(rows.loc[rows["side"] == "train", "run_name"].to_numpy(), name)
+    _whole_rows(rows[rows["side"] == "test"], longest, name)
+
+
 def fit_likelihood(session: Session, aligned: Aligned, target: str) -> Likelihood:
     """Fit the encoding model of one target on a subject's training rows.
 
@@ -64,15 +87,13 @@ def fit_likelihood(session: Session, aligned: Aligned, target: str) -> Likelihoo
     InputError
         If there is one training run, or a test clip is shorter than the delays.
     """
-    study, subject = session.study, aligned.opened.subject
+    study, subject, name = session.study, aligned.opened.subject, aligned.opened.name
     store = open_store(session.out / f"responses/sub-{subject}")
     X_train = target_rows(session, subject, target, "train")
     runs = store.train_rows()["run_name"].to_numpy()
-    if len(set(runs)) < 2:
-        raise InputError(
-            f"{aligned.opened.name}: generation.rank = 'likelihood' holds out training "
-            "runs, and there is one. Set rank = 'first'."
-        )
+    _check_runs(runs, name)
+    rows = store.test_rows()
+    whole = _whole_rows(rows, max(study.delays_of(target)), name)
     Y, used = store.train(store.valid), np.ones(int(store.valid.sum()), bool)
     mask = strongest(Y, X_train, min(N_VOXELS, len(used)), used)
     Y_train = Y[:, mask].astype(np.float64)
@@ -82,7 +103,7 @@ def fit_likelihood(session: Session, aligned: Aligned, target: str) -> Likelihoo
     return Likelihood(
         Ridge(best).fit(X_train, Y_train),
         residual_covariance(Y_train, held),
-        _by_clip(store.test_rows(), Y_test, max(study.delays_of(target))),
+        {clip: Y_test[mine] for clip, mine in whole.items()},
         shift,
         scale,
     )
@@ -101,16 +122,28 @@ def _held_out(
     return found[best], best
 
 
-def _by_clip(rows: pd.DataFrame, Y: Floats, longest: int) -> dict[str, Floats]:
-    whole = (rows["sample_in_clip"] >= longest).to_numpy()
+def _check_runs(runs: NDArray, name: str) -> None:
+    if len(set(runs)) < 2:
+        raise InputError(
+            f"{name}: generation.rank = 'likelihood' holds out training runs, and "
+            "there is one. Set rank = 'first'."
+        )
+
+
+def _whole_rows(
+    rows: pd.DataFrame, longest: int, name: str
+) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows of each clip have all their delays inside it."""
+    inside = (rows["sample_in_clip"] >= longest).to_numpy()
     clips = rows["clip"].to_numpy()
     found = {}
     for clip in dict.fromkeys(clip for clip in clips if clip):
-        found[clip] = Y[whole & (clips == clip)]
-        if not len(found[clip]):
+        found[clip] = inside & (clips == clip)
+        if not found[clip].any():
             raise InputError(
-                f"no volume of test clip {clip!r} has all its delays inside the clip, "
-                "which generation.rank = 'likelihood' needs. Set rank = 'first'."
+                f"{name}: no volume of test clip {clip!r} has all its delays (up to "
+                f"{longest} TRs) inside the clip, which generation.rank = 'likelihood' "
+                "needs. Set rank = 'first'."
             )
     return found
 

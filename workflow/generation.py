@@ -1,35 +1,35 @@
 """The step that makes music of what was decoded, and scores what was made."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core.artefacts import Recipe
 from ..core.checks import InputError
+from ..decoding.candidates import Taken
 from ..decoding.cards import Pool, card_table, identification_cards
-from ..decoding.generation import Generated, Generator, vector_hash
-from ..decoding.prior import prior_domination
+from ..decoding.prior import prior_notes, prior_table, ranking_notes
 from ..decoding.sounds import Sound
 from ..study import Study
 from .alignment import Aligned
-from .candidate_ranks import fit_likelihood
-from .corpus import second_identity
 from .courses import compare_courses
 from .encoders import Encoder, embed_stimuli, encoder_of
 from .excerpts import N_CLIPS, spread, write_players
-from .generators import Source, open_source, weights_of
+from .generators import Source, judge_of, open_source, settings_of, weights_of
+from .making import NAMES, candidate_of, make_all, maker_of, write_made
 from .retrieval import Searched
 from .session import Session
-from .tagging import agreement, tagger_identity
+from .tagging import agreement, open_reference, tagger_identity
 
 Floats = NDArray[np.floating]
-VERSION = 1
-TRAINED = {True: "", False: " of random weights"}
+VERSION = 2
+PRIOR = "identification accuracy (prior-domination test)"
+RANKED = "identification accuracy (control of the ranking)"
 
 
 def make_generation(
@@ -48,11 +48,13 @@ def make_generation(
     settings = study.part("generation")["generation"]
     for path in ("weights", "tagger"):
         settings.pop(path)
-    settings["checked_by"] = study.retrieval.checked_by
+    judge, how = judge_of(study), settings_of(study)
+    settings["checked_by"] = judge
+    settings["run_with"] = None if how is None else asdict(how)
     inputs = {
         "decoding": decoding,
         "corpus": corpus,
-        "checked by": second_identity(study),
+        "checked by": "" if judge is None else encoder_of(study, judge).identity,
     }
     inputs |= {"weights": weights_of(study), "tagger": tagger_identity(study)}
 
@@ -74,68 +76,62 @@ class _Scorer:
         return self.encoder.heard(sounds, "the generated sound")
 
 
-class _Remembered:
-    """A generator that does not make again what it has made."""
-
-    def __init__(self, generator: Generator) -> None:
-        self.generator, self.made = generator, dict[tuple[str, int], Generated]()
-
-    def generate(
-        self,
-        embedding: ArrayLike,
-        *,
-        seconds: float,
-        n_candidates: int = 1,
-        seed: int = 0,
-    ) -> Generated:
-        """Return what was made of this embedding with this seed."""
-        key = (vector_hash(embedding), seed)
-        if key not in self.made:
-            self.made[key] = self.generator.generate(
-                embedding, seconds=seconds, n_candidates=n_candidates, seed=seed
-            )
-        return self.made[key]
-
-
 def _generate(
     session: Session, aligned: Aligned, ready: Callable[[], Searched], folder: Path
 ) -> list[str]:
     study, opened = session.study, aligned.opened
     source = open_source(session, aligned, ready)
     scorers = _scorers(session, source)
-    generator = _Remembered(source.generator)
-    made = _make_all(session, aligned, source, generator)
-    chosen, said = _choose(session, aligned, source, made)
-    made = [_with_facts(session, source, k, one) for k, one in enumerate(made)]
-    players = []
-    played = spread(len(source.clips), N_CLIPS)
-    for k, (one, candidate) in enumerate(zip(made, chosen, strict=True)):
-        file = f"clip-{k:03d}.wav"
-        one.write(folder / file, candidate)
-        if k in played:
-            row = {"what": "generated", "track": source.label, "file": file}
-            players.append({"clip": source.clips[k], **row})
-    write_players(folder, players)
-    sounds = [one.sound(c) for one, c in zip(made, chosen, strict=True)]
-    table, notes = _scores(session, source, scorers, generator, sounds)
-    label = {"subject": opened.subject, "target": source.target}
-    _labelled(table, label).to_csv(
-        folder / "generation.csv", index=False, float_format="%.9g"
-    )
-    courses, more = _courses(study, source, sounds)
-    notes = [*notes, *more]
-    if not courses.empty:
-        _labelled(courses, label).to_csv(
-            folder / "generation_in_time.csv", index=False, float_format="%.9g"
-        )
+    maker = maker_of(session, aligned, source)
+    # Opened before anything is made: what is wrong with it is said first.
+    reference = None
     if study.generation.tagger is not None:
-        tagged, more = agreement(session, source, sounds)
+        reference = open_reference(session, source, scorers[0].truth)
+    made = make_all(session, source, maker)
+    sounds = [one.sound for one in made["real"]]
+    _play(source, write_made(study, source, made["real"], folder), folder)
+    table, notes = _scores(study, source, scorers, made)
+    courses, more = _courses(study, source, sounds)
+    tables = {"generation": table, "generation_in_time": courses}
+    notes = [*source.notes, *_said(study), *notes, *more]
+    if reference is not None:
+        tables["class_agreement"], more = agreement(study, reference, sounds)
         notes += more
-        _labelled(tagged, label).to_csv(
-            folder / "class_agreement.csv", index=False, float_format="%.9g"
+    for name, one in tables.items():
+        if name != "generation_in_time" or not one.empty:
+            one.insert(0, "subject", opened.subject)
+            one.insert(1, "target", source.target)
+            one.to_csv(folder / f"{name}.csv", index=False, float_format="%.9g")
+    return [f"{opened.name}, generation: {note}" for note in notes]
+
+
+def _play(source: Source, files: Sequence[str], folder: Path) -> None:
+    """Write which sounds are played on the page."""
+    row = {"what": "generated", "track": source.label}
+    players = [
+        {"clip": source.clips[k], **row, "file": files[k]}
+        for k in spread(len(files), N_CLIPS)
+    ]
+    write_players(folder, players)
+
+
+def _said(study: Study) -> list[str]:
+    """Return what a reader of the scores must know of how they came about."""
+    settings, notes = study.generation, []
+    if settings.rank == "likelihood":
+        notes.append(
+            f"of {settings.n_candidates} candidates, the one was taken under which the "
+            "measured response to the clip is most likely. The same response was "
+            "decoded and is scored: the ranking is part of the decoder, and the scores "
+            "are of both."
         )
-    every = [*source.notes, *said, *notes]
-    return [f"{opened.name}, generation: {note}" for note in every]
+    if judge_of(study) is None:
+        notes.append(
+            "what was made is scored by the network that it was made of alone, by "
+            "which it may look better than it is: no independent space judges it. Name "
+            "one in generation.checked_by."
+        )
+    return notes
 
 
 def _courses(
@@ -159,7 +155,7 @@ def _courses(
 def _scorers(session: Session, source: Source) -> list[_Scorer]:
     """Return the spaces of scores, the independent one last."""
     study = session.study
-    names = [source.target, study.retrieval.checked_by]
+    names = [source.target, judge_of(study)]
     found = []
     for name in [name for name in names if name is not None]:
         truth = embed_stimuli(
@@ -169,67 +165,18 @@ def _scorers(session: Session, source: Source) -> list[_Scorer]:
     return found
 
 
-def _make_all(
-    session: Session, aligned: Aligned, source: Source, generator: _Remembered
-) -> list[Generated]:
-    settings, made = session.study.generation, []
-    advance = session.ticker(
-        f"{aligned.opened.name}: generating by {source.label}", len(source.clips)
-    )
-    for k, vector in enumerate(source.vectors):
-        one = generator.generate(
-            vector,
-            seconds=settings.seconds,
-            n_candidates=settings.n_candidates,
-            seed=settings.seed + k,
-        )
-        made.append(one)
-        advance(1)
-    return made
-
-
-def _choose(
-    session: Session, aligned: Aligned, source: Source, made: Sequence[Generated]
-) -> tuple[list[int], list[str]]:
-    """Return which candidate of each clip is taken, and how."""
-    settings = session.study.generation
-    if settings.rank == "first":
-        return [0] * len(made), []
-    encoder = encoder_of(session.study, source.target)
-    score = fit_likelihood(session, aligned, source.target)
-    chosen = []
-    for clip, one in zip(source.clips, made, strict=True):
-        sounds = [one.sound(k) for k in range(len(one))]
-        likely = score(clip, encoder.heard(sounds, f"a candidate of {clip}"))
-        chosen.append(int(np.argmax(likely)))
-    return chosen, [
-        f"of {settings.n_candidates} candidates, the one was taken under which the "
-        "measured response to the clip is most likely. The same response was decoded "
-        "and is scored: the ranking is part of the decoder, and the scores are of both."
-    ]
-
-
-def _with_facts(session: Session, source: Source, k: int, made: Generated) -> Generated:
-    study = session.study
-    facts = {
-        "clip": source.clips[k],
-        "target": source.target,
-        "target_source": source.encoder.source,
-        "responses_simulated": study.dataset.simulated,
-        "rank": study.generation.rank,
-    }
-    return replace(made, provenance={**made.provenance, **facts})
-
-
 def _scores(
-    session: Session,
+    study: Study,
     source: Source,
     scorers: Sequence[_Scorer],
-    generator: _Remembered,
-    sounds: Sequence[Sound],
+    made: Mapping[str, Sequence[Taken]],
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return cards of what was made, and the prior-domination test beside them."""
-    settings = session.study.generation
+    """Return cards of what was made, and beside them its controls.
+
+    The prior-domination test is of first candidates. Where one of several is taken, the
+    controls of the ranking are taken in the same way, and stand in rows of their own.
+    """
+    settings, last = study.generation, scorers[-1]
     pool = Pool(
         clips=np.array(source.clips),
         name=f"{len(source.clips)} test clips",
@@ -237,51 +184,49 @@ def _scores(
         n_resamples=settings.n_resamples,
         seed=settings.seed,
     )
+    label: dict[str, Any] = {"generator": source.label, "start": source.start}
+    candidate = candidate_of(study)
+    taken = {name: [one.sound for one in each] for name, each in made.items()}
     tables = []
-    label: dict[str, Any] = {
-        "generator": source.label,
-        "start": source.start,
-        "candidate": _candidate(settings.rank, settings.n_candidates),
-    }
     for scorer in scorers:
         cards = identification_cards(
-            scorer(sounds), scorer.truth, pool, n_ways=(10,), tops=(1,)
+            scorer(taken["real"]), scorer.truth, pool, n_ways=(10,), tops=(1,)
         )
-        labels = {"conditioning": "decoded", "scored_by": scorer.encoder.source}
+        labels = {"candidate": candidate, "conditioning": NAMES["real"]}
+        labels["scored_by"] = scorer.encoder.source
         tables.append(card_table(cards, **label, **labels))
-    last = scorers[-1]
-    test = prior_domination(
-        generator,
-        last,
-        source.vectors,
-        last.truth,
-        seconds=settings.seconds,
-        seed=settings.seed,
-        n_permutations=settings.n_permutations,
-    )
-    prior = test.table.rename(columns={"identification": "value", "n_stimuli": "n"})
-    names = {"real": "decoded", "random": "random, as decoded", "mean": "mean decoded"}
-    prior["conditioning"] = prior["conditioning"].map(names)
-    prior = prior.assign(
-        **label | {"candidate": "first"},
-        scored_by=last.encoder.source,
-        metric="identification accuracy (prior-domination test)",
-        n_permutations=settings.n_permutations,
-    )
-    table = pd.concat([*tables, prior], ignore_index=True)
-    return table, list(test.notes)
+    first = {name: [one.first for one in each] for name, each in made.items()}
+    prior = _prior(last, first, pool)
+    tables.append(_rows(prior, last, label | {"candidate": "first"}, PRIOR))
+    notes = prior_notes(prior)
+    if settings.rank == "likelihood":
+        ranked = _prior(last, taken, pool)
+        tables.append(_rows(ranked, last, label | {"candidate": candidate}, RANKED))
+        notes += ranking_notes(ranked)
+    return pd.concat(tables, ignore_index=True), notes
 
 
-def _candidate(rank: str, n: int) -> str:
-    if rank == "first":
-        return "first"
-    return f"most likely of {n} by the response that is scored"
+def _prior(
+    scorer: _Scorer, made: Mapping[str, Sequence[Sound]], pool: Pool
+) -> pd.DataFrame:
+    return prior_table(
+        {name: scorer(sounds) for name, sounds in made.items()},
+        scorer.truth,
+        seed=pool.seed,
+        n_permutations=pool.n_permutations,
+        n_resamples=pool.n_resamples,
+    ).assign(n_permutations=pool.n_permutations, pool=pool.name)
 
 
-def _labelled(table: pd.DataFrame, labels: dict[str, Any]) -> pd.DataFrame:
-    for place, (name, value) in enumerate(labels.items()):
-        table.insert(place, name, value)
-    return table
+def _rows(
+    table: pd.DataFrame, scorer: _Scorer, label: Mapping[str, Any], metric: str
+) -> pd.DataFrame:
+    """Return a table of controls in the columns of cards."""
+    renamed = table.rename(columns={"identification": "value", "n_stimuli": "n"})
+    renamed["conditioning"] = renamed["conditioning"].map(NAMES)
+    sizes = {"n_clips": renamed["n"], "n_candidates": renamed["n"] - 1}
+    labels = {**label, "scored_by": scorer.encoder.source, "metric": metric}
+    return renamed.assign(**labels, **sizes)
 
 
 def check_seconds(encoder: Encoder, seconds: float) -> None:

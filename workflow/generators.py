@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checkpoints import find_folder, folder_identity, read_json
+from ..core.checkpoints import find_folder, folder_identity
 from ..core.checks import InputError
 from ..data.stimuli import ClipSource
 from ..decoding.diffusion import DiffusionGenerator, Settings
@@ -21,8 +21,8 @@ from ..decoding.generation import (
 )
 from ..decoding.generators import open_alone
 from ..decoding.musicgen import MusicgenGenerator, Sampling
-from ..decoding.pipelines import INDEX, PIPELINES, diffusers, find_pipeline
-from ..decoding.sounds import START_S, Sound, read_start, resampled
+from ..decoding.pipelines import find_pipeline
+from ..decoding.sounds import Sound, read_start, resampled
 from ..decoding.tiny import UNTRAINED
 from ..study import Study
 from .alignment import Aligned
@@ -35,7 +35,6 @@ from .retrieval import Searched, nearest
 from .session import Session
 
 Floats = NDArray[np.floating]
-SAME = 0.95  # cosine of one sound under two copies of one network
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +78,12 @@ class Source:
             clip: every.get(clip, ClipSource(clip, Path(clip))) for clip in self.clips
         }
 
-    def retrieved(self, study: Study) -> list[Sound] | None:
-        """Return the track nearest to each clip; None where its sound is not known."""
+    def nearest_tracks(self, study: Study, vectors: Floats) -> list[Sound] | None:
+        """Return the track nearest to each vector; None where there is no sound."""
         if self.corpus is None or not self.corpus.files:
             return None
         index = self.corpus.index
-        rows = nearest(study, index, self.vectors, 1)[0].rows[:, 0]
+        rows = nearest(study, index, vectors, 1)[0].rows[:, 0]
         return [read_start(self.corpus.files[index.ids[row]]) for row in rows]
 
 
@@ -129,46 +128,21 @@ def place_of(study: Study, name: str) -> str | Path:
     return local if local.is_dir() else name
 
 
-def check_generator(study: Study) -> None:
-    """Raise if the study's generator is not there, or takes another embedding."""
-    settings = study.generation
-    kind, encoder = str(settings.generator), encoder_of(study, target_of(study))
-    if settings.anchored and settings.seconds > START_S:
-        raise InputError(
-            f"generation.seconds is {settings.seconds:g}, and the first {START_S:g} s "
-            "of each track of the corpus are read. Ask for less, or start = 'noise'."
-        )
-    if kind == "retrieved":
-        return
-    place = place_of(study, str(settings.weights))
-    if kind == "musicgen":
-        _check_musicgen(study, place, encoder)
-        return
-    diffusers()
-    folder = find_pipeline(place)
-    found = read_json(folder / INDEX).get("_class_name")
-    if found != PIPELINES[kind]:
-        raise InputError(
-            f"generation.weights holds a {found}, and {kind} needs a {PIPELINES[kind]}."
-            " Name the generator that the folder holds."
-        )
-    config = read_json(folder / "text_encoder" / "config.json")
-    width = config.get("projection_dim")
-    if width != encoder.width:
-        raise InputError(
-            f"generation.weights takes embeddings of {width} dimensions, and features."
-            f"{encoder.name} has {encoder.width}. Decode the embedding of its own CLAP."
-        )
+def judge_of(study: Study) -> str | None:
+    """Return the second space that scores what is made, if there is one."""
+    return study.generation.checked_by or study.retrieval.checked_by
 
 
-def _check_musicgen(study: Study, place: str | Path, encoder: Encoder) -> None:
-    find_folder(place)
-    if study.generation.start == "noise":
-        raise InputError(
-            "MusicGen is told states of its text encoder, which features."
-            f"{encoder.name} does not give, however wide it is: from noise it would "
-            "hear nothing of what was decoded. Set generation.start = 'anchored'."
-        )
+def settings_of(study: Study) -> Settings | Sampling | None:
+    """Return how the generator is run: what the study says, else the defaults."""
+    one = study.generation
+    given: dict[str, Any] = {"strength": one.strength, "guidance": one.guidance}
+    given = {name: value for name, value in given.items() if value is not None}
+    if one.generator == "retrieved":
+        return None
+    if one.generator == "musicgen":
+        return Sampling(**given)
+    return Settings(steps=one.steps, **given)
 
 
 def weights_of(study: Study) -> str:
@@ -190,7 +164,7 @@ def open_source(
     Raises
     ------
     InputError
-        If its CLAP is not the network that was decoded.
+        If too few tracks of the corpus are long enough.
     """
     study, opened = session.study, aligned.opened
     settings, target = study.generation, target_of(study)
@@ -234,6 +208,12 @@ def _long_enough(
             f"{opened.name}: no track of the corpus lasts {needed:g} s. Ask for less "
             "in generation.seconds."
         )
+    if settings.generator == "retrieved" and kept.sum() < settings.n_candidates:
+        raise InputError(
+            f"{opened.name}: generation.n_candidates is {settings.n_candidates}, and "
+            f"{int(kept.sum())} tracks of the corpus last {needed:g} s and are no test "
+            "stimuli. Ask for fewer, or give a larger corpus."
+        )
     if kept.all():
         return corpus, []
     note = f"{int((~kept).sum())} tracks shorter than {needed:g} s start nothing."
@@ -253,7 +233,7 @@ def _open(
     alone = open_alone(
         kind,
         place,
-        settings=None if kind == "musicgen" else Settings(steps=settings.steps),
+        settings=settings_of(study),
         device=encoder.network.device,
     )
     assert isinstance(alone, DiffusionGenerator | MusicgenGenerator)
@@ -264,8 +244,13 @@ def _open(
             f"{kind} has random weights and was never trained: what it makes is noise "
             "that shows the path alone."
         )
-    if isinstance(alone, DiffusionGenerator):
-        notes += _check_same_clap(alone, encoder)
+    if isinstance(alone, DiffusionGenerator) and not hasattr(
+        alone.pipeline.text_encoder, "audio_model"
+    ):
+        notes.append(
+            f"the weights of {kind} hold CLAP's text tower only: whether it is the "
+            f"CLAP of features.{encoder.name} could not be seen."
+        )
     if retrieved is None:
         return alone, label, notes
     anchored = AnchoredGenerator(alone, retrieved)
@@ -287,27 +272,6 @@ def _sound_of(corpus: OpenCorpus) -> Any:
         return Sound(resampled(sound, first.rate_hz), first.rate_hz)
 
     return sound_of
-
-
-def _check_same_clap(generator: DiffusionGenerator, encoder: Encoder) -> list[str]:
-    """Raise if a generator's CLAP hears a sound otherwise than the target's network."""
-    if not hasattr(generator.pipeline.text_encoder, "audio_model"):
-        return [
-            f"the weights of {generator.kind} hold CLAP's text tower only: whether it "
-            f"is the CLAP of features.{encoder.name} could not be seen."
-        ]
-    rng, rate_hz = np.random.default_rng(0), 48_000
-    noise = rng.standard_normal(round(encoder.windows.window_s * rate_hz))
-    probe = Sound((0.1 * noise).astype(np.float32), rate_hz)
-    ours, own = encoder.embed([probe])[0], generator.embed([probe])[0]
-    cosine = float(ours @ own / np.linalg.norm(ours) / np.linalg.norm(own))
-    if cosine < SAME:
-        raise InputError(
-            f"the CLAP of generation.weights is not that of features.{encoder.name}: "
-            f"one sound has vectors of cosine {cosine:.2f} in the two. Decode the "
-            "embedding of the generator's own CLAP."
-        )
-    return []
 
 
 def is_untrained(folder: Path) -> bool:

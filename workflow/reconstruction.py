@@ -11,10 +11,12 @@ from ..core.artefacts import discard
 from ..core.checks import InputError
 from ..study import Study
 from .alignment import Aligned
-from .corpus import check_corpus, corpus_place, is_index, make_corpus
+from .candidate_ranks import check_likelihood
+from .corpus import check_corpus, make_corpus
 from .encoders import encoder_of, stimuli_of
 from .generation import check_seconds, make_generation
-from .generators import check_generator, target_of
+from .generator_doors import check_generator, check_judge
+from .generators import judge_of, target_of
 from .heard import check_sounds, sound_name_of
 from .networks import check_network
 from .opening import Opened
@@ -39,7 +41,7 @@ def check_reconstruction(study: Study, opened: Opened, rows: pd.DataFrame) -> No
     study : Study
     opened : Opened
     rows : DataFrame
-        All rows of a subject, with `side` and `clip`.
+        All rows of a subject, with `side`, `run_name`, `clip` and `sample_in_clip`.
     """
     retrieves = study.retrieval.target is not None
     generates = study.generation.generator is not None
@@ -59,13 +61,16 @@ def check_reconstruction(study: Study, opened: Opened, rows: pd.DataFrame) -> No
         )
     if retrieves:
         check_corpus(study)
-        _check_second(study, opened, clips)
+        _check_second(study, opened, clips, "retrieval")
     if generates:
         _check_generation(study, opened, clips)
+        if study.generation.rank == "likelihood":
+            check_likelihood(study, rows, opened.name)
 
 
-def _check_second(study: Study, opened: Opened, clips: set[str]) -> None:
-    name = study.retrieval.checked_by
+def _check_second(study: Study, opened: Opened, clips: set[str], section: str) -> None:
+    """Raise if a clip has no sound in the space that `section`.checked_by names."""
+    name = getattr(study, section).checked_by
     if name is None:
         return
     check_network(study, name)
@@ -74,24 +79,19 @@ def _check_second(study: Study, opened: Opened, clips: set[str]) -> None:
     if missing:
         raise InputError(
             f"{opened.name}: {len(missing)} test clips, such as {missing[0]!r}, have "
-            f"no sound in features.{name}, which retrieval.checked_by names."
+            f"no sound in features.{name}, which {section}.checked_by names."
         )
 
 
 def _check_generation(study: Study, opened: Opened, clips: set[str]) -> None:
     settings = study.generation
     target = target_of(study)
-    encoder = encoder_of(study, target)
     check_generator(study)
-    check_seconds(encoder, settings.seconds)
-    if study.retrieval.checked_by is not None:
-        check_seconds(encoder_of(study, study.retrieval.checked_by), settings.seconds)
-    if settings.anchored and is_index(corpus_place(study)):
-        raise InputError(
-            "generation starts from the sound of the nearest track, and "
-            "retrieval.corpus is a saved index, which has none. Name the folder of the "
-            "music, or set generation.start = 'noise'."
-        )
+    check_judge(study)
+    _check_second(study, opened, clips, "generation")
+    for name in (target, judge_of(study)):
+        if name is not None:
+            check_seconds(encoder_of(study, name), settings.seconds)
     if settings.n_clips is not None and settings.n_clips > len(clips):
         raise InputError(
             f"{opened.name}: generation.n_clips is {settings.n_clips}, and there are "

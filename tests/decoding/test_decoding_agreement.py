@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from brain2music.core.checks import InputError
 from brain2music.decoding.agreement import (
     Group,
+    TiedClassesError,
     class_agreement,
     overlaps,
     paper_groups,
@@ -57,7 +58,7 @@ def test_equals_sets_of_names_clip_by_clip(rng):
 def test_what_sounds_alike_agrees_and_what_is_shuffled_does_not(rng):
     original = tagged(rng, 60)
     made = original + 0.1 * rng.standard_normal(original.shape)
-    options = {"seed": 1, "groups": GROUPS, "n_permutations": 99}
+    options = {"seed": 1, "groups": GROUPS, "n_permutations": 99, "n_resamples": 20}
     alike = class_agreement(original, made, LABELS, **options)
     assert (alike["p"] == 0.01).all()
     assert (alike["agreement"] > alike["chance"] + 0.2).all()
@@ -69,6 +70,21 @@ def test_what_sounds_alike_agrees_and_what_is_shuffled_does_not(rng):
     assert np.mean(low) < 0.13
     same = class_agreement(original, original, LABELS, **options)
     assert_array_equal(same["agreement"], [1, 1, 1])
+
+
+def test_the_interval_is_a_bootstrap_over_clips(rng):
+    original = tagged(rng, 40)
+    made = 0.5 * original + 0.5 * tagged(rng, 40)
+    groups = {"first": GROUPS["first"]}
+    options = {"seed": 2, "groups": groups, "n_permutations": 99}
+    table = class_agreement(original, made, LABELS, n_resamples=4000, **options)
+    pairs = zip(original, made, strict=True)
+    each = np.array([iou_by_hand(*pair, GROUPS["first"]) for pair in pairs])
+    drawn = each[rng.integers(40, size=(4000, 40))].mean(axis=1)
+    expected = np.quantile(drawn, [0.025, 0.975])
+    assert_allclose(table[["low", "high"]].to_numpy()[0], expected, atol=0.02)
+    assert table["n_permutations"].tolist() == [99]
+    assert table["p"][0] >= 1 / 100
 
 
 def test_n_of_two_gives_nothing_a_third_or_all():
@@ -105,7 +121,7 @@ def test_the_groups_of_the_paper_are_whole():
 def test_ties_at_the_border_are_refused_and_others_are_not():
     scores = np.array([[3.0, 3, 1, 0], [3, 2, 2, 0]])
     assert top_classes(scores[:1], 2, "x").tolist() == [[True, True, False, False]]
-    with pytest.raises(InputError, match=r"1 of 2 clips .*place 2 \(x\).*clip 1"):
+    with pytest.raises(TiedClassesError, match=r"1 of 2 clips .*place 2 \(x\).*clip 1"):
         top_classes(scores, 2, "x")
 
 

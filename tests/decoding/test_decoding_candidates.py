@@ -1,5 +1,7 @@
 """Tests of ranking candidates by the likelihood of the response."""
 
+import json
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -11,6 +13,7 @@ from brain2music.decoding.candidates import (
     log_likelihood,
     rank_candidates,
     residual_covariance,
+    take,
 )
 from brain2music.decoding.generation import Generated
 
@@ -75,6 +78,24 @@ def test_ranks_by_score_and_keeps_the_order_of_ties():
     assert ranked.scores.tolist() == [1, 3, 2, 3]
     with pytest.raises(InputError, match="candidate 0 has score nan"):
         rank_candidates(Generated(audio, 10), lambda _: np.nan)
+
+
+def test_what_has_the_highest_score_is_taken_and_written(tmp_path):
+    audio = np.array([[1.0, 1], [3, 3], [2, 2]], np.float32)
+    made = Generated(audio, 10, {"generator": "tones"})
+    taken = take(made, lambda sound: -abs(sound.waveform.mean() - 2))
+    assert (taken.candidate, taken.scores) == (2, (-1, -1, 0))
+    assert taken.sound.waveform.tolist() == [2, 2]
+    assert taken.first.waveform.tolist() == [1, 1]
+    assert not np.shares_memory(taken.sound.waveform, audio)
+    taken.write(tmp_path / "a.wav", {"clip": "blues"})
+    facts = json.loads((tmp_path / "a.json").read_text())
+    assert (facts["candidate"], facts["scores"]) == (2, [-1, -1, 0])
+    assert (facts["generator"], facts["clip"]) == ("tones", "blues")
+    unseen = take(made, None)
+    assert (unseen.candidate, unseen.scores) == (0, ())
+    with pytest.raises(InputError, match="candidate 0 has score nan"):
+        take(made, lambda _: np.nan)
 
 
 def test_the_covariance_is_that_of_ledoit_and_wolf_about_zero(rng):

@@ -12,6 +12,7 @@ from brain2music.core.checks import InputError, MissingFileError
 from brain2music.decoding.diffusion import (
     Settings,
     empty_text,
+    hear_by_clap,
     late_start,
     log_mels,
 )
@@ -22,8 +23,13 @@ from brain2music.decoding.generation import (
     candidate_seeds,
 )
 from brain2music.decoding.generators import KINDS, open_alone, open_generator
-from brain2music.decoding.musicgen import Sampling
-from brain2music.decoding.pipelines import PIPELINES, open_pipeline
+from brain2music.decoding.musicgen import Sampling, check_channels
+from brain2music.decoding.pipelines import (
+    PIPELINES,
+    check_pipeline,
+    open_clap,
+    open_pipeline,
+)
 from brain2music.decoding.retrieval import build_index
 from brain2music.decoding.sounds import Sound
 
@@ -333,6 +339,40 @@ def test_pipelines_that_cannot_be_trusted_are_refused(
     spoil(folder, name)
     with pytest.raises(InputError, match=words):
         open_pipeline("musicldm", folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("bin", r"as \.bin are not read"),
+        ("class", "has a Evil as its unet; known there: UNet2DConditionModel"),
+        ("another", "holds a StableDiffusionPipeline, and musicldm needs"),
+        ("clap", r"holds its weights as \.bin only"),
+    ],
+)
+def test_pipelines_are_looked_at_without_being_opened(
+    name, words, tiny_generator, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("brain2music.decoding.pipelines._part", None)
+    folder = shutil.copytree(tiny_generator("musicldm"), tmp_path / "a")
+    check_pipeline("musicldm", folder)
+    spoil(folder, name)
+    with pytest.raises(InputError, match=words):
+        check_pipeline("musicldm", folder)
+
+
+def test_clap_alone_hears_as_in_the_whole_pipeline(opened, tiny_generator, rng):
+    sounds = [noise(rng).sound, noise(rng).sound]
+    clap, feeder = open_clap("musicldm", tiny_generator("musicldm"))
+    found = hear_by_clap(clap, feeder, sounds)
+    assert_allclose(found, opened("musicldm").embed(sounds), atol=1e-6)
+    assert open_clap("audioldm", tiny_generator("audioldm")) is None
+
+
+def test_stereo_is_refused():
+    check_channels(1)
+    with pytest.raises(InputError, match="makes 2 channels"):
+        check_channels(2)
 
 
 def test_wrong_questions_are_refused(opened, tiny_generator, tmp_path, rng):

@@ -6,7 +6,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
 from brain2music.decoding.identify import identification_accuracy
-from brain2music.decoding.prior import prior_domination
+from brain2music.decoding.prior import (
+    prior_conditions,
+    prior_domination,
+    prior_table,
+    ranking_notes,
+)
 
 
 @pytest.fixture
@@ -108,6 +113,44 @@ def test_random_embeddings_have_the_mean_and_covariance_of_the_real_ones(
     assert_allclose(drawn.mean(axis=0), brain.mean(axis=0), atol=0.2 * scale**0.5)
 
 
+def test_the_table_has_the_bootstrap_and_permutations_of_stimuli(decoded):
+    true, brain = decoded
+    made = {"real": brain, "random": brain[::-1]}
+    table = prior_table(made, true, seed=4, n_permutations=500, n_resamples=4000)
+    table = table.set_index("conditioning")
+    each = identification_accuracy(brain, true)
+    rng = np.random.default_rng(9)
+    drawn = each[rng.integers(20, size=(4000, 20))].mean(axis=1)
+    bounds = table.loc["real", ["low", "high"]].to_numpy(float)
+    assert_allclose(bounds, np.quantile(drawn, [0.025, 0.975]), atol=0.01)
+    assert table.loc["real", "low"] < each.mean() < table.loc["real", "high"]
+    null = [
+        identification_accuracy(brain[rng.permutation(20)], true).mean()
+        for _ in range(500)
+    ]
+    found = identification_accuracy(brain[::-1], true).mean()
+    p = (1 + np.sum(np.array(null) >= found)) / 501
+    assert_allclose(table.loc["random", "p"], p, atol=0.08)
+    assert table.loc["real", "p"] == 1 / 501
+
+
+def test_conditions_are_drawn_anew_for_another_seed_alone(decoded):
+    _, brain = decoded
+    first, same, other = (prior_conditions(brain, seed=s) for s in (1, 1, 2))
+    assert_array_equal(first["random"], same["random"])
+    assert not np.allclose(first["random"], other["random"])
+    assert_array_equal(first["real"], brain)
+    assert_array_equal(other["mean"], first["mean"])
+
+
+def test_what_a_choice_reaches_without_the_brain_is_said(decoded):
+    true, _ = decoded
+    made = {"real": true, "random": true, "mean": true}
+    table = prior_table(made, true, seed=0, n_permutations=99)
+    (note,) = ranking_notes(table)
+    assert "identify stimuli by 1.000 (p = 0.010), and those of the mean" in note
+
+
 def test_what_does_not_fit_is_refused(decoded, tones, hear):
     true, brain = decoded
     options = {"seconds": 0.5, "seed": 0}
@@ -115,3 +158,7 @@ def test_what_does_not_fit_is_refused(decoded, tones, hear):
         prior_domination(tones(), hear, brain, true[1:], **options)
     with pytest.raises(InputError, match="at least 2 stimuli"):
         prior_domination(tones(), hear, brain[:1], true[:1], **options)
+    with pytest.raises(InputError, match="row i of both must be the same stimulus"):
+        prior_conditions(brain, seed=0, random=true[1:])
+    with pytest.raises(InputError, match=r"made of mean has shape \(19, 6\)"):
+        prior_table({"mean": brain[1:]}, true, seed=0)

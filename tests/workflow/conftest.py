@@ -416,3 +416,20 @@ def _moments(study, aligned, name):
 def _step_table(out, name, subject="01"):
     step = "generation" if name in ("generation", "class_agreement") else "retrieval"
     return pd.read_csv(out / f"{step}/sub-{subject}/{name}.csv", dtype={"subject": str})
+
+
+@pytest.fixture(scope="session")
+def with_generator(heard_study):
+    """Add generators, one of the study's own CLAP, and a tagger to its networks."""
+    pytest.importorskip("diffusers")
+    from brain2music.decoding.agreement import paper_groups
+    from brain2music.decoding.tiny import write_tiny_generator, write_tiny_tagger
+
+    networks = heard_study.parent / "networks"
+    clap = networks / "tiny-clap"
+    write_tiny_generator("musicldm", networks / "tiny-musicldm", seed=3, clap=clap)
+    write_tiny_generator("musicldm", networks / "other-musicldm", seed=3)
+    write_tiny_generator("musicgen", networks / "tiny-musicgen", seed=3)
+    labels = [name for group in paper_groups().values() for name in group.classes]
+    write_tiny_tagger(networks / "tiny-tagger", labels, seed=4)
+    return heard_study

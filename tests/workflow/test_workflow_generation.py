@@ -11,19 +11,26 @@ from numpy.testing import assert_allclose
 from brain2music import load_study, run
 from brain2music.core.checks import InputError
 from brain2music.core.store import open_store
+from brain2music.data.stimuli import read_clip
+from brain2music.decoding.generation import Generated
 from brain2music.decoding.retrieval import build_index
+from brain2music.decoding.sounds import Sound
 from brain2music.workflow import candidate_ranks
 from brain2music.workflow.alignment import align
 from brain2music.workflow.candidate_ranks import _held_out, fit_likelihood, target_rows
 from brain2music.workflow.corpus import OpenCorpus
-from brain2music.workflow.encoders import embed_stimuli, stimuli_of
-from brain2music.workflow.generators import _long_enough
+from brain2music.workflow.encoders import embed_stimuli, encoder_of, stimuli_of
+from brain2music.workflow.generation import PRIOR, RANKED, _Scorer, _scores
+from brain2music.workflow.generators import Source, _long_enough
+from brain2music.workflow.making import make_all, maker_of
 from brain2music.workflow.opening import open_subject
 from brain2music.workflow.reconstruction import (
     check_reconstruction,
     make_reconstruction,
 )
+from brain2music.workflow.same_tracks import HALVES
 from brain2music.workflow.session import Session
+from brain2music.workflow.tagging import GENERATED, NEAREST, RANDOM, RETRIEVED
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -42,23 +49,6 @@ n_permutations = 100
 n_resamples = 100
 seed = 5
 """
-
-
-@pytest.fixture(scope="module")
-def with_generator(heard_study):
-    """Add a generator of the study's own CLAP, and a tagger, to its networks."""
-    pytest.importorskip("diffusers")
-    from brain2music.decoding.agreement import paper_groups
-    from brain2music.decoding.tiny import write_tiny_generator, write_tiny_tagger
-
-    networks = heard_study.parent / "networks"
-    clap = networks / "tiny-clap"
-    write_tiny_generator("musicldm", networks / "tiny-musicldm", seed=3, clap=clap)
-    write_tiny_generator("musicldm", networks / "other-musicldm", seed=3)
-    write_tiny_generator("musicgen", networks / "tiny-musicgen", seed=3)
-    labels = [name for group in paper_groups().values() for name in group.classes]
-    write_tiny_tagger(networks / "tiny-tagger", labels, seed=4)
-    return heard_study
 
 
 @pytest.fixture
@@ -85,7 +75,8 @@ def generate(heard_copy, decoded_as):
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_generator")
 def test_music_is_made_of_each_clip_with_provenance(tmp_path, step_table, generate):
-    edits = [("steps = 2", 'steps = 2\ntagger = "networks/tiny-tagger"')]
+    run_with = "strength = 1.0\nguidance = 3.5"
+    edits = [("steps = 2", f'steps = 2\n{run_with}\ntagger = "networks/tiny-tagger"')]
     study, notes = generate(tmp_path, *edits)
     place = tmp_path / "generation/sub-01"
     assert len(list(place.glob("*.wav"))) == 4
@@ -97,6 +88,8 @@ def test_music_is_made_of_each_clip_with_provenance(tmp_path, step_table, genera
         assert soundfile.info(path).duration == pytest.approx(10.0)
         assert facts["trained"] is False
         assert facts["responses_simulated"] is True
+        assert (facts["strength"], facts["guidance"]) == (1.0, 3.5)
+        assert (facts["candidate"], facts["scores"]) == (0, [])
         assert facts["anchor"] == first[facts["clip"]]
         assert facts["target_source"] == "CLAP, tiny-clap"
         assert str(study.folder) not in json.dumps(facts)
@@ -113,10 +106,10 @@ def test_music_is_made_of_each_clip_with_provenance(tmp_path, step_table, genera
     agreed = step_table(tmp_path, "class_agreement")
     assert set(agreed["tagger"]) == {"tiny-tagger (random weights)"}
     assert set(agreed["group"]) == {"genres", "instruments", "moods"}
-    assert set(agreed["compared"]) == {
-        "stimulus and generated",
-        "stimulus and retrieved",
-    }
+    assert set(agreed["compared"]) == {GENERATED, RETRIEVED, NEAREST, HALVES, RANDOM}
+    assert (agreed["low"] <= agreed["agreement"]).all()
+    assert (agreed["agreement"] <= agreed["high"]).all()
+    assert (agreed.loc[agreed["compared"] == RANDOM, "p"] > 0.01).all()
 
 
 @pytest.mark.slow
@@ -274,23 +267,30 @@ class Store:
         return self.rows[1]
 
 
+@pytest.fixture
+def follows(heard_study, tmp_path, monkeypatch):
+    """Give `follows(strength)`: a subject some of whose voxels follow the target."""
+
+    def make(strength):
+        study = load_study(heard_study)
+        run(study, tmp_path, stage="features", subjects=["01"])
+        aligned = align(study, open_subject(study, "01"))
+        session = Session(study, tmp_path, lambda *_: None)
+        X = [target_rows(session, "01", "clap", side) for side in ("train", "test")]
+        rows = open_store(tmp_path / "responses/sub-01")
+        store = Store(*X, rows.train_rows(), rows.test_rows(), strength=strength)
+        monkeypatch.setattr(candidate_ranks, "open_store", lambda _folder: store)
+        every = stimuli_of(study, aligned.opened, "clap")
+        return session, aligned, {clip: every[clip] for clip in store.rows[1]["clip"]}
+
+    return make
+
+
 @pytest.mark.parametrize(("strength", "fewest"), [(1.0, 5), (0.0, 0)])
-def test_the_candidate_that_was_heard_is_the_most_likely(
-    heard_study, tmp_path, monkeypatch, strength, fewest
-):
-    study = load_study(heard_study)
-    run(study, tmp_path, stage="features", subjects=["01"])
-    aligned = align(study, open_subject(study, "01"))
-    session = Session(study, tmp_path, lambda *_: None)
-    X = [target_rows(session, "01", "clap", side) for side in ("train", "test")]
-    rows = open_store(tmp_path / "responses/sub-01")
-    store = Store(*X, rows.train_rows(), rows.test_rows(), strength=strength)
-    monkeypatch.setattr(candidate_ranks, "open_store", lambda _folder: store)
+def test_the_candidate_that_was_heard_is_the_most_likely(follows, strength, fewest):
+    session, aligned, named = follows(strength)
     score = fit_likelihood(session, aligned, "clap")
-    clips = dict.fromkeys(store.rows[1]["clip"])
-    every = stimuli_of(study, aligned.opened, "clap")
-    named = {clip: every[clip] for clip in clips}
-    vectors = embed_stimuli(study, "clap", named, session.ticker)
+    vectors = embed_stimuli(session.study, "clap", named, session.ticker)
     best = [int(np.argmax(score(clip, vectors))) for clip in named]
     hits = sum(k == place for place, k in enumerate(best))
     assert hits >= fewest
@@ -298,6 +298,73 @@ def test_the_candidate_that_was_heard_is_the_most_likely(
         assert hits < 5
     # Rows whose delays all lie in the clip, and no other.
     assert all(len(score.responses[clip]) == 10 - 2 for clip in named)
+
+
+class Planted:
+    """Of three candidates, the one at place `seed` modulo 3 is the clip's own sound.
+
+    It hears nothing of the vector that it is given.
+    """
+
+    def __init__(self, named):
+        self.sounds = [Sound(*read_clip(source.path)) for source in named.values()]
+
+    def generate(self, _vector, *, seconds, n_candidates, seed):
+        n = len(self.sounds)
+        own = [(seed + 1 + k) % n for k in range(n_candidates)]
+        own[seed % 3] = seed % n
+        length = round(seconds * RATE_HZ)
+        made = [self.sounds[k].waveform[:length] for k in own]
+        return Generated(np.stack(made), RATE_HZ, {"sounds": own})
+
+
+@pytest.mark.slow
+def test_decoded_and_controls_take_the_candidate_that_predicts_the_response(follows):
+    session, aligned, named = follows(3.0)
+    study, clips = session.study, tuple(dict.fromkeys(named))
+    ranked = replace(study.generation, rank="likelihood", n_candidates=3, seconds=15)
+    ranked = replace(ranked, generator="musicldm", weights="none", n_permutations=200)
+    study = session.study = replace(study, generation=ranked)
+    truth = embed_stimuli(study, "clap", named, session.ticker)
+    encoder, n = encoder_of(study, "clap"), len(clips)
+    vectors = np.random.default_rng(0).standard_normal(truth.shape)
+    source = Source(
+        opened=aligned.opened,
+        target="clap",
+        encoder=encoder,
+        clips=clips,
+        vectors=vectors,
+        sounds=named,
+        corpus=None,
+        generator=Planted(named),
+        label="planted",
+        start="noise",
+        notes=[],
+    )
+    made = make_all(session, source, maker_of(session, aligned, source))
+    assert list(made) == ["real", "random", "mean"]
+    for taken in made.values():
+        assert [one.candidate for one in taken] == [k % 3 for k in range(n)]
+        for one in taken:
+            assert int(np.argmax(one.scores)) == one.candidate
+    table, notes = _scores(study, source, [_Scorer(encoder, truth)], made)
+    names = ["decoded", "random, as decoded", "mean decoded"]
+    control = table[table["metric"] == RANKED].set_index("conditioning")
+    assert list(control.index) == names
+    assert set(control["candidate"]) == {
+        "most likely of 3 by the response that is scored"
+    }
+    assert (control["value"] == 1).all()  # by the ranking alone: vectors are noise
+    assert (control["p"] < 0.05).all()
+    first = table[table["metric"] == PRIOR].set_index("conditioning")
+    assert list(first.index) == names
+    assert set(first["candidate"]) == {"first"}
+    assert (first["value"] < 1).all()
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+    card = table[table["metric"] == "identification accuracy"]
+    assert card["value"].item() == 1
+    assert any("identify stimuli by 1.000 (p = 0.0" in note for note in notes)
 
 
 @pytest.mark.slow
