@@ -11,16 +11,14 @@ import soundfile
 
 from brain2music import load_study
 from brain2music.core.checks import InputError
-from brain2music.data.stimuli import ClipSource
 from brain2music.decoding.corpus import embed_corpus
-from brain2music.decoding.retrieval import build_index, open_index
+from brain2music.decoding.retrieval import open_index
 from brain2music.decoding.sounds import Sound, read_start
 from brain2music.workflow import corpus, encoders
 from brain2music.workflow.alignment import align
 from brain2music.workflow.corpus import check_outside, make_corpus
 from brain2music.workflow.encoders import encoder_of
 from brain2music.workflow.opening import open_subject
-from brain2music.workflow.overlap import find_stimuli
 from brain2music.workflow.reconstruction import (
     check_reconstruction,
 )
@@ -124,31 +122,6 @@ def test_what_the_second_network_cannot_hear_is_no_part_of_it(
     tracks, unreadable = corpus_of(load_study(path), tmp_path / "out")
     assert len(tracks) == 14
     assert unreadable["track"].tolist() == ["some album/medium.wav"]
-
-
-def test_near_duplicates_of_stimuli_are_found_by_their_sound(tmp_path, make_sound):
-    rng = np.random.default_rng(1)
-    files, sources, rows, queries = {}, {}, [], rng.standard_normal((10, 6))
-    for k in range(10):
-        wave = make_sound(rng, 8.0)
-        place = tmp_path / f"clip {k}.wav"
-        soundfile.write(place, wave, RATE_HZ)
-        sources[f"clip {k}"] = ClipSource(f"clip {k}", place)
-        for j in range(3):
-            name = f"track {k}-{j}"
-            copy = k == 4 and j == 1  # the same piece, cut 0.2 s later
-            files[name] = tmp_path / f"{name}.wav"
-            other = wave[3200:] if copy else make_sound(rng, 8.0)
-            soundfile.write(files[name], other, RATE_HZ)
-            rows.append(queries[k] + 0.01 * rng.standard_normal(6))
-    index = build_index(rows, list(files), identity="x", source="")
-    found, notes = find_stimuli(index, files, sources, queries)
-    assert found == {"track 4-1": "sounds almost as clip 4"}
-    assert notes == []
-    few = dict(list(sources.items())[:2])
-    assert find_stimuli(index, {}, few, queries[:2]) == ({}, [])
-    _, (note,) = find_stimuli(index, files, few, queries[:2])
-    assert "only 6 of its tracks could be compared" in note
 
 
 def test_a_track_of_loud_peaks_is_levelled_as_others_are(heard_study):
