@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -91,13 +91,13 @@ def sounds_identity(study: Study, opened: Opened, clips: Sequence[str]) -> str:
     Of the target and of `checked_by`, where each has its own.
     """
     rows: list[list[object]] = []
+    content = cache(file_identity)  # many clips may be pieces of one file
     for name in (study.retrieval.target, study.retrieval.checked_by):
         every = {} if name is None else stimuli_of(study, opened, name)
         for clip in clips:
             if clip in every:
                 one = every[clip]
-                content = file_identity(one.path)
-                rows.append([name, clip, one.start_s, one.end_s, content])
+                rows.append([name, clip, one.start_s, one.end_s, content(one.path)])
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 

@@ -8,16 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from numpy.testing import assert_allclose
 
 from brain2music import load_study
 from brain2music.core.checks import InputError
 from brain2music.decoding.corpus import embed_corpus
-from brain2music.decoding.retrieval import open_index
+from brain2music.decoding.retrieval import build_index, open_index
 from brain2music.decoding.sounds import Sound, read_start
 from brain2music.workflow import corpus, encoders
 from brain2music.workflow.alignment import align
-from brain2music.workflow.corpus import check_outside, make_corpus
+from brain2music.workflow.corpus import OpenCorpus, check_outside, make_corpus
 from brain2music.workflow.encoders import encoder_of
+from brain2music.workflow.generators import _sound_of
 from brain2music.workflow.opening import open_subject
 from brain2music.workflow.reconstruction import (
     check_reconstruction,
@@ -131,6 +133,20 @@ def test_a_track_of_loud_peaks_is_levelled_as_others_are(heard_study):
     heard = encoder.shaped(Sound(wave, RATE_HZ), "clicks")
     assert np.sqrt(np.mean(heard.waveform**2)) == pytest.approx(0.05, rel=1e-5)
     assert heard.waveform.max() > 1
+
+
+def test_each_track_is_read_at_its_own_rate(tmp_path, rng):
+    files, waves = {}, {}
+    for rate_hz in (8000, 44_100, 16_000):
+        name = f"at {rate_hz}"
+        files[name], waves[name] = tmp_path / f"{name}.wav", rng.uniform(-1, 1, 9000)
+        soundfile.write(files[name], waves[name], rate_hz, "FLOAT")
+    index = build_index(np.eye(3), list(files), identity="x", source="")
+    sound_of = _sound_of(OpenCorpus(index, files, dict.fromkeys(files, 1.0)))
+    for name in files:
+        sound = sound_of(name)
+        assert name == f"at {sound.rate_hz}"
+        assert_allclose(sound.waveform, waves[name], atol=1e-6)
 
 
 def test_a_corpus_is_made_once_and_anew_when_its_music_changes(

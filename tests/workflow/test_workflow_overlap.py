@@ -15,7 +15,7 @@ from brain2music import load_study
 from brain2music.core.checks import InputError
 from brain2music.data.stimuli import ClipSource
 from brain2music.decoding.retrieval import build_index
-from brain2music.workflow import overlap
+from brain2music.workflow import overlap, reconstruction
 from brain2music.workflow.alignment import align
 from brain2music.workflow.check import check_study
 from brain2music.workflow.corpus import make_corpus
@@ -257,8 +257,6 @@ def test_other_sound_of_a_stimulus_makes_another_identity(heard_copy, make_sound
 
 
 def test_a_target_without_the_sound_of_a_test_clip_is_refused(heard_copy, monkeypatch):
-    from brain2music.workflow import reconstruction
-
     study = load_study(heard_copy())
     one, clips = clips_of(study)
     all_sounds = reconstruction.stimuli_of
@@ -268,4 +266,12 @@ def test_a_target_without_the_sound_of_a_test_clip_is_refused(heard_copy, monkey
         lambda *a: {c: s for c, s in all_sounds(*a).items() if c != clips[0]},
     )
     with pytest.raises(InputError, match="no sound in features\\.clap, which"):
+        check_reconstruction(study, one.opened, one.rows)
+
+
+def test_controls_of_a_single_training_clip_are_refused(heard_copy, monkeypatch):
+    study = load_study(heard_copy())
+    one, _ = clips_of(study)
+    monkeypatch.setattr(reconstruction, "training_clips", lambda *_: ["alone"])
+    with pytest.raises(InputError, match="1 training clips have a target in features"):
         check_reconstruction(study, one.opened, one.rows)
