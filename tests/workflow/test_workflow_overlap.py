@@ -75,7 +75,7 @@ def test_captions_look_for_stimuli_by_their_sound_and_not_by_their_text(
     path = heard_copy(*CAPTIONS)
     study = load_study(path)
     _, clips = clips_of(study)
-    copies(path.parent, clips)
+    copies(path.parent, clips, level=1.0)  # captions set no level of their sound
     session, aligned, decoded = decoded_as(study, tmp_path / "out", "words")
     make_reconstruction(session, aligned[:1], decoded)
     (note,) = [n for n in notes_of(tmp_path / "out") if "were left out" in n]
