@@ -5,6 +5,7 @@ missed if it lies in a cell that was not looked at. Needs `faiss-cpu`.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.artefacts import file_identity, write_json
 from ..core.checks import InputError, MissingFileError
-from .retrieval import Found, Index
+from .retrieval import BATCH, Found, Index
 
 CELLS_FILE, ABOUT_CELLS = "cells.faiss", "cells.json"
 MIN_ITEMS = 1000  # below, comparing all is as fast
+N_PROBED = 32  # cells: 99 % of the ten nearest of 100,000 clustered items
 TRAINING = 64  # vectors per cell that the cells are found from
 ITERATIONS = 10
 
@@ -35,14 +37,28 @@ class Cells:
         Of the same items in the same order.
     n_cells : int
         How many cells there are.
+    rows : array of int, shape (n_items,), or None
+        Which item of `inverted` each item of `index` is, where it has others, too,
+        which are then not found. None: the same.
     """
 
     index: Index
     inverted: Any
     n_cells: int
+    rows: NDArray[np.intp] | None = None
+
+    def part(self, kept: NDArray[np.bool_]) -> "Cells":
+        """Return the same cells, in which only some of the items are found.
+
+        Parameters
+        ----------
+        kept : array of bool, shape (n_items,)
+        """
+        rows = np.arange(self.inverted.ntotal) if self.rows is None else self.rows
+        return Cells(self.index.part(kept), self.inverted, self.n_cells, rows[kept])
 
     def search(
-        self, queries: ArrayLike, k: int = 1, *, identity: str, n_probed: int = 32
+        self, queries: ArrayLike, k: int = 1, *, identity: str, n_probed: int = N_PROBED
     ) -> Found:
         """Return the `k` nearest items in the nearest cells of each query.
 
@@ -71,19 +87,91 @@ class Cells:
             raise InputError(
                 f"n_probed is {n_probed}; the index has {self.n_cells} cells to probe."
             )
-        options = faiss().SearchParametersIVF(nprobe=n_probed)
-        similarity, rows = self.inverted.search(units, k, params=options)
-        if (rows < 0).any():
+        found = self.probe(units, k, n_probed)
+        if (found.rows < 0).any():
             raise InputError(
                 f"the {n_probed} cells nearest to query "
-                f"{int(np.argmax((rows < 0).any(axis=1)))} hold fewer than {k} items. "
-                "Raise n_probed."
+                f"{int(np.argmax((found.rows < 0).any(axis=1)))} hold fewer than {k} "
+                "items. Raise n_probed."
             )
+        return found
+
+    def probe(
+        self, units: NDArray[np.float32], k: int, n_probed: int = N_PROBED
+    ) -> Found:
+        """Return what the nearest cells hold, -1 where they hold fewer than `k`.
+
+        Parameters
+        ----------
+        units : array of shape (n_queries, n_dimensions)
+            As `Index.check` returns them.
+        k, n_probed : int
+        """
+        module, options = faiss(), {}
+        if self.rows is not None:
+            others = np.setdiff1d(np.arange(self.inverted.ntotal), self.rows)
+            options["sel"] = module.IDSelectorNot(module.IDSelectorBatch(others))
+        parameters = module.SearchParametersIVF(nprobe=n_probed, **options)
+        similarity, rows = self.inverted.search(units, k, params=parameters)
+        if self.rows is not None:
+            place = np.full(self.inverted.ntotal + 1, -1)  # the last one is of none
+            place[self.rows] = np.arange(len(self.rows))
+            rows = place[rows]
         order = np.lexsort((rows, -similarity))
         return Found(
             np.take_along_axis(rows, order, axis=1).astype(np.intp),
             np.take_along_axis(similarity, order, axis=1),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class CellIndex(Index):
+    """An index that is searched by its cells; `cells.index` is the exact one.
+
+    Of a query whose 32 nearest cells hold too few items, twice as many cells are
+    looked at, and so on: what is found is always an item that was compared.
+    """
+
+    cells: Cells
+
+    @property
+    def how(self) -> str:
+        """How it is searched, in words."""
+        n_probed = next(self._widening())
+        return f"approximate, {n_probed} of {self.cells.n_cells} cells"
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int = 1,
+        *,
+        identity: str,
+        batch: int = BATCH,  # noqa: ARG002 - FAISS takes all queries at once
+    ) -> Found:
+        """Return `k` items of the nearest cells of each query: see `Index.search`."""
+        units = self.check(queries, k, identity=identity)
+        for n_probed in self._widening():
+            found = self.cells.probe(units, k, n_probed)
+            if (found.rows >= 0).all():
+                break
+        return found
+
+    def part(self, kept: NDArray[np.bool_]) -> "CellIndex":
+        """Return the index of some of its items; its cells are the same."""
+        return by_cells(self.cells.part(kept))
+
+    def _widening(self) -> Iterator[int]:
+        n_probed, n_cells = N_PROBED, self.cells.n_cells
+        while n_probed < n_cells:
+            yield n_probed
+            n_probed *= 2
+        yield n_cells
+
+
+def by_cells(cells: Cells) -> CellIndex:
+    """Return the index of cells as one that is searched by them."""
+    one = cells.index
+    return CellIndex(one.embeddings, one.ids, one.identity, one.source, cells)
 
 
 def faiss() -> ModuleType:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ..core.checks import Floats, InputError
+from ..core.checks import Floats, InputError, as_matrix
 from ..core.stats import correlation
 from .chance import clip_permutations, clip_resamples, interval, one_sided_p
 from .identify import similarity
@@ -221,6 +221,38 @@ def correlation_cards(
     return [judge.card("correlation per sample", C), per_dimension]
 
 
+def pairs_card(name: str, table: ArrayLike, pool: Pool) -> Card:
+    """Return the card of how alike each prediction and its own item are.
+
+    Parameters
+    ----------
+    name : str
+        Of the metric, which is better where it is larger.
+    table : array of shape (n_items, n_items)
+        Of prediction i and item j, such as their cosine. The mean of the diagonal is
+        scored; its chance is the mean of the permutations of clips.
+    pool : Pool
+        Its candidates do not matter here; its clips and groups do.
+
+    Returns
+    -------
+    card : Card
+
+    Raises
+    ------
+    InputError
+        If the table is not square and finite, or does not fit the pool.
+    """
+    C = as_matrix(table, "table").astype(np.float64)
+    if C.shape[0] != C.shape[1]:
+        raise InputError(
+            f"table has shape {C.shape}; it must have one row per prediction and one "
+            "column per item, as many of both."
+        )
+    _check_items(len(C), len(np.asarray(pool.clips)))
+    return _Judge(pool, len(C) - 1, 0).card(name, C)
+
+
 def card_table(cards: Sequence[Card], **labels: object) -> pd.DataFrame:
     """Return cards as rows: `labels`, what was scored and how well, then of how many.
 
@@ -239,7 +271,13 @@ def card_table(cards: Sequence[Card], **labels: object) -> pd.DataFrame:
 
 
 def cards_of_subset(
-    predicted: ArrayLike, target: ArrayLike, pool: Pool, subset: ArrayLike
+    predicted: ArrayLike,
+    target: ArrayLike,
+    pool: Pool,
+    subset: ArrayLike,
+    *,
+    n_ways: Sequence[int] = N_WAYS,
+    tops: Sequence[int] = TOPS,
 ) -> list[Card]:
     """Return the identification cards of a part of the items, told apart in that part.
 
@@ -250,6 +288,8 @@ def cards_of_subset(
     subset : array of bool, shape (n_items,)
         Which items stay, such as those of artists or recordings that were never in
         training.
+    n_ways, tops : sequence of int
+        As in `identification_cards`.
 
     Returns
     -------
@@ -269,7 +309,11 @@ def cards_of_subset(
     groups = None if pool.groups is None else np.asarray(pool.groups)[subset]
     part = replace(pool, clips=np.asarray(pool.clips)[subset], groups=groups)
     return identification_cards(
-        np.asarray(predicted)[subset], np.asarray(target)[subset], part
+        np.asarray(predicted)[subset],
+        np.asarray(target)[subset],
+        part,
+        n_ways=n_ways,
+        tops=tops,
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.artefacts import package_versions
 from ..core.checks import InputError, as_matrix
 from .retrieval import Index
-from .sounds import Sound, write_sound
+from .sounds import Sound, resampled, write_sound
 
 PACKAGES = ("brain2music", "diffusers", "torch", "transformers")
 
@@ -126,29 +126,30 @@ class RetrievedSound:
         n_candidates: int = 1,
         seed: int = 0,  # noqa: ARG002 - nothing here is random
     ) -> Generated:
-        """Return the start of the `n_candidates` nearest items.
+        """Return the start of the `n_candidates` nearest items, at their own rate.
+
+        Candidates of several rates are brought to the highest of these, so that none
+        loses what it holds; `item_rates_hz` of the provenance has their own.
 
         Raises
         ------
         InputError
-            If an item is shorter than `seconds`, or their rates differ.
+            If an item is shorter than `seconds`.
         """
         anchors = self.nearest(embedding, n_candidates)
-        rates = {anchor.sound.rate_hz for anchor in anchors}
-        if len(rates) > 1:
-            raise InputError(
-                f"items have rates of {' and '.join(map(str, sorted(rates)))} Hz. Give "
-                "a sound_of that resamples them to one."
-            )
+        rates = [anchor.sound.rate_hz for anchor in anchors]
         facts = {
             "generator": "retrieved",
             "items": [anchor.id for anchor in anchors],
+            "item_rates_hz": rates,
             "embedding": vector_hash(embedding),
             "index": self.index.identity,
             "source": self.index.source,
         }
-        audio = np.stack([start_of(anchor, seconds) for anchor in anchors])
-        return Generated(audio, rates.pop(), facts | versions())
+        n_points = round(seconds * max(rates))
+        starts = [_start_at(anchor, seconds, max(rates)) for anchor in anchors]
+        audio = np.stack([start[:n_points] for start in starts])
+        return Generated(audio, max(rates), facts | versions())
 
 
 class AnchoredGenerator:
@@ -230,6 +231,16 @@ def start_of(anchor: Anchor, seconds: float) -> NDArray[np.float32]:
             "asked for. Ask for less, or leave short tracks out of the corpus."
         )
     return anchor.sound.waveform[:n_points].astype(np.float32)
+
+
+def _start_at(anchor: Anchor, seconds: float, rate_hz: int) -> NDArray[np.float32]:
+    """Return the first seconds of an anchor at a rate, as many points for each."""
+    start = start_of(anchor, seconds)
+    if anchor.sound.rate_hz == rate_hz:
+        return start
+    points = resampled(Sound(start, anchor.sound.rate_hz), rate_hz)
+    # Rounding leaves a point or two between rates.
+    return np.pad(points, (0, max(0, round(seconds * rate_hz) - len(points))))
 
 
 def candidate_seeds(seed: int, n_candidates: int) -> list[int]:

@@ -64,6 +64,23 @@ class Index:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def how(self) -> str:
+        """How it is searched, in words."""
+        return "exact"
+
+    def part(self, kept: NDArray[np.bool_]) -> "Index":
+        """Return the index of some of its items, in the same order.
+
+        Parameters
+        ----------
+        kept : array of bool, shape (n_items,)
+        """
+        ids = [name for name, keep in zip(self.ids, kept, strict=True) if keep]
+        return build_index(
+            self.embeddings[kept], ids, identity=self.identity, source=self.source
+        )
+
     @cached_property
     def copies(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Rows whose embedding an earlier row has too, and that earlier row."""

@@ -22,6 +22,7 @@ from .fitting import check_backend, scheduler_of
 from .networks import layers_of, network_of, network_space
 from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
 from .pipeline import check_subject
+from .reconstruction import retrieval_notes
 from .regions import load_rois
 from .responses import store_responses
 from .source_names import source_of
@@ -60,7 +61,10 @@ def check_study(study: Study) -> Check:
             one = open_subject(study, subject)
             _describe(study, one, found)
             check_subject(study, one)
-            store_responses(study, align(study, one), None)
+            aligned = align(study, one)
+            store_responses(study, aligned, None)
+            notes = retrieval_notes(study, one, aligned.rows)
+            found.lines += [f"  note: {one.name}, retrieval: {note}" for note in notes]
             opened.append(one)
         except InputError as error:
             missing = _what_is_missing(study, subject)

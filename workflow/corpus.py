@@ -12,18 +12,25 @@ from numpy.typing import NDArray
 
 from ..core.artefacts import Recipe, discard, file_identity, read_about
 from ..core.checks import InputError
-from ..decoding.approximate import MIN_ITEMS, faiss
+from ..decoding.approximate import (
+    MIN_ITEMS,
+    build_cells,
+    by_cells,
+    faiss,
+    open_cells,
+    save_cells,
+)
 from ..decoding.corpus import Corpus, Track, embed_corpus, find_music, fma_note
 from ..decoding.retrieval import (
     EMBEDDINGS,
     ITEMS,
     STAGE,
     Index,
-    build_index,
     open_index,
     save_index,
 )
 from ..decoding.sounds import Sound
+from ..features.cache import content_key
 from ..features.windows import window_times
 from ..study import Study
 from .encoders import Encoder, encoder_of
@@ -56,14 +63,7 @@ class OpenCorpus:
         """Return the corpus of some of its items."""
         if kept.all():
             return self
-        ids = [name for name, keep in zip(self.index.ids, kept, strict=True) if keep]
-        index = build_index(
-            self.index.embeddings[kept],
-            ids,
-            identity=self.index.identity,
-            source=self.index.source,
-        )
-        return OpenCorpus(index, self.files, self.seconds)
+        return OpenCorpus(self.index.part(kept), self.files, self.seconds)
 
 
 def corpus_place(study: Study) -> Path:
@@ -151,16 +151,20 @@ def _check_second(study: Study, place: Path) -> None:
 def make_corpus(session: Session) -> str:
     """Make `corpus/`, if the study retrieves; return its identity, or ''.
 
-    It holds the index, and a table of the tracks and of those that could not be read.
+    It holds the index, a table of the tracks and of those that could not be read, and
+    the cells that an approximate search looks into, beside the index.
     The identity is of the vectors: a corpus that was moved is the same corpus.
     """
     study = session.study
+    settings: dict[str, int] = {}
     if study.retrieval.target is None:
         discard(session.out / CORPUS)
         return ""
     place = corpus_place(study)
     inputs = {"embedding": encoder_of(study, str(study.retrieval.target)).identity}
-    inputs["heard by"] = second_identity(study)
+    inputs["heard by"] = _second_encoder(study)
+    if study.retrieval.approximate:
+        settings["cells_seed"] = study.retrieval.seed
     if is_index(place):
         inputs["index"] = file_identity(place / EMBEDDINGS)
         inputs["items"] = file_identity(place / ITEMS)
@@ -168,19 +172,33 @@ def make_corpus(session: Session) -> str:
         inputs["tracks"] = _listing(find_music(place))
 
     def work(folder: Path) -> list[str]:
+        notes: list[str] = []
         if is_index(place):
             save_index(open_index(place), folder / "index")
-            return []
-        return _embed(session, place, folder)
+        else:
+            notes = _embed(session, place, folder)
+        if study.retrieval.approximate:
+            _write_cells(session, folder / "index")
+        return notes
 
-    session.make(CORPUS, Recipe("corpus", VERSION, {}, inputs), work)
+    session.make(CORPUS, Recipe("corpus", VERSION, settings, inputs), work)
     return _content(session.out / CORPUS)
 
 
+def _write_cells(session: Session, folder: Path) -> None:
+    advance = session.ticker("sorting the corpus into cells", 1)
+    save_cells(
+        build_cells(open_index(folder), seed=session.study.retrieval.seed), folder
+    )
+    advance(1)
+
+
 def open_corpus(session: Session) -> OpenCorpus:
-    """Read what `make_corpus` left."""
+    """Read what `make_corpus` left; index and cells stay on disk."""
     folder = session.out / CORPUS
     index = open_index(folder / "index")
+    if session.study.retrieval.approximate:
+        index = by_cells(open_cells(index, folder / "index"))
     files, seconds = {}, {}
     if (folder / "tracks.csv").exists():
         table = pd.read_csv(folder / "tracks.csv", dtype=str, keep_default_na=False)
@@ -191,7 +209,19 @@ def open_corpus(session: Session) -> OpenCorpus:
 
 
 def second_identity(study: Study) -> str:
-    """Return the identity of what checks the tracks that were found, '' if none."""
+    """Return the identity of what checks the tracks that were found, '' if none.
+
+    It changes with the network, its settings, and where the space's sound lies.
+    """
+    name = study.retrieval.checked_by
+    if name is None:
+        return ""
+    space = study.part("features")["features"][name]
+    places = [space[key] for key in ("path", "start", "end")]
+    return content_key(_second_encoder(study), *places)
+
+
+def _second_encoder(study: Study) -> str:
     name = study.retrieval.checked_by
     return "" if name is None else encoder_of(study, name).identity
 

@@ -22,7 +22,7 @@ from ..decoding.generation import (
 from ..decoding.generators import open_alone
 from ..decoding.musicgen import MusicgenGenerator, Sampling
 from ..decoding.pipelines import find_pipeline
-from ..decoding.sounds import Sound, read_start, resampled
+from ..decoding.sounds import Sound, read_start
 from ..decoding.tiny import UNTRAINED
 from ..study import Study
 from .alignment import Aligned
@@ -264,12 +264,10 @@ def _open(
 
 
 def _sound_of(corpus: OpenCorpus) -> Any:
-    """Return what reads a track; all are brought to the rate of the first."""
-    first = read_start(corpus.files[corpus.index.ids[0]])
+    """Return what reads a track, at the rate of its own file."""
 
     def sound_of(name: str) -> Sound:
-        sound = read_start(corpus.files[name])
-        return Sound(resampled(sound, first.rate_hz), first.rate_hz)
+        return read_start(corpus.files[name])
 
     return sound_of
 

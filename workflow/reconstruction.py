@@ -9,6 +9,8 @@ import pandas as pd
 
 from ..core.artefacts import discard
 from ..core.checks import InputError
+from ..feature_spaces import CaptionFeatures
+from ..features.cache import content_key
 from ..study import Study
 from .alignment import Aligned
 from .candidate_ranks import check_likelihood
@@ -18,9 +20,17 @@ from .generation import check_seconds, make_generation
 from .generator_doors import check_generator, check_judge
 from .generators import judge_of, target_of
 from .heard import check_sounds, sound_name_of
-from .networks import check_network
+from .leakage import sides_of
+from .networks import check_network, network_space
 from .opening import Opened
-from .retrieval import make_retrieval, search_ready
+from .overlap import (
+    not_comparable,
+    overlap_notes,
+    sounds_identity,
+    stimulus_sounds,
+)
+from .retrieval import make_retrieval
+from .searched import search_ready, training_clips
 from .session import Session
 from .tables import read_tables
 from .tagging import check_tagger
@@ -30,6 +40,7 @@ TABLES = {
     "retrieval": ("retrieval", "retrieval_in_time", "retrieved"),
     "generation": ("generation", "generation_in_time", "class_agreement"),
 }
+FEWEST_TRAINING = 2  # clips, for a control to vary as they do
 FEWEST_CLIPS = 3  # of the test, for a clip to be told from others
 
 
@@ -61,11 +72,54 @@ def check_reconstruction(study: Study, opened: Opened, rows: pd.DataFrame) -> No
         )
     if retrieves:
         check_corpus(study)
+        _check_target(study, opened, clips)
         _check_second(study, opened, clips, "retrieval")
+        _check_controls(study, opened)
     if generates:
         _check_generation(study, opened, clips)
         if study.generation.rank == "likelihood":
             check_likelihood(study, rows, opened.name)
+
+
+def retrieval_notes(study: Study, opened: Opened, rows: pd.DataFrame) -> list[str]:
+    """Return which test clips cannot be looked for in the corpus by their sound.
+
+    As far as that is known before any sound is read.
+
+    Parameters
+    ----------
+    study : Study
+    opened : Opened
+    rows : DataFrame
+        As in `check_reconstruction`.
+    """
+    if study.retrieval.target is None:
+        return []
+    clips = sorted(set(rows.loc[rows["side"] == "test", "clip"]) - {""})
+    sources = stimulus_sounds(study, opened, clips)
+    return overlap_notes(not_comparable(study, clips, sources), len(clips))
+
+
+def _check_controls(study: Study, opened: Opened) -> None:
+    n_clips = len(training_clips(study, opened))
+    if n_clips < FEWEST_TRAINING:
+        raise InputError(
+            f"{opened.name}: {n_clips} training clips have a target in features."
+            f"{study.retrieval.target}, and the controls of retrieval vary as at least "
+            f"{FEWEST_TRAINING} do. Correct its path, or train on more clips."
+        )
+
+
+def _check_target(study: Study, opened: Opened, clips: set[str]) -> None:
+    name = str(study.retrieval.target)
+    if isinstance(network_space(study, name), CaptionFeatures):
+        return
+    missing = sorted(clips - set(stimuli_of(study, opened, name)))
+    if missing:
+        raise InputError(
+            f"{opened.name}: {len(missing)} test clips, such as {missing[0]!r}, have "
+            f"no sound in features.{name}, which retrieval.target names."
+        )
 
 
 def _check_second(study: Study, opened: Opened, clips: set[str], section: str) -> None:
@@ -143,9 +197,19 @@ def make_reconstruction(
                 discard(session.out / f"{step}/sub-{subject}")
                 continue
             identities[f"{step} of {subject}"] = makers[step](
-                session, one, ready, decoding=decoded[subject], corpus=corpus
+                session,
+                one,
+                ready,
+                decoding=decoded[subject],
+                corpus=_with_sound(study, one, corpus),
             )
     return identities
+
+
+def _with_sound(study: Study, aligned: Aligned, corpus: str) -> str:
+    """Return the identity of a corpus and of the stimuli that it is held against."""
+    test = sides_of(aligned.opened)[1]
+    return content_key(corpus, sounds_identity(study, aligned.opened, test))
 
 
 def read_reconstruction(out: Path, subjects: Sequence[str]) -> dict[str, pd.DataFrame]:

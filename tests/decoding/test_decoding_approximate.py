@@ -11,6 +11,7 @@ from brain2music.core.checks import InputError, MissingFileError
 from brain2music.decoding.approximate import (
     MIN_ITEMS,
     build_cells,
+    by_cells,
     open_cells,
     recall,
     save_cells,
@@ -59,6 +60,39 @@ def test_few_cells_find_nearly_all_and_more_find_more(clustered, cells):
     assert shares[1] >= 0.95
 
 
+def test_a_part_finds_what_cells_of_its_own_would(clustered, cells, rng):
+    index, queries = clustered
+    first = rng.random(4000) > 0.2
+    second = rng.random(int(first.sum())) > 0.3
+    part = by_cells(cells).part(first).part(second)
+    kept = np.flatnonzero(first)[second]
+    assert part.ids == tuple(index.ids[row] for row in kept)
+    exact = part.cells.index.search(queries, 6, identity="x")
+    whole = part.cells.search(queries, 6, identity="x", n_probed=cells.n_cells)
+    assert_array_equal(whole.rows, exact.rows)
+    found = part.search(queries, 6, identity="x")
+    assert recall(found.rows, exact.rows) >= 0.95
+    by_hand = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    cosines = (by_hand[:, None] * part.embeddings[found.rows]).sum(axis=2)
+    assert_allclose(found.similarity, cosines, atol=1e-5)
+
+
+def test_an_index_by_cells_looks_further_where_these_hold_too_few(clustered, cells):
+    index, queries = clustered
+    mine = by_cells(cells)
+    assert (index.how, mine.how) == ("exact", "approximate, 32 of 63 cells")
+    few = mine.search(queries, 5, identity="x")
+    assert_array_equal(few.rows, cells.search(queries, 5, identity="x").rows)
+    every = mine.search(queries, 3900, identity="x")
+    exact = index.search(queries, 3900, identity="x")
+    assert (every.rows >= 0).all()
+    assert_allclose(every.similarity, exact.similarity, atol=1e-6)
+    with pytest.raises(InputError, match="k is 4001; the index has 4000"):
+        mine.search(queries, 4001, identity="x")
+    with pytest.raises(InputError, match="embedding 'y'"):
+        mine.search(queries, identity="y")
+
+
 def test_items_that_tie_keep_their_order(clustered, cells):
     query = clustered[0].embeddings[[12]]
     found = cells.search(query, 2, identity="x", n_probed=1)
@@ -72,6 +106,10 @@ def test_cells_come_back_from_disk(clustered, cells, tmp_path):
     again = open_cells(index, tmp_path / "index")
     found = again.search(queries, 5, identity="x")
     assert_array_equal(found.rows, cells.search(queries, 5, identity="x").rows)
+    kept = np.arange(4000) % 3 > 0
+    part = by_cells(again).part(kept).search(queries, 5, identity="x")
+    mine = by_cells(cells).part(kept).search(queries, 5, identity="x")
+    assert_array_equal(part.rows, mine.rows)
 
 
 def test_cells_of_another_index_are_refused(clustered, cells, tmp_path):

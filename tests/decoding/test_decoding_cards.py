@@ -12,9 +12,10 @@ from brain2music.decoding.cards import (
     cards_of_subset,
     correlation_cards,
     identification_cards,
+    pairs_card,
 )
 from brain2music.decoding.chance import clip_permutations
-from brain2music.decoding.identify import identification_accuracy
+from brain2music.decoding.identify import identification_accuracy, similarity
 
 N_CLIPS, N_WINDOWS, N_DIMENSIONS = 14, 3, 6
 CLIPS = np.repeat([f"clip{k}" for k in range(N_CLIPS)], N_WINDOWS)
@@ -127,6 +128,22 @@ def test_correlations_equal_numpy(target, rng):
     assert columns.low < columns.value < columns.high
 
 
+def test_a_table_of_pairs_is_judged_as_correlations_are(target, rng):
+    predicted = target + 3 * rng.standard_normal(target.shape)
+    pool = Pool(CLIPS, n_permutations=99, n_resamples=50)
+    expected, _ = correlation_cards(predicted, target, pool)
+    table = similarity(predicted, target)
+    assert pairs_card("correlation per sample", table, pool) == expected
+    orders = clip_permutations(CLIPS, 99, seed=0)
+    null = [np.mean([table[a, b] for b, a in enumerate(order)]) for order in orders]
+    assert expected.chance == pytest.approx(np.mean(null))
+    assert expected.p == 0.01
+    others = table[orders[3]]
+    null = [np.mean([others[a, b] for b, a in enumerate(order)]) for order in orders]
+    n_better = sum(value >= np.trace(others) / len(others) for value in null)
+    assert 0.1 < (1 + n_better) / 100 == pairs_card("x", others, pool).p
+
+
 def test_chance_of_rows_is_what_all_items_share(rng):
     profile = 5 * rng.standard_normal(N_DIMENSIONS)
     target = profile + rng.standard_normal((20, N_DIMENSIONS))
@@ -173,6 +190,14 @@ def test_a_table_has_a_row_per_card(target):
                 np.eye(3, 4), np.c_[np.eye(3), np.zeros(3)], Pool(list("abc"))
             ),
             "1 of 4 dimensions are constant",
+        ),
+        (
+            lambda: pairs_card("x", np.ones((3, 2)), Pool(list("abc"))),
+            "one row per prediction and one column per item",
+        ),
+        (
+            lambda: pairs_card("x", np.eye(2), Pool(list("abc"))),
+            "predicted has 2 rows, and the pool names the clips of 3",
         ),
         (
             lambda: cards_of_subset(np.eye(3), np.eye(3), Pool(list("abc")), [1, 0, 1]),

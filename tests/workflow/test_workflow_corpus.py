@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from numpy.testing import assert_allclose
 
 from brain2music import load_study
 from brain2music.core.checks import InputError
-from brain2music.data.stimuli import ClipSource
 from brain2music.decoding.corpus import embed_corpus
 from brain2music.decoding.retrieval import build_index, open_index
 from brain2music.decoding.sounds import Sound, read_start
 from brain2music.workflow import corpus, encoders
 from brain2music.workflow.alignment import align
-from brain2music.workflow.corpus import check_outside, make_corpus
+from brain2music.workflow.corpus import OpenCorpus, check_outside, make_corpus
 from brain2music.workflow.encoders import encoder_of
+from brain2music.workflow.generators import _sound_of
 from brain2music.workflow.opening import open_subject
-from brain2music.workflow.overlap import find_stimuli
 from brain2music.workflow.reconstruction import (
     check_reconstruction,
 )
@@ -126,31 +126,6 @@ def test_what_the_second_network_cannot_hear_is_no_part_of_it(
     assert unreadable["track"].tolist() == ["some album/medium.wav"]
 
 
-def test_near_duplicates_of_stimuli_are_found_by_their_sound(tmp_path, make_sound):
-    rng = np.random.default_rng(1)
-    files, sources, rows, queries = {}, {}, [], rng.standard_normal((10, 6))
-    for k in range(10):
-        wave = make_sound(rng, 8.0)
-        place = tmp_path / f"clip {k}.wav"
-        soundfile.write(place, wave, RATE_HZ)
-        sources[f"clip {k}"] = ClipSource(f"clip {k}", place)
-        for j in range(3):
-            name = f"track {k}-{j}"
-            copy = k == 4 and j == 1  # the same piece, cut 0.2 s later
-            files[name] = tmp_path / f"{name}.wav"
-            other = wave[3200:] if copy else make_sound(rng, 8.0)
-            soundfile.write(files[name], other, RATE_HZ)
-            rows.append(queries[k] + 0.01 * rng.standard_normal(6))
-    index = build_index(rows, list(files), identity="x", source="")
-    found, notes = find_stimuli(index, files, sources, queries)
-    assert found == {"track 4-1": "sounds almost as clip 4"}
-    assert notes == []
-    few = dict(list(sources.items())[:2])
-    assert find_stimuli(index, {}, few, queries[:2]) == ({}, [])
-    _, (note,) = find_stimuli(index, files, few, queries[:2])
-    assert "only 6 of its tracks could be compared" in note
-
-
 def test_a_track_of_loud_peaks_is_levelled_as_others_are(heard_study):
     encoder = encoder_of(load_study(heard_study), "clap")
     wave = np.zeros(round(CLIP_S * RATE_HZ), np.float32)
@@ -158,6 +133,20 @@ def test_a_track_of_loud_peaks_is_levelled_as_others_are(heard_study):
     heard = encoder.shaped(Sound(wave, RATE_HZ), "clicks")
     assert np.sqrt(np.mean(heard.waveform**2)) == pytest.approx(0.05, rel=1e-5)
     assert heard.waveform.max() > 1
+
+
+def test_each_track_is_read_at_its_own_rate(tmp_path, rng):
+    files, waves = {}, {}
+    for rate_hz in (8000, 44_100, 16_000):
+        name = f"at {rate_hz}"
+        files[name], waves[name] = tmp_path / f"{name}.wav", rng.uniform(-1, 1, 9000)
+        soundfile.write(files[name], waves[name], rate_hz, "FLOAT")
+    index = build_index(np.eye(3), list(files), identity="x", source="")
+    sound_of = _sound_of(OpenCorpus(index, files, dict.fromkeys(files, 1.0)))
+    for name in files:
+        sound = sound_of(name)
+        assert name == f"at {sound.rate_hz}"
+        assert_allclose(sound.waveform, waves[name], atol=1e-6)
 
 
 def test_a_corpus_is_made_once_and_anew_when_its_music_changes(

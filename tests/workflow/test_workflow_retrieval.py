@@ -13,13 +13,18 @@ from numpy.testing import assert_allclose
 
 from brain2music import load_study, run
 from brain2music.data.stimuli import shape_clip
+from brain2music.decoding.approximate import build_cells, by_cells
+from brain2music.decoding.chance import clip_permutations
 from brain2music.decoding.corpus import find_music
-from brain2music.decoding.retrieval import build_index
+from brain2music.decoding.identify import identification_accuracy
+from brain2music.decoding.retrieval import Index, build_index, save_index
 from brain2music.decoding.sounds import Sound
 from brain2music.features.pretrained import extract_audio
 from brain2music.features.windows import Windows
+from brain2music.workflow import corpus
 from brain2music.workflow.alignment import align
-from brain2music.workflow.corpus import make_corpus
+from brain2music.workflow.corpus import make_corpus, second_identity
+from brain2music.workflow.encoders import encoder_of
 from brain2music.workflow.excerpts import played_clips, spread, write_excerpt
 from brain2music.workflow.networks import network_of
 from brain2music.workflow.opening import open_subject
@@ -27,7 +32,7 @@ from brain2music.workflow.reconstruction import (
     check_reconstruction,
     make_reconstruction,
 )
-from brain2music.workflow.retrieval import nearest
+from brain2music.workflow.searched import nearest
 from brain2music.workflow.session import Session
 
 pytest.importorskip("torch")
@@ -67,7 +72,12 @@ def test_what_was_decoded_without_error_reaches_the_oracle(
             assert got["value"] == best["value"]
             assert got["n_clips"] == 6
         assert value(scores, "oracle", "CLAP")["value"] > 0.7
-        assert value(scores, "random", "CLAP")["value"] == pytest.approx(0.5, abs=0.1)
+        assert set(scores["pool"]) == {"all 6 test clips"}
+        assert set(scores["search"]) == {"exact", "none"}
+        cards = scores[["chance", "low", "high", "p", "n", "n_permutations"]]
+        assert cards.notna().all(axis=None)
+        for kind in ("random track", "shuffled clips"):
+            assert value(scores, kind, "CLAP")["chance"] == pytest.approx(0.5)
     table_of_first = step_table(out, "retrieval")
     found = step_table(out, "retrieved")
     assert len(found) == 6 * 3
@@ -84,8 +94,77 @@ def test_what_was_decoded_without_error_reaches_the_oracle(
     )
     got = value(table_of_first, "retrieved", "CLAP", "mean cosine")
     assert got["value"] == pytest.approx(np.trace(every) / 6, abs=1e-4)
-    others = (every.sum() - np.trace(every)) / 30
-    assert got["chance"] == pytest.approx(others, abs=1e-4)
+    orders = clip_permutations(list(clips), 100, seed=0)
+    null = np.array([[every[order[k], k] for k in range(6)] for order in orders])
+    assert got["chance"] == pytest.approx(null.mean(), abs=1e-4)
+    n_better = (null.mean(axis=1) >= np.trace(every) / 6 - 1e-9).sum()
+    assert got["p"] == pytest.approx((1 + n_better) / 101)
+
+
+def test_controls_retrieve_by_what_training_clips_are_like(planted, step_table):
+    study, aligned, out = planted
+    rows = aligned[0].rows
+    train, test = (
+        rows.loc[rows["side"] == side, "clip"].unique() for side in ("train", "test")
+    )
+    vectors = [vector_by_hand(study, study.root / f"sound/{c}.wav") for c in train if c]
+    clips = [vector_by_hand(study, study.root / f"sound/{clip}.wav") for clip in test]
+    tracks = [
+        vector_by_hand(study, track.path)
+        for track in find_music(study.folder / "corpus")
+    ]
+    scores = step_table(out, "retrieval")
+    rng = np.random.default_rng(0)
+    spread_ = np.array(vectors) - np.mean(vectors, axis=0)
+    noise = rng.standard_normal((6, len(vectors))) @ spread_
+    queries = {
+        "mean embedding": np.tile(np.mean(vectors, axis=0), (6, 1)),
+        "random embedding": np.mean(vectors, axis=0)
+        + noise / np.sqrt(len(vectors) - 1),
+    }
+    for kind, asked in queries.items():
+        found = [max(tracks, key=lambda track: cosine(track, query)) for query in asked]
+        expected = np.mean([cosine(a, b) for a, b in zip(found, clips, strict=True)])
+        got = value(scores, kind, "CLAP", "mean cosine")
+        assert got["value"] == pytest.approx(expected, abs=1e-4)
+        other = value(scores, kind, "w2v")
+        assert other["p"] > 0.05
+    assert value(scores, "mean embedding", "CLAP", "mean cosine")["p"] == 1
+    drawn = np.random.default_rng(0).integers(0, 14, 6)
+    by_row = [cosine(tracks[row], b) for row, b in zip(drawn, clips, strict=True)]
+    got = value(scores, "random track", "CLAP", "mean cosine")
+    assert got["value"] == pytest.approx(np.mean(by_row), abs=1e-4)
+
+
+def test_safe_subsets_are_named_in_the_pool(
+    heard_study, tmp_path, decoded_as, step_table
+):
+    study = load_study(heard_study)
+    settings = replace(study.retrieval, checked_by=None)
+    study = replace(study, retrieval=settings)
+    session, aligned, decoded = decoded_as(study, tmp_path, from_truth=False)
+    rows = aligned[0].rows
+    clips = rows.loc[rows["side"] == "test", "clip"].unique()
+    safe = pd.DataFrame({"subject": "01", "test_clip": clips})
+    safe["duplicate-safe"] = np.arange(6) > 1
+    safe["artist-safe"] = np.arange(6) > 3
+    (tmp_path / "stimuli").mkdir()
+    safe.to_csv(tmp_path / "stimuli/safe_clips.csv", index=False)
+    make_reconstruction(session, aligned[:1], decoded)
+    scores = step_table(tmp_path, "retrieval")
+    part = scores[scores["pool"] != "all 6 test clips"]
+    assert set(part["pool"]) == {"4 duplicate-safe test clips"}  # 2 are too few
+    assert set(part["items"]) == {"retrieved", "oracle"}
+    assert (part["n_clips"] == 4).all()
+    mine = step_table(tmp_path, "retrieved").query("rank == 1").set_index("clip")
+    truth = [vector_by_hand(study, study.root / f"sound/{c}.wav") for c in clips[2:]]
+    place = study.folder / "corpus"
+    items = [vector_by_hand(study, place / mine["track"][c]) for c in clips[2:]]
+    expected = identification_accuracy(items, truth).mean()
+    (got,) = part.query("items == 'retrieved' and metric == 'identification accuracy'")[
+        "value"
+    ]
+    assert got == pytest.approx(expected)
 
 
 @pytest.fixture
@@ -204,17 +283,107 @@ def test_stimuli_in_the_corpus_are_left_out_by_sound_and_by_name(
 def test_an_approximate_search_says_how_much_it_misses(heard_study, rng):
     pytest.importorskip("faiss")
     study = load_study(heard_study)
-    table_ = rng.standard_normal((1200, 5))
-    index = build_index(table_, [str(k) for k in range(1200)], identity="x", source="")
-    queries = table_[:7] + 0.1
+    table_ = rng.standard_normal((9000, 60))
+    ids = [str(k) for k in range(9000)]
+    index = build_index(table_, ids, identity="x", source="")
+    queries = rng.standard_normal((40, 60))
     exact, none = nearest(study, index, queries, 3)
     assert none == []
-    settings = replace(study.retrieval, approximate=True)
-    found, (note,) = nearest(replace(study, retrieval=settings), index, queries, 3)
-    share = np.mean(
-        [len(set(a) & set(b)) / 3 for a, b in zip(found.rows, exact.rows, strict=True)]
+    found, (note,) = nearest(study, by_cells(build_cells(index)), queries, 3)
+    some = np.random.default_rng(0).choice(40, 10, replace=False)
+    pairs = zip(found.rows[some], exact.rows[some], strict=True)
+    share = np.mean([len(set(a) & set(b)) / 3 for a, b in pairs])
+    assert share < 1
+    assert f"is approximate, 32 of 95 cells: it found {share:.1%} of the 3" in note
+    assert "counted on 10 of 40 test clips" in note
+
+
+@pytest.fixture
+def large_index(heard_study, tmp_path, rng):
+    """Return a study whose corpus is a saved index, which is searched by cells."""
+    pytest.importorskip("faiss")
+    study = load_study(heard_study)
+    encoder = encoder_of(study, "clap")
+    table_ = rng.standard_normal((1600, encoder.width))
+    ids = [f"track {k}" for k in range(1600)]
+    index = build_index(table_, ids, identity=encoder.identity, source=encoder.source)
+    save_index(index, tmp_path / "saved")
+    settings = replace(
+        study.retrieval,
+        corpus=str(tmp_path / "saved"),
+        checked_by=None,
+        approximate=True,
     )
-    assert f"found {share:.1%} of the 3 nearest" in note
+    return replace(study, retrieval=settings)
+
+
+def test_cells_are_made_once_for_all_subjects_and_anew_when_stale(
+    large_index, tmp_path, decoded_as, step_table, monkeypatch
+):
+    study, made, asked = large_index, [], []
+    build, search = corpus.build_cells, Index.search
+
+    def counted(self, queries, k=1, **options):
+        asked.append(len(queries))
+        return search(self, queries, k, **options)
+
+    monkeypatch.setattr(
+        corpus, "build_cells", lambda *a, **o: made.append(o) or build(*a, **o)
+    )
+    monkeypatch.setattr(Index, "search", counted)
+    out = tmp_path / "out"
+    session, aligned, decoded = decoded_as(study, out)
+    make_reconstruction(session, aligned, decoded)
+    assert made == [{"seed": 0}]
+    assert asked == [6, 6]  # of each subject, the sample that recall is counted on
+    cells = out / "corpus/index/cells.faiss"
+    before = cells.read_bytes()
+    for subject in ("01", "02"):
+        scores = step_table(out, "retrieval", subject)
+        how = scores.groupby("items")["search"].unique().str[0].to_dict()
+        assert how.pop("random track") == "none"
+        assert set(how.values()) == {"approximate, 32 of 40 cells"}
+        found = step_table(out, "retrieved", subject)
+        assert set(found["search"]) == {"approximate, 32 of 40 cells"}
+        assert found.groupby("clip")["rank"].max().eq(3).all()
+    about = json.loads((out / "retrieval/sub-01/about.json").read_text())
+    assert any("nearest tracks, counted on 6 of 6" in note for note in about["notes"])
+    make_reconstruction(Session(study, out, lambda *_: None), aligned, decoded)
+    assert len(made) == 1
+    cells.write_bytes(before[:-9])
+    make_reconstruction(Session(study, out, lambda *_: None), aligned, decoded)
+    assert len(made) == 2
+    assert cells.read_bytes() == before
+    other = replace(study, retrieval=replace(study.retrieval, seed=4))
+    make_corpus(Session(other, out, lambda *_: None))
+    assert made[2:] == [{"seed": 4}]
+
+
+def test_another_folder_of_sound_of_the_second_space_is_scored_anew(
+    heard_copy, tmp_path, decoded_as, step_table, make_sound
+):
+    path = heard_copy()
+    folder = path.parent
+    study = load_study(path)
+    session, aligned, decoded = decoded_as(study, tmp_path / "out")
+    make_reconstruction(session, aligned[:1], decoded)
+    first = step_table(tmp_path / "out", "retrieval")
+    (folder / "other sound").mkdir()
+    rng = np.random.default_rng(9)
+    for wave in (folder / "sound").glob("*.wav"):
+        soundfile.write(folder / "other sound" / wave.name, make_sound(rng), RATE_HZ)
+    text = path.read_text()
+    start = text.index("[features.other]")
+    path.write_text(text[:start] + text[start:].replace("sound/{", "other sound/{", 1))
+    changed = load_study(path)
+    assert second_identity(changed) != second_identity(study)
+    again = Session(changed, tmp_path / "out", lambda *_: None)
+    make_reconstruction(again, aligned[:1], decoded)
+    assert again.made == ["retrieval/sub-01"]
+    second = step_table(tmp_path / "out", "retrieval")
+    moved = first["value"] != second["value"]
+    assert moved[first["scored_by"].str.contains("w2v")].any()
+    assert not moved[first["scored_by"].str.contains("CLAP")].any()
 
 
 # What can be listened to
