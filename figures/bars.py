@@ -1,6 +1,8 @@
 """Bars per group, with chance, oracle and each subject: what decoding is worth."""
 
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
 from ..core.checks import InputError
 from .style import DOUBLE_MM, LINE_PT, SMALL_PT, TEXT_PT, figure_mm, palette, size_mm
@@ -16,11 +17,14 @@ from .tables import name_axes, need, offsets, unique
 
 KEYS = ("group", "series", "subject")
 VALUES = ("value", "low", "high")
-ROW_MM, LEGEND_MM = 52.0, 12.0
+ROW_MM, LEGEND_MM, LINE_MM = 48.0, 14.0, 2.6
 BAR_MM = 5.0  # with less room for a bar, panels go below each other
-TURNED = 9.0  # mm for a group's name, below which names are turned
-LETTER_MM = 1.25
-WITHIN = 1e-9
+FEWEST_LETTERS = 8  # in a line of a group's name
+TURNED_LETTERS = 24  # in a line of a name that is turned
+LETTER_MM = 1.25  # of 6 pt, on average
+USED = 0.85  # share of the width that axes have
+WITHIN = 1e-9  # of each other, lines are one
+LINES = {"chance": "dashed", "oracle": "dotted"}
 
 
 def plot_bars(
@@ -70,32 +74,91 @@ def plot_bars(
     series = unique(whole, "series")
     colours = colours or palette(series)
     width_mm = size_mm(fig)[0] if fig is not None else width_mm
-    n_rows = _n_rows(panels.values(), width_mm)
-    fig = fig or figure_mm(width_mm, ROW_MM * n_rows + LEGEND_MM, layout="constrained")
-    n_columns = len(panels) if n_rows == 1 else 1
-    ratios = [_n_bars(table) for table in panels.values()] if n_rows == 1 else None
+    tables = list(panels.values())
+    ratios = _ratios(tables, width_mm)
+    beside = len(ratios) > 1
+    room = [width_mm * USED * one / sum(ratios) for one in ratios] if beside else []
+    room = room or [width_mm * USED] * len(tables)
+    names = [_Names.of(t, mm) for t, mm in zip(tables, room, strict=True)]
+    tall = [ROW_MM + one.height_mm for one in names]
+    height = LEGEND_MM + (max(tall) if beside else sum(tall))
+    fig = fig or figure_mm(width_mm, height, layout="constrained")
+    shape = (1, len(panels)) if beside else (len(panels), 1)
     axes = fig.subplots(
-        n_rows, n_columns, sharey=True, squeeze=False, width_ratios=ratios
+        *shape, sharey=True, squeeze=False, width_ratios=ratios if beside else None
     ).ravel()
     for ax, (title, table) in zip(axes, panels.items(), strict=True):
-        room = width_mm * 0.85
-        room *= _n_bars(table) / sum(ratios) if ratios else 1.0
-        _draw_panel(ax, table, series, colours, room / table["group"].nunique())
+        _draw_panel(ax, table, series, colours)
         ax.set_title(title, size=TEXT_PT)
-        name_axes(ax, "", label if ax is axes[0] or n_rows > 1 else "")
+        name_axes(ax, "", label if ax is axes[0] or not beside else "")
         ax.set_ylim(limits or _limits(whole))
+    for ax, one in zip(axes, names, strict=True):
+        one.draw(ax)
     _legend(fig, whole, colours)
     return fig
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The names of the groups, in lines that fit, or turned if they do not."""
+
+    lines: tuple[str, ...]
+    turned: bool
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, width_mm: float) -> "_Names":
+        names = unique(table, "group")
+        letters = max(FEWEST_LETTERS, int(width_mm / len(names) / LETTER_MM) - 1)
+        words = [word for name in names for word in name.split()]
+        turned = max(map(len, words)) > letters
+        letters = TURNED_LETTERS if turned else letters
+        return cls(tuple(_wrapped(name, letters) for name in names), turned)
+
+    @property
+    def height_mm(self) -> float:
+        """What they need below the axes."""
+        if not self.turned:
+            return LINE_MM * max(name.count("\n") + 1 for name in self.lines)
+        longest = max(len(line) for name in self.lines for line in name.split("\n"))
+        return 0.6 * LETTER_MM * longest + LINE_MM
+
+    def draw(self, ax: Axes) -> None:
+        """Write them below the axes."""
+        ax.set_xticks(range(len(self.lines)))
+        ax.set_xticklabels(
+            self.lines,
+            rotation=35 if self.turned else 0,
+            ha="right" if self.turned else "center",
+            va="top",
+            rotation_mode="anchor" if self.turned else "default",
+            linespacing=1.0,
+        )
+        ax.tick_params(axis="x", length=0, labelsize=SMALL_PT)
+
+
+def _wrapped(name: str, letters: int) -> str:
+    name = name.replace(" (", "\n(") if len(name) > letters else name
+    lines = [
+        one
+        for line in name.split("\n")
+        for one in textwrap.wrap(
+            line, letters, break_long_words=False, break_on_hyphens=False
+        )
+    ]
+    return "\n".join(lines)
 
 
 def _n_bars(table: pd.DataFrame) -> int:
     return len(table[["group", "series"]].drop_duplicates())
 
 
-def _n_rows(tables: Iterable[pd.DataFrame], width_mm: float) -> int:
-    """Return 1 if all panels fit side by side, else as many as there are."""
+def _ratios(tables: Sequence[pd.DataFrame], width_mm: float) -> list[int]:
+    """Return widths of panels that fit side by side; one if they go below each other.
+
+    A panel is as wide as it has bars.
+    """
     numbers = [_n_bars(table) + 1 for table in tables]
-    return 1 if sum(numbers) * BAR_MM <= width_mm else len(numbers)
+    return numbers if sum(numbers) * BAR_MM <= width_mm else [1]
 
 
 def _limits(whole: pd.DataFrame) -> tuple[float, float]:
@@ -112,7 +175,6 @@ def _draw_panel(
     table: pd.DataFrame,
     series: list[str],
     colours: Mapping[str, str],
-    group_mm: float,
 ) -> None:
     groups = unique(table, "group")
     here = [name for name in series if name in set(table["series"])]
@@ -147,14 +209,9 @@ def _draw_panel(
             zorder=4,
             label=f"subjects {name}",
         )
-    for name, (style, _) in LINES.items():
+    for name, style in LINES.items():
         _draw_marks(ax, marks[name], centre, width, style=style, name=name)
-    ax.set_xticks(range(len(groups)))
-    _name_groups(ax, groups, group_mm)
     ax.set_xlim(-0.5, len(groups) - 0.5)
-
-
-LINES = {"chance": ("dashed", "chance"), "oracle": ("dotted", "oracle")}
 
 
 def _of_bars(table: pd.DataFrame, name: str) -> pd.Series:
@@ -185,21 +242,6 @@ def _draw_marks(
     ax.hlines(by_bar, x - width / 2, x + width / 2, label=name, **line)
 
 
-def _name_groups(ax: Axes, groups: list[str], group_mm: float) -> None:
-    longest = max(len(line) for name in groups for line in name.split("\n"))
-    turned = longest * LETTER_MM > max(group_mm, TURNED)
-    ax.set_xticklabels(
-        groups,
-        rotation=35 if turned else 0,
-        ha="right" if turned else "center",
-        rotation_mode="anchor",
-    )
-    ax.tick_params(axis="x", length=0, labelsize=SMALL_PT)
-    if not turned:
-        for text in ax.get_xticklabels():
-            text.set_va("top")
-
-
 def _legend(fig: Figure, whole: pd.DataFrame, colours: Mapping[str, str]) -> None:
     series, n_subjects = unique(whole, "series"), whole["subject"].nunique()
     handles: list[Line2D | Patch] = [
@@ -208,17 +250,13 @@ def _legend(fig: Figure, whole: pd.DataFrame, colours: Mapping[str, str]) -> Non
         if name
     ]
     point = {"color": "0.3", "marker": "o", "markersize": 2.5, "linewidth": LINE_PT}
-    has_interval = bool(whole["low"].notna().any())
-    said = "a subject" + (", 95 % interval" if has_interval else "")
+    said = "a subject" if n_subjects > 1 else "the subject"
+    said += ", 95 % interval" * bool(whole["low"].notna().any())
     handles.append(Line2D([], [], label=said, **point))
-    for name, (style, label) in LINES.items():
+    for name, style in LINES.items():
         if name in whole and whole[name].notna().any():
-            handles.append(
-                Line2D([], [], color="0.0", linestyle=style, linewidth=1.0, label=label)
-            )
-    if n_subjects == 1:
-        said = handles[len([n for n in series if n])]
-        said.set_label(f"the subject{', 95 % interval' * has_interval}")
+            line = {"color": "0.0", "linestyle": style, "linewidth": 1.0}
+            handles.append(Line2D([], [], label=name, **line))
     below(fig, handles)
 
 
@@ -235,17 +273,3 @@ def below(fig: Figure, handles: list[Line2D | Patch]) -> None:
         handlelength=1.8,
         borderaxespad=0.3,
     )
-
-
-def means_of(table: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the height of each bar, in the order of groups and series.
-
-    Examples
-    --------
-    >>> rows = [("a", "x", "01", 0.2), ("a", "x", "02", 0.4)]
-    >>> table = pd.DataFrame(rows, columns=["group", "series", "subject", "value"])
-    >>> means_of(table).round(3).tolist()
-    [0.3]
-    """
-    bars = table.groupby(["group", "series"], sort=False)["value"]
-    return bars.mean().to_numpy(float)

@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from ..core.checks import InputError
 from .cortex import add_s1, curvature, default_store, open_cortex
 from .looks import GYRUS, SULCUS
-from .pages import Panel, add_axes, draw_keys, looks_of, write_caption
-from .style import DOUBLE_MM, TEXT_PT, TITLE_PT, figure_mm, size_mm
+from .pages import (
+    Panel,
+    add_axes,
+    caption_mm,
+    draw_keys,
+    looks_of,
+    write_caption,
+)
+from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, TITLE_PT, figure_mm
 from .surfaces import N_VERTICES
 
 Floats = NDArray[np.floating]
@@ -28,8 +35,8 @@ VIEWS = (
     ("right", "right, lateral", 1),
 )
 SIDES = ("left", "right")
-FRAME_MM, TITLE_MM, WORDS_MM = 9.0, 5.0, 4.0
-PICTURE = 0.76  # height of a picture, of its width
+FRAME_MM, TITLE_MM, WORDS_MM = 9.0, 3.0, 5.0
+PICTURE = 0.68  # height of a picture, of its width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,12 +131,11 @@ def plot_inflated(
     wide = (width_mm - 4) / in_a_row
     block = TITLE_MM + (4 // in_a_row) * (wide * PICTURE + WORDS_MM)
     key_mm = max(look.key_mm for look in looks_of(panels))
-    caption_mm = 5.0 + (10.0 if caption else 0.0) * DOUBLE_MM / width_mm
-    height = FRAME_MM + block * len(panels) + key_mm + caption_mm
+    bottom = caption_mm(caption, width_mm)
+    height = FRAME_MM + block * len(panels) + key_mm + bottom + 2.0
     fig = figure_mm(width_mm, height)
-    bottom = write_caption(fig, caption) if caption else 0.0
+    write_caption(fig, caption)
     draw_keys(fig, panels, bottom)
-    height = size_mm(fig)[1]
     for number, (name, of_side) in enumerate(colours.items()):
         top = height - FRAME_MM - number * block
         fig.text(0.5, 1 - (height - top) / height, name, size=TEXT_PT, ha="center")
@@ -138,7 +144,7 @@ def plot_inflated(
             low = top - TITLE_MM - (row + 1) * (wide * PICTURE + WORDS_MM) + WORDS_MM
             ax = add_axes(fig, (2 + column * wide, low, wide, wide * PICTURE))
             _draw_view(ax, surface, side, of_side[side], eye)
-            ax.set_xlabel(words, size=TEXT_PT - 1, labelpad=1.0)
+            ax.set_xlabel(words, size=SMALL_PT, labelpad=1.0)
     fig.text(0.5, 1 - 1.5 / height, title, size=TITLE_PT, ha="center", va="top")
     return fig
 

@@ -13,6 +13,7 @@ from .to_draw import as_written
 
 ACCURACY = "identification accuracy"
 CURVE_MM = 70.0
+SHARES = (0.0, 1.02)  # so that a line at 1 is seen
 
 
 def _identified(results: Results) -> pd.DataFrame | None:
@@ -83,7 +84,7 @@ def draw_genres(results: Results) -> Iterator[Drawn]:
     assert table is not None
     rows = table[(table["trained"] == "all genres") & (table["pool"] == "all")]
     panels = {
-        results.label(target): _bars(one, group=one["genre"], series="")
+        results.label(target): _bars(one, group=one["genre"], series="decoded")
         for target, one in rows.groupby("target", sort=False)
     }
     yield _drawn_bars(results, "genres", panels, ACCURACY, spaces=list(panels))
@@ -125,7 +126,7 @@ def draw_agreement(results: Results) -> Iterator[Drawn]:
     table = table.rename(columns={"agreement": "value"})
     group = table["group"] + ",\ntop " + table["n_top"].astype(int).astype(str)
     rows = _bars(table, group=group, series=table["compared"])
-    label = "overlap of the most probable classes"
+    label = "overlap of the top classes"
     taggers = ", ".join(dict.fromkeys(table["tagger"]))
     yield _drawn_bars(
         results,
@@ -241,6 +242,7 @@ def _drawn_bars(
         {as_written(title): written(rows) for title, rows in panels.items()},
         label=label,
         width_mm=results.print.width(usual_mm),
+        limits=SHARES,
     )
     name_simulated(results, figure)
     parts = [rows.assign(panel=title) for title, rows in panels.items()]

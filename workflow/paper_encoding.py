@@ -17,7 +17,7 @@ from .regions import ALL
 from .to_draw import as_written, r_of
 
 BINS = 60
-TALL = 0.93  # height of a density, of its width
+TALL = 0.86  # height of a density, of its width
 
 
 def sound_space(results: Results) -> str | None:
@@ -167,7 +167,7 @@ def draw_rois(results: Results) -> Iterator[Drawn]:
     bars = bars[["group", "series", "subject", "value", "low", "high"]]
     figure = plot_bars(
         {"": written(bars)},
-        label="r, held-out runs, mean over voxels",
+        label="mean r, held-out runs",
         width_mm=results.print.width(DOUBLE_MM),
     )
     name_simulated(results, figure)

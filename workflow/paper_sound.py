@@ -163,7 +163,10 @@ def _embedding(results: Results, subject: str, target: str) -> Drawn:
     points = {"decoded": found.transform(decoded), "true": found.transform(true)}
     genres = [as_written(genre_of[str(clip)]) for clip in names]
     shares = found.explained_variance_ratio_
-    labels = tuple(f"component {k} ({s:.0%})" for k, s in enumerate(shares, start=1))
+    labels = tuple(
+        f"component {k} ({s:.0%} of the variance)"
+        for k, s in enumerate(shares, start=1)
+    )
     title = as_written(results.label(target))
     figure = plot_embedding(
         {f"{title}, {name}": one for name, one in points.items()},
