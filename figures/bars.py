@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -233,7 +234,12 @@ def _draw_marks(
     known = marks[marks.notna()]
     if known.empty:
         return
-    line = {"color": "0.0", "linestyle": style, "linewidth": 1.0, "zorder": 3}
+    line: dict[str, Any] = {
+        "color": "0.0",
+        "linestyle": style,
+        "linewidth": 1.0,
+        "zorder": 3,
+    }
     if len(known) == len(marks) and np.ptp(known) < WITHIN:
         ax.axhline(known.iloc[0], label=name, **line)
         return
@@ -249,13 +255,22 @@ def _legend(fig: Figure, whole: pd.DataFrame, colours: Mapping[str, str]) -> Non
         for name in series
         if name
     ]
-    point = {"color": "0.3", "marker": "o", "markersize": 2.5, "linewidth": LINE_PT}
+    point: dict[str, Any] = {
+        "color": "0.3",
+        "marker": "o",
+        "markersize": 2.5,
+        "linewidth": LINE_PT,
+    }
     said = "a subject" if n_subjects > 1 else "the subject"
     said += ", 95 % interval" * bool(whole["low"].notna().any())
     handles.append(Line2D([], [], label=said, **point))
     for name, style in LINES.items():
         if name in whole and whole[name].notna().any():
-            line = {"color": "0.0", "linestyle": style, "linewidth": 1.0}
+            line: dict[str, Any] = {
+                "color": "0.0",
+                "linestyle": style,
+                "linewidth": 1.0,
+            }
             handles.append(Line2D([], [], label=name, **line))
     below(fig, handles)
 

@@ -93,8 +93,9 @@ def plot_curves(
     for handle, name in zip(handles, series, strict=True):
         handle.set_label(f"{name}, mean" if len(subjects) > 1 else name)
     if len(subjects) > 1:
-        thin = {"color": "0.3", "linewidth": LINE_PT}
-        handles.append(Line2D([], [], label="a subject", **thin))
+        handles.append(
+            Line2D([], [], color="0.3", linewidth=LINE_PT, label="a subject")
+        )
     if "chance" in table and np.isfinite(table["chance"]).any():
         handles.append(Line2D([], [], color="0.0", linestyle="dashed", label="chance"))
     if marked is not None:

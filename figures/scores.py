@@ -107,7 +107,7 @@ def plot_score_density(
     bar.set_label("voxels per bin", size=TEXT_PT)
     bar.ax.tick_params(which="both", labelsize=SMALL_PT)
     bar.ax.yaxis.set_major_formatter("{x:,.0f}")
-    few = np.nanmax(image.get_array()) < 10
+    few = np.nanmax(image.get_clim()) < 10
     bar.ax.yaxis.set_minor_formatter("{x:.0f}" if few else NullFormatter())
     ax.set(aspect="equal", xlim=(low, high), ylim=(low, high))
     name_axes(ax, labels[0], labels[1])

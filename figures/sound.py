@@ -59,11 +59,11 @@ def plot_spectrograms(
     height = ROW_MM * len(rows) + FRAME_MM
     fig = fig or figure_mm(width_mm, height, layout="constrained")
     axes = fig.subplots(len(rows), len(kinds), sharex=True, sharey=True, squeeze=False)
-    image = None
+    images = []
     for line, (clip, sounds) in zip(axes, rows.items(), strict=True):
         for ax, kind in zip(line, kinds, strict=True):
             if kind in sounds:
-                image = _draw(ax, *sounds[kind], name=f"{clip}, {kind}")
+                images.append(_draw(ax, *sounds[kind], name=f"{clip}, {kind}"))
             else:
                 ax.text(0.5, 0.5, "none", transform=ax.transAxes, size=SMALL_PT)
         line[0].set_ylabel(f"{clip}\nfrequency (kHz)", size=SMALL_PT)
@@ -71,7 +71,7 @@ def plot_spectrograms(
         ax.set_title(kind, size=TEXT_PT)
     for ax in axes[-1]:
         ax.set_xlabel("time (s)", size=TEXT_PT)
-    bar = fig.colorbar(image, ax=axes, shrink=min(1.0, 2.2 / len(rows)), aspect=18)
+    bar = fig.colorbar(images[0], ax=axes, shrink=min(1.0, 2.2 / len(rows)), aspect=18)
     bar.set_label("dB below the loudest", size=TEXT_PT)
     bar.ax.tick_params(labelsize=SMALL_PT)
     return fig

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from ..figures.bars import plot_bars
 from ..figures.curves import plot_curves
-from ..figures.style import DOUBLE_MM, SINGLE_MM, figure_mm
+from ..figures.style import DOUBLE_MM, SINGLE_MM, TEXT_PT, figure_mm
 from .paper_pages import Drawn, Results, axes_limits
 from .to_draw import as_written
 
@@ -84,10 +85,11 @@ def draw_genres(results: Results) -> Iterator[Drawn]:
     assert table is not None
     rows = table[(table["trained"] == "all genres") & (table["pool"] == "all")]
     panels = {
-        results.label(target): _bars(one, group=one["genre"], series="decoded")
+        results.label(str(target)): _bars(one, group=one["genre"], series="decoded")
         for target, one in rows.groupby("target", sort=False)
     }
-    yield _drawn_bars(results, "genres", panels, ACCURACY, spaces=list(panels))
+    spaces = list(dict.fromkeys(rows["target"]))
+    yield _drawn_bars(results, "genres", panels, ACCURACY, spaces=spaces)
 
 
 def draw_held_out_genres(results: Results) -> Iterator[Drawn]:
@@ -262,13 +264,16 @@ def _drawn_bars(
 
 def written(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose texts matplotlib draws as they are, dollars too."""
-    texts = [n for n in table if pd.api.types.is_string_dtype(table[n])]
-    return table.assign(**{name: table[name].map(as_written) for name in texts})
+    shown = table.copy()
+    for name in table:
+        if pd.api.types.is_string_dtype(table[name]):
+            shown[name] = table[name].map(as_written)
+    return shown
 
 
-def name_simulated(results: Results, figure, title: str = "") -> None:
+def name_simulated(results: Results, figure: Figure, title: str = "") -> None:
     """Write above the axes what it is of, and that it is simulated, if it is."""
     said = results.saved.simulated
     said = f"{said}{title}" if title else said.removesuffix(": ")
     if said:
-        figure.suptitle(said, size=7)
+        figure.suptitle(said, size=TEXT_PT)

@@ -1,7 +1,7 @@
 """One figure of the paper as it is written: picture, its numbers, and what made it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..core.artefacts import package_versions, read_about
 from ..core.checks import InputError, check_choice
 from ..core.types import label_of
 from ..data.maps import write_map
+from ..figures.looks import OnScale, TwoScores
 from ..figures.style import DOUBLE_MM, SINGLE_MM, size_mm
 from .map_pages import MapPage
 from .tables import read_table
@@ -27,7 +28,11 @@ NARROWEST_MM, WIDEST_MM = 60.0, 400.0
 LEAST_DPI, MOST_DPI = 300, 600
 # Text stays text: TrueType in PDF, and fonts by their name in SVG. Ids in SVG do not
 # change from one drawing to the next.
-TEXT = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "brain2music"}
+TEXT: dict[Any, Any] = {
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "brain2music",
+}
 NO_DATE: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "ModDate": None},
     "svg": {"Date": None},
@@ -201,10 +206,11 @@ def scale_limits(page: MapPage) -> dict[str, tuple[float, float]]:
     """Return the limits of each scale on a page, by what its colours are."""
     found = {}
     for panel in page.panels.values():
-        scale = getattr(panel.look, "scale", panel.look)
-        if hasattr(scale, "vmin"):
-            label = getattr(scale, "label", "both scores")
-            found[label] = (scale.vmin, scale.vmax)
+        look = panel.look
+        if isinstance(look, OnScale):
+            found[look.scale.label] = (look.scale.vmin, look.scale.vmax)
+        if isinstance(look, TwoScores):
+            found |= dict.fromkeys(look.labels, (look.vmin, look.vmax))
     return found
 
 
@@ -256,8 +262,3 @@ def _made_of(results: Results) -> dict[str, Any]:
         "tables": tables["identity"] if tables else "",
         "made_with": whole.get("packages", {}).get("brain2music", ""),
     }
-
-
-def paths_said(paths: Iterable[Path], folder: Path) -> str:
-    """Return file names, for one line of the screen."""
-    return ", ".join(path.relative_to(folder).as_posix() for path in paths)

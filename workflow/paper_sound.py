@@ -46,10 +46,10 @@ def draw_spectrograms(results: Results) -> Iterator[Drawn]:
             continue
         genres = _genres(results, subject)
         rows: dict[str, dict[str, tuple[np.ndarray, float]]] = {}
-        for clip, sounds in players.groupby("clip", sort=False):
-            known = sounds.set_index("what")["path"]
-            name = as_written(str(clip))
-            if clip in genres and not str(clip).startswith(genres[clip]):
+        for label, sounds in players.groupby("clip", sort=False):
+            known, clip = sounds.set_index("what")["path"], str(label)
+            name = as_written(clip)
+            if clip in genres and not clip.startswith(genres[clip]):
                 name = f"{as_written(genres[clip])}\n{name}"
             rows[name] = {
                 kind: _read(known[kind]) for kind in KINDS if kind in known.index

@@ -1,6 +1,8 @@
-"""Tests of the paper's figures: what is in their axes, and what lies beside them."""
+"""Results of two subjects, made by hand, for every figure of the paper."""
 
+import itertools
 import json
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -14,24 +16,20 @@ from brain2music.core.types import Band, Part, Space
 from brain2music.figures import flatmap
 from brain2music.figures.surfaces import flat_mesh
 from brain2music.study_analysis import Analysis
-from brain2music.workflow import paper_figures
-from brain2music.workflow.paper_figures import KINDS, draw_paper
+from brain2music.workflow.paper_figures import KINDS
 from brain2music.workflow.paper_pages import Print, Results
+from brain2music.workflow.tables import read_table
 from brain2music.workflow.to_draw import Saved
 
 MUSIC, OTHER, TEXT, GENRE = BANDS = ("mulan-music", "w2v-bert", "mulan-text", "genre")
 SOURCES = dict(zip(BANDS, ("CLAP, tiny", "tiny", "CLAP, tiny", ""), strict=True))
-LABELS = {
-    MUSIC: "MuLan-music (CLAP, tiny)",
-    OTHER: "w2v-BERT (tiny)",
-    TEXT: "MuLan-text (CLAP, tiny)",
-    GENRE: "genre",
-}
 SUBJECTS = ("01", "02")
 GENRES = ("blues", "disco", "jazz")
 ROIS = ("A1 (simulated)", "belt $x$ (simulated)")
 INDEX = np.r_[np.arange(4000, 4300), np.arange(14500, 14600)]
 N = len(INDEX)
+JUDGES = ("CLAP, tiny", "tiny")
+ACCURACY = {"metric": "identification accuracy"}
 CLIPS = [f"{genre}.{k:05d}" for k in range(4) for genre in GENRES]
 
 
@@ -44,7 +42,7 @@ def coarse_mesh(mesh):
 def _coarse(monkeypatch):
     monkeypatch.setattr(flatmap, "flat_mesh", lambda mesh, **_: coarse_mesh(mesh))
     yield
-    plt.close("all voxels")
+    plt.close("all")
 
 
 def space():
@@ -64,47 +62,71 @@ def card(rng, **labels):
 
 def decoding_tables(rng):
     """Return every table of decoding that a figure is drawn from."""
-    rows = {name: [] for name in ("decoding", "decoding_genres", "decoding_lags")}
-    rows |= {name: [] for name in ("decoding_alphas", "retrieval", "generation")}
-    rows["class_agreement"] = []
-    accuracy = {"metric": "identification accuracy"}
-    for subject in SUBJECTS:
-        for target in (MUSIC, GENRE):
-            about = {"subject": subject, "target": target, "source": SOURCES[target]}
-            for pool in ("clips", "clips, within genre"):
-                one = card(rng, **about, **accuracy, pool=pool, unit="clip")
-                rows["decoding"].append(one)
+    made = (_targets, _genres, _music, _classes)
+    parts = [make(rng, subject) for make in made for subject in SUBJECTS]
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: pd.DataFrame([row for part in parts for row in part.get(name, [])])
+        for name in names
+    }
+
+
+def _targets(rng, subject):
+    rows = {"decoding": [], "decoding_lags": [], "decoding_alphas": []}
+    for target in (MUSIC, GENRE):
+        about = {"subject": subject, "target": target, "source": SOURCES[target]}
+        for pool in ("clips", "clips, within genre", "windows"):
+            unit = "window" if pool == "windows" else "clip"
             rows["decoding"].append(
-                card(rng, **about, metric="top-1", pool="clips", unit="clip")
+                card(rng, **about, **ACCURACY, pool=pool, unit=unit)
             )
-            for lag in (0, 2, 4):
-                rows["decoding_lags"].append(
-                    card(rng, **about, lag=lag, lag_s=1.5 * lag)
-                )
-            for multiple in (0.1, 1.0, 10.0):
-                r = {"r_training": rng.random(), "r_held_out": rng.random()}
-                rows["decoding_alphas"].append(about | {"multiple": multiple} | r)
-        about = {"subject": subject, "target": MUSIC, "source": SOURCES[MUSIC]}
-        for genre in GENRES:
-            for trained in ("all genres", "without it"):
-                for pool in ("all", "own genre"):
-                    one = card(rng, **about, genre=genre, trained=trained, pool=pool)
-                    one["accuracy"] = one.pop("value")
-                    rows["decoding_genres"].append(one)
-        for judge in ("CLAP, tiny", "tiny"):
-            for items in ("retrieved", "oracle"):
-                one = card(rng, **about, items=items, scored_by=judge, **accuracy)
-                rows["retrieval"].append(one)
-            made = {"conditioning": "decoded", "generator": "musicldm"}
-            rows["generation"].append(
-                card(rng, **about, scored_by=judge, **made, **accuracy)
-            )
-        for group, n_top in (("genres", 2), ("moods", 1)):
-            for compared in ("stimulus and generated", "stimulus and retrieved"):
-                labels = {"tagger": "ast", "compared": compared, "group": group}
-                one = {"agreement": rng.random(), "chance": 0.2, "n_top": n_top}
-                rows["class_agreement"].append(about | labels | one)
-    return {name: pd.DataFrame(one) for name, one in rows.items()}
+        other = {"metric": "top-1", "pool": "clips", "unit": "clip"}
+        rows["decoding"].append(card(rng, **about, **other))
+        lags = [card(rng, **about, lag=k, lag_s=1.5 * k) for k in (0, 2, 4)]
+        rows["decoding_lags"] += lags
+        for multiple in (0.1, 1.0, 10.0):
+            r = {"r_training": rng.random(), "r_held_out": rng.random()}
+            rows["decoding_alphas"].append(about | {"multiple": multiple} | r)
+    return rows
+
+
+def _genres(rng, subject):
+    about = {"subject": subject, "target": MUSIC, "source": SOURCES[MUSIC]}
+    keys = itertools.product(GENRES, ("all genres", "without it"), ("all", "own genre"))
+    rows = [
+        card(rng, **about, genre=genre, trained=trained, pool=pool)
+        for genre, trained, pool in keys
+    ]
+    table = pd.DataFrame(rows).rename(columns={"value": "accuracy"})
+    return {"decoding_genres": table.to_dict("records")}
+
+
+def _music(rng, subject):
+    about = {"subject": subject, "target": MUSIC, "source": SOURCES[MUSIC]} | ACCURACY
+    found, made = [], []
+    for judge in JUDGES:
+        for items in ("retrieved", "oracle"):
+            found.append(card(rng, **about, items=items, scored_by=judge))
+        random = about | {"items": "random", "scored_by": judge}
+        found.append(random | {"value": 0.5})
+        for how in ("decoded", "mean decoded"):
+            labels = {"conditioning": how, "generator": "musicldm"}
+            made.append(card(rng, **about, scored_by=judge, **labels))
+    return {"retrieval": found, "generation": made}
+
+
+def _classes(rng, subject):
+    about = {"subject": subject, "target": MUSIC, "tagger": "ast"}
+    rows = [
+        about | {"group": group, "n_top": n_top, "compared": f"stimulus and {what}"}
+        for group, n_top in (("genres", 2), ("moods", 1))
+        for what in ("generated", "retrieved")
+    ]
+    return {
+        "class_agreement": [
+            row | {"agreement": rng.random(), "chance": 0.2} for row in rows
+        ]
+    }
 
 
 def voxel_tables(rng):
@@ -206,23 +228,20 @@ def results(tmp_path, rng):
     return Results(saved, Print(formats=("png",)))
 
 
-def test_look(results, tmp_path, monkeypatch):
-    import time
+@pytest.fixture
+def draw(results):
+    """Draw a kind of figure; return what was drawn, by name."""
+    kinds = {kind.name: kind for kind in KINDS}
 
-    for w in (None, 90.0, 180.0):
-        r = Results(results.saved, Print(w, ("png",)))
-        monkeypatch.setattr(paper_figures, "open_results", lambda *a: r)
-        for kind in KINDS:
-            t = time.time()
-            try:
-                draw_paper(
-                    r.saved.out,
-                    only=[kind.name],
-                    folder=f"/tmp/fig8/look_{w}",
-                    how=r.print,
-                )
-            except Exception:
-                import traceback
+    def drawn(name, width_mm=None):
+        wanted = replace(results, print=Print(width_mm, ("png",)))
+        assert kinds[name].missing(wanted) == ""
+        return {one.name: one for one in kinds[name].draw(wanted)}
 
-                traceback.print_exc()
-            print(kind.name, time.time() - t)
+    return drawn
+
+
+@pytest.fixture
+def table(results):
+    """Return a saved table by its name."""
+    return lambda name: read_table(results.saved.out / "tables", name)
