@@ -126,8 +126,10 @@ def draw_agreement(results: Results) -> Iterator[Drawn]:
     table = results.table("class_agreement")
     assert table is not None
     table = table.rename(columns={"agreement": "value"})
+    table, oracle = _without_oracle(table)
     group = table["group"] + ",\ntop " + table["n_top"].astype(int).astype(str)
-    rows = _bars(table, group=group, series=table["compared"])
+    series = table["compared"].str.removeprefix("stimulus and ").str.split(":").str[0]
+    rows = _bars(table, group=group, series=series, oracle=oracle)
     label = "overlap of the top classes"
     taggers = ", ".join(dict.fromkeys(table["tagger"]))
     yield _drawn_bars(
@@ -138,6 +140,20 @@ def draw_agreement(results: Results) -> Iterator[Drawn]:
         usual_mm=SINGLE_MM,
         notes=[f"classes by {taggers}"],
     )
+
+
+def _without_oracle(table: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
+    """Return the rows of bars, and for each the first kind of oracle of its group."""
+    kinds = [name for name in dict.fromkeys(table["compared"]) if _is_oracle(name)]
+    keys = ["subject", "group"]
+    found = table[table["compared"].isin(kinds[:1])].set_index(keys)["value"]
+    bars = table[~table["compared"].isin(kinds)]
+    places = bars[keys].itertuples(index=False, name=None)
+    return bars, [float(found.get(place, np.nan)) for place in places]
+
+
+def _is_oracle(compared: str) -> bool:
+    return compared.startswith("oracle")
 
 
 def no_lags(results: Results) -> str:

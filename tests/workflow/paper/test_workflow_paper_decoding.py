@@ -85,9 +85,28 @@ def test_agreement_of_classes_has_a_bar_per_group_and_comparison(draw, table):
     assert names(ax) == ["genres, top 2", "moods, top 1"]
     means = table("class_agreement").groupby(["compared", "group"])["agreement"].mean()
     for compared, bars in heights(ax).items():
-        assert_allclose(bars, means[compared][["genres", "moods"]])
+        expected = means[f"stimulus and {compared}"][["genres", "moods"]]
+        assert_allclose(bars, expected)
+    assert list(heights(ax)) == ["generated", "retrieved"]
     assert level(ax, "chance") == [0.2]
+    assert level(ax, "oracle") == []
     assert one.notes == ["classes by ast"]
+
+
+def test_the_oracle_of_classes_is_a_line_and_random_pairs_are_bars(draw, results):
+    path = results.saved.out / "tables/class_agreement.csv"
+    rows = pd.read_csv(path, dtype={"subject": str})
+    other = rows[rows["compared"] == "stimulus and retrieved"]
+    nearest = other.assign(compared="oracle: the nearest track", agreement=0.9)
+    nearest.loc[nearest["group"] == "moods", "agreement"] = 0.7
+    excerpt = other.assign(compared="oracle: another excerpt", agreement=0.1)
+    random = other.assign(compared="random pairs: of another clip", agreement=0.25)
+    pd.concat([rows, nearest, excerpt, random]).to_csv(path, index=False)
+    (one,) = draw("class_agreement").values()
+    (ax,) = one.figure.axes
+    assert list(heights(ax)) == ["generated", "retrieved", "random pairs"]
+    assert_allclose(heights(ax)["random pairs"], 0.25)
+    assert sorted(level(ax, "oracle")) == [0.7] * 3 + [0.9] * 3
 
 
 def test_lags_are_in_seconds_and_lead_to_chance(draw, table):
