@@ -35,7 +35,7 @@ VIEWS = (
     ("right", "right, lateral", 1),
 )
 SIDES = ("left", "right")
-FRAME_MM, TITLE_MM, WORDS_MM = 9.0, 3.0, 5.0
+FRAME_MM, TITLE_MM, WORDS_MM, LINE_MM = 9.0, 4.0, 5.0, 3.0
 PICTURE = 0.68  # height of a picture, of its width
 
 
@@ -138,7 +138,10 @@ def plot_inflated(
     draw_keys(fig, panels, bottom)
     for number, (name, of_side) in enumerate(colours.items()):
         top = height - FRAME_MM - number * block
-        fig.text(0.5, 1 - (height - top) / height, name, size=TEXT_PT, ha="center")
+        fig.text(0.5, top / height, name, size=TEXT_PT, ha="center")
+        words = _counts(panels[name])
+        place = (0.5, (top - LINE_MM) / height)
+        fig.text(*place, words, size=SMALL_PT, ha="center")
         for k, (side, words, eye) in enumerate(VIEWS):
             row, column = divmod(k, in_a_row)
             low = top - TITLE_MM - (row + 1) * (wide * PICTURE + WORDS_MM) + WORDS_MM
@@ -173,6 +176,16 @@ def _colours(panel: Panel, surface: Inflated, name: str) -> dict[str, Floats]:
         rgb[~shown] = grey[~shown, None]
         found[side] = rgb
     return found
+
+
+def _counts(panel: Panel) -> str:
+    """Say how many vertices have a value, and why the others have none."""
+    values = np.asarray(panel.values, dtype=float).reshape(-1, panel.look.n_values)
+    has = np.isfinite(values).all(axis=1)
+    text = f"{has.sum():,} vertices drawn"
+    text += f", {(~has).sum():,} {panel.look.missing}" if not has.all() else ""
+    beyond = panel.look.n_beyond(values)
+    return text + (f", {beyond:,} off scale" if beyond else "")
 
 
 def _draw_view(

@@ -22,11 +22,7 @@ def _identified(results: Results) -> pd.DataFrame | None:
     table = results.table("decoding")
     if table is None:
         return None
-    asked = (
-        (table["metric"] == ACCURACY)
-        & (table["pool"] == "clips")
-        & (table["unit"] == "clip")
-    )
+    asked = (table["metric"] == ACCURACY) & (table["pool"] == "clips")
     rows = table[asked]
     return _bars(rows, group=rows["target"].map(results.label), series="decoded")
 

@@ -117,6 +117,12 @@ def test_names_that_do_not_fit_are_turned_and_stay_on_the_page(table):
     assert fig.axes[0].get_xticklabels()[0].get_rotation() == 0
 
 
+def test_bars_below_zero_stand_on_a_line_at_zero(table):
+    assert lines(plot_bars({"": table}, label="x").axes[0], "zero") == []
+    (ax,) = plot_bars({"": table.assign(low=-0.1)}, label="x").axes
+    assert lines(ax, "zero") == [(0.0, 0.0)]
+
+
 @pytest.mark.parametrize(
     ("panels", "words"),
     [

@@ -80,6 +80,8 @@ def test_curvature_shows_where_there_is_no_value(mesh):
 
 def test_the_page_has_its_width_key_and_caption(mesh):
     values = np.linspace(-0.5, 0.9, 2 * N_LEFT)
+    values[:1000] = np.nan
+    said = f"19,484 vertices drawn, 1,000 without a value, {(values < 0).sum():,} off"
     panels = {name: Panel(values, OnScale(SCALE)) for name in ("one", "two")}
     for width in (90, 180):
         fig = plot_inflated(
@@ -92,6 +94,7 @@ def test_the_page_has_its_width_key_and_caption(mesh):
         assert size_mm(fig)[0] == pytest.approx(width)
         words = [text.get_text() for text in fig.texts]
         assert {"one", "two", "sub-01", "Shown: all."} <= set(words)
+        assert words.count(f"{said} scale") == 2
         assert "r" in [ax.get_xlabel() for ax in fig.axes]
         boxes = [ax.get_position() for ax in fig.axes if ax.collections]
         assert min(box.y0 for box in boxes) > 0
