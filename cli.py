@@ -28,6 +28,8 @@ from .features.models import model_named
 from .features.windows import Windows
 from .study import load_study
 from .workflow.check import check_study
+from .workflow.paper_figures import draw_paper
+from .workflow.paper_pages import Print, width_of
 from .workflow.pipeline import redraw
 from .workflow.pipeline import run as run_study
 from .workflow.result import Result
@@ -133,6 +135,43 @@ def report(
 ) -> None:
     """Draw the figures and the page again from what a run has saved."""
     _say_done(redraw(folder))
+
+
+@app.command()
+def figures(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study's results.")],
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this figure (may be repeated).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; DIR/paper_figures if not.")
+    ] = None,
+    format: Annotated[
+        list[str] | None, typer.Option(help="pdf, svg or png (may be repeated).")
+    ] = None,
+    width: Annotated[
+        str | None, typer.Option(help="single, double or millimetres.")
+    ] = None,
+    dpi: Annotated[int, typer.Option(help="Of PNG: 300 to 600.")] = 300,
+    quiet: Quiet = False,
+) -> None:
+    """Draw every figure of the paper that the results allow, its numbers beside it."""
+    how = Print(width_of(width), _words(format) or Print().formats, dpi)
+    with Bars(quiet) as bars:
+        drawn = draw_paper(
+            folder, only=_words(only), folder=out, how=how, progress=bars
+        )
+    for name, paths in drawn.written.items():
+        typer.echo(f"{name}: {len(paths)} files")
+    for name, why in drawn.missing.items():
+        typer.echo(f"not drawn: {name} ({why})")
+    typer.echo(f"figures: {drawn.folder}")
+
+
+def _words(given: list[str] | None) -> tuple[str, ...]:
+    """Return what an option was given: words with commas, or once for each."""
+    words = [word.strip() for one in given or () for word in one.split(",")]
+    return tuple(dict.fromkeys(word for word in words if word))
 
 
 @features_app.command("list")

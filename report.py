@@ -95,7 +95,12 @@ GENERALISED = (
     "decoding_across",
     "decoding_groups",
 )
-COURSES = ("decoding_windows", "decoding_lags", "decoding_optimism")
+COURSES = (
+    "decoding_windows",
+    "decoding_lags",
+    "decoding_optimism",
+    "decoding_alphas",
+)
 RECONSTRUCTION = (
     "retrieval",
     "generation",
@@ -254,7 +259,8 @@ TEXTS = {
     "courses": (
         "Identification by the place of a row in its clip, and by one volume alone, so "
         "many after the onset (lag). Optimism: what training scores gain where folds "
-        "part clips of a run, and not runs."
+        "part clips of a run, and not runs. decoding_alphas: r in training and on "
+        "held-out folds at multiples of the penalties that were chosen."
     ),
     "alignment": (
         "Which seconds of sound meet which volumes, counted from the onset of a clip "

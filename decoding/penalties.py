@@ -34,7 +34,7 @@ def choose_by_r(
     tried = np.sort(np.asarray(alphas, dtype=np.float64))
     total = np.zeros((len(tried), T.shape[1]))
     for train, held in splits_of(folds):
-        spectrum = _Spectrum(X[train], T[train])
+        spectrum = Spectrum(X[train], T[train])
         for number, alpha in enumerate(tried):
             weights, _ = spectrum.ridge(np.full(T.shape[1], alpha))
             total[number] += correlation(T[held], X[held] @ weights)
@@ -43,10 +43,10 @@ def choose_by_r(
 
 def ridge_at(X: Floats, T: Floats, alphas: Floats) -> tuple[Floats, Floats]:
     """Return weights (n_columns, n_dimensions) and intercepts at given penalties."""
-    return _Spectrum(X, T).ridge(alphas)
+    return Spectrum(X, T).ridge(alphas)
 
 
-class _Spectrum:
+class Spectrum:
     """Eigenvectors of centred rows, of columns or of samples where they are fewer."""
 
     def __init__(self, X: Floats, T: Floats) -> None:
@@ -60,6 +60,7 @@ class _Spectrum:
         self.X = X
 
     def ridge(self, alphas: Floats) -> tuple[Floats, Floats]:
+        """Return weights and intercepts, as `ridge_at`."""
         weights = self.vectors @ (self.turned / (self.values + alphas))
         if self.is_wide:
             weights = self.X.T @ weights

@@ -35,6 +35,9 @@ Floats = NDArray[np.floating]
 Rois = Mapping[str, NDArray[np.bool_]] | Sequence[str] | None
 
 HALF_MM, WHOLE_MM = 46.0, 80.0  # height of a map on half and on the whole page
+HEAD_MM = 11.0  # of that is the map's title
+TWO_IN_A_ROW_MM = 130.0
+MORE_CAPTION_MM = 8.0  # where it has half the width
 
 
 def plot_flatmap(
@@ -175,15 +178,11 @@ def plot_panels(
         name: replace(one, values=_rows(one, flat, f"map {name!r}"))
         for name, one in panels.items()
     }
-    looks = looks_of(given)
     outlines = _outlines(flat, rois, store)
-    n_columns = min(2, len(given))
+    fig = fig or page_figure(given, DOUBLE_MM)
+    n_columns = _n_columns(given, size_mm(fig)[0])
     n_rows = -(-len(given) // n_columns)
-    high = HALF_MM if n_columns == 2 else WHOLE_MM
-    key_mm = max(look.key_mm for look in looks)
-    fig = fig or figure_mm(
-        DOUBLE_MM, high * n_rows + key_mm + (19.0 if n_rows > 1 else 15.0)
-    )
+    key_mm = max(look.key_mm for look in looks_of(given))
     key = ", ".join(f"{i} {one.name}" for i, one in enumerate(outlines, start=1))
     said = [caption, _of_mesh(flat)] if caption else [_of_mesh(flat)]
     said += [f"ROIs: {key}."] if key else []
@@ -203,6 +202,26 @@ def plot_panels(
         _write(ax, _short_counts(panel, flat))
     fig.text(0.5, 1 - 1.5 / height, title, size=TITLE_PT, ha="center", va="top")
     return fig
+
+
+def page_figure(panels: Mapping[str, Panel], width_mm: float) -> Figure:
+    """Return an empty figure, as high as `plot_panels` needs at this width.
+
+    Two maps stand in a row from 130 mm on; at 180 mm a page has the heights of
+    `HALF_MM` and `WHOLE_MM` per map.
+    """
+    n_columns = _n_columns(panels, width_mm)
+    n_rows = -(-len(panels) // n_columns)
+    high = HALF_MM if n_columns == 2 else WHOLE_MM
+    high = HEAD_MM + (high - HEAD_MM) * width_mm / DOUBLE_MM
+    key_mm = max(look.key_mm for look in looks_of(panels))
+    frame = 19.0 if n_rows > 1 else 15.0
+    frame += MORE_CAPTION_MM * max(0.0, DOUBLE_MM / width_mm - 1)
+    return figure_mm(width_mm, high * n_rows + key_mm + frame)
+
+
+def _n_columns(panels: Mapping[str, Panel], width_mm: float) -> int:
+    return min(2, len(panels)) if width_mm >= TWO_IN_A_ROW_MM else 1
 
 
 def _on_mesh(values: ArrayLike, flat: FlatMesh, name: str) -> Floats:

@@ -50,8 +50,7 @@ def looks_of(panels: Mapping[str, Panel]) -> list[Look]:
 def write_caption(fig: Figure, caption: str) -> float:
     """Write the caption; return the height in mm that it takes."""
     width, height = size_mm(fig)
-    per_line = int((width - 2 * MARGIN_MM) / 1.2)  # a letter of 6 pt, on average
-    lines = textwrap.wrap(caption, per_line)
+    lines = _lines(caption, width)
     fig.text(
         MARGIN_MM / width,
         1.5 / height,
@@ -60,7 +59,17 @@ def write_caption(fig: Figure, caption: str) -> float:
         va="bottom",
         linespacing=1.2,
     )
-    return 1.5 + LINE_MM * len(lines)
+    return caption_mm(caption, width)
+
+
+def caption_mm(caption: str, width_mm: float) -> float:
+    """Return the height in mm that a caption will take."""
+    return 1.5 + LINE_MM * len(_lines(caption, width_mm))
+
+
+def _lines(caption: str, width_mm: float) -> list[str]:
+    per_line = int((width_mm - 2 * MARGIN_MM) / 1.2)  # a letter of 6 pt, on average
+    return textwrap.wrap(caption, per_line)
 
 
 def draw_keys(fig: Figure, panels: Mapping[str, Panel], bottom_mm: float) -> None:

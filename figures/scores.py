@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from ..core.checks import InputError, check_choice
@@ -104,7 +105,10 @@ def plot_score_density(
     ax.axline((low, low), slope=1, color="0.5", linewidth=LINE_PT)
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.8)
     bar.set_label("voxels per bin", size=TEXT_PT)
-    bar.ax.tick_params(labelsize=SMALL_PT)
+    bar.ax.tick_params(which="both", labelsize=SMALL_PT)
+    bar.ax.yaxis.set_major_formatter("{x:,.0f}")
+    few = np.nanmax(image.get_clim()) < 10
+    bar.ax.yaxis.set_minor_formatter("{x:.0f}" if few else NullFormatter())
     ax.set(aspect="equal", xlim=(low, high), ylim=(low, high))
     name_axes(ax, labels[0], labels[1])
     title = f"{kept.sum():,} voxels, {(~kept).sum():,} without a score"

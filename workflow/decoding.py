@@ -29,12 +29,13 @@ from .session import Session
 from .tables import read_tables
 
 Floats = NDArray[np.floating]
-VERSION = 1
+VERSION = 2
 ACROSS = "decoding/across"
 TABLES = (
     "decoding",
     "decoding_controls",
     "decoding_chosen",
+    "decoding_alphas",
     "decoding_labels",
     "decoding_confusion",
     "decoding_genres",
@@ -311,8 +312,16 @@ def _decode_all(session: Session, opened: Opened, folder: Path) -> list[str]:
             table.insert(2, "source", rows.source(name))
             tables.setdefault(key, []).append(table)
         advance(1)
-    rows.test.rows.to_csv(folder / "rows.csv", index=False)
+    _with_genres(study, opened, rows.test.rows).to_csv(folder / "rows.csv", index=False)
     for key, parts in tables.items():
         whole = pd.concat(parts, ignore_index=True)
         whole.to_csv(folder / f"{key}.csv", index=False, float_format="%.9g")
     return notes
+
+
+def _with_genres(study: Study, opened: Opened, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the genre of each clip, where genres are decoded."""
+    if study.decoding.genres is None:
+        return rows
+    genres = genre_of_clips(opened, study.decoding.genres)
+    return rows.assign(genre=rows["clip"].map(genres))

@@ -19,10 +19,14 @@ from ..decoding.decode import decode, optimism
 from ..decoding.decoders import (
     CortexRidge,
     Decoder,
+    Linear,
+    RoiEnsemble,
     RoiRidge,
 )
+from ..decoding.folds import make_folds
 from ..decoding.genres import genre_transfer, leave_one_genre_out
 from ..decoding.lags import Presented, lag_curve, window_curve
+from ..decoding.penalty_curve import penalty_curve
 from ..decoding.rows import Pairs, average_windows
 from ..decoding.scores import score_decoding
 from ..feature_spaces import CategoryFeatures
@@ -80,6 +84,9 @@ def decode_target(
     made: Tables = {"predicted": decoded.predicted}
     made["decoding_chosen"], said = chosen_table(decoded.decoder, decoding.alphas)
     notes += said
+    if isinstance(decoded.decoder, Linear | RoiEnsemble):
+        folds = make_folds(target.train, n_folds=decoding.n_folds, unit=unit)
+        made["decoding_alphas"] = penalty_curve(decoded.decoder, target.train, folds)
     made["decoded_dimensions"], said = dimension_table(
         study, opened, rows, target, decoded.predicted
     )

@@ -6,7 +6,6 @@ and its own files are as they were; else it is made again, and so is all that le
 it.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,11 @@ from ..core.artefacts import (
     read_about,
     write_json,
 )
-from ..core.checks import InputError, check_choice
+from ..core.checks import check_choice
 from ..core.threads import limit_threads
 from ..figures.cortex import has_pycortex
 from ..report import write_report
-from ..study import Study, read_study
+from ..study import Study
 from .alignment import align
 from .corpus import check_outside
 from .decoding import (
@@ -54,6 +53,7 @@ from .reconstruction import (
 )
 from .regions import check_made_from, roi_files, write_roi_sizes
 from .result import Result, collect_notes
+from .saved_study import read_saved_study
 from .session import Progress, Session
 from .source_names import check_same_sources, source_of
 from .sources import check_features
@@ -125,22 +125,10 @@ def redraw(out: str | Path) -> Result:
         If `out` holds no study's results, or they have no tables yet.
     """
     place = Path(out)
-    try:
-        about = json.loads((place / "about.json").read_text(encoding="utf-8"))
-        study, subjects = about["study"], about["subjects"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{place} holds no results of a study: its about.json is missing or not "
-            "ours. Give the folder that `brain2music run` wrote."
-        ) from error
-    tables = read_about(place / "tables")
-    if tables is None:
-        raise InputError(f"{place} has no tables yet. Run the study first.")
-    session = Session(
-        read_study(study, folder=place), place, lambda *_: None, again=True
-    )
+    study, subjects, tables = read_saved_study(place)
+    session = Session(study, place, lambda *_: None, again=True)
     with locked(place):
-        _draw(session, subjects, tables["identity"], STAGES.index("report"))
+        _draw(session, subjects, tables, STAGES.index("report"))
     return Result(place, tuple(session.made))
 
 

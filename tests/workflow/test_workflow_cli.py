@@ -220,3 +220,27 @@ def test_check_tells_the_design_of_a_data_set_without_images(
     assert "sub-01: the images of all 5 runs are missing" in said
     assert "2 test runs" in said
     assert "6 clips (6 heard 2 times)" in said
+
+
+def test_figures_of_a_study_are_drawn_and_the_others_listed(
+    command, finished, tmp_path
+):
+    _, result = finished
+    folder = tmp_path / "figures"
+    asked = ("figures", result.out, "--out", folder, "--quiet")
+    code, said = command(*asked, "--format", "svg,png", "--width", "85", "--dpi", 300)
+    assert code == 0
+    assert "rois: 4 files" in said
+    assert "not drawn: lags (no lags were decoded" in said
+    assert "not drawn: maps (" in said
+    assert (folder / "rois.svg").exists()
+    assert (folder / "rois.csv").exists()
+    code, said = command(*asked, "--only", "rois", "--only", "lags")
+    assert code == 2
+    assert "lags: no lags were decoded" in said
+    code, said = command(*asked, "--only", "roi")
+    assert code == 2
+    assert "Did you mean 'rois'?" in said
+    code, said = command("figures", tmp_path / "nothing")
+    assert code == 2
+    assert "holds no results of a study" in said

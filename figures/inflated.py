@@ -1,0 +1,215 @@
+"""Values on the inflated cortex, seen from the side and from the middle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from nilearn import datasets
+from numpy.typing import NDArray
+
+from ..core.checks import InputError
+from .cortex import add_s1, curvature, default_store, open_cortex
+from .looks import GYRUS, SULCUS
+from .pages import (
+    Panel,
+    add_axes,
+    caption_mm,
+    draw_keys,
+    looks_of,
+    write_caption,
+)
+from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, TITLE_PT, figure_mm
+from .surfaces import N_VERTICES
+
+Floats = NDArray[np.floating]
+
+# Of each picture: hemisphere, name, and where the eye lies on the axis to the right.
+VIEWS = (
+    ("left", "left, lateral", -1),
+    ("left", "left, medial", 1),
+    ("right", "right, medial", -1),
+    ("right", "right, lateral", 1),
+)
+SIDES = ("left", "right")
+FRAME_MM, TITLE_MM, WORDS_MM, LINE_MM = 9.0, 4.0, 5.0, 3.0
+PICTURE = 0.68  # height of a picture, of its width
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inflated:
+    """The inflated hemispheres of a mesh, and their curvature.
+
+    Parameters
+    ----------
+    name : str
+    points : mapping from 'left' and 'right' to array of shape (n, 3), in mm
+        To the right, forwards and upwards.
+    faces : mapping from side to array of int, shape (n_faces, 3)
+    curvature : mapping from side to array of shape (n,)
+        Above 0 in sulci.
+    """
+
+    name: str
+    points: Mapping[str, Floats]
+    faces: Mapping[str, NDArray[np.integer]]
+    curvature: Mapping[str, Floats]
+
+
+def inflated_mesh(mesh: str, store: Path | None = None) -> Inflated:
+    """Load an inflated cortex: 'fsaverage5' from nilearn, 'S1' from pycortex.
+
+    Raises
+    ------
+    InputError
+        If the mesh is not known.
+    """
+    if mesh == "fsaverage5":
+        parts = datasets.load_fsaverage(mesh)["inflated"].parts
+        bends = datasets.load_fsaverage_data(mesh, data_type="curvature").data.parts
+        points = {s: np.asarray(parts[s].coordinates, float) for s in SIDES}
+        faces = {s: np.asarray(parts[s].faces) for s in SIDES}
+        return Inflated(mesh, points, faces, {s: np.ravel(bends[s]) for s in SIDES})
+    if mesh != "S1":
+        raise InputError(
+            f"no inflated surface of {mesh!r}; known are {' and '.join(N_VERTICES)}."
+        )
+    with open_cortex(store or default_store()) as cortex:
+        add_s1(cortex)
+        both = cortex.db.get_surf(mesh, "inflated", merge=False)
+        bends = curvature(cortex, mesh)
+    points = {s: np.asarray(one[0], float) for s, one in zip(SIDES, both, strict=True)}
+    faces = {s: np.asarray(one[1]) for s, one in zip(SIDES, both, strict=True)}
+    n_left = len(points["left"])
+    return Inflated(
+        mesh, points, faces, {"left": bends[:n_left], "right": bends[n_left:]}
+    )
+
+
+def plot_inflated(
+    panels: Mapping[str, Panel],
+    *,
+    mesh: str,
+    title: str = "",
+    caption: str = "",
+    width_mm: float = DOUBLE_MM,
+    store: Path | None = None,
+) -> Figure:
+    """Draw maps on the inflated cortex, four views in a row for each.
+
+    A face has the mean colour of its three vertices that have a value, without light
+    and shade, so that a colour is read off the key; where none has, curvature shows,
+    sulci darker than gyri. On a page less than 130 mm wide the views stand two by two.
+
+    Parameters
+    ----------
+    panels : mapping from title to Panel
+        Values have one row per vertex, left hemisphere first; NaN is not drawn.
+    mesh : 'fsaverage5' or 'S1'
+    title, caption : str
+    width_mm : float
+    store : Path, optional
+        As for `plot_flatmap`.
+
+    Returns
+    -------
+    fig : Figure
+
+    Raises
+    ------
+    InputError
+        If the mesh is not known, there is no map, or one does not fit the mesh.
+    """
+    if not panels:
+        raise InputError("no maps to draw: panels is empty. Give at least one.")
+    surface = inflated_mesh(mesh, store)
+    colours = {name: _colours(p, surface, name) for name, p in panels.items()}
+    in_a_row = 4 if width_mm >= 130 else 2
+    wide = (width_mm - 4) / in_a_row
+    block = TITLE_MM + (4 // in_a_row) * (wide * PICTURE + WORDS_MM)
+    key_mm = max(look.key_mm for look in looks_of(panels))
+    bottom = caption_mm(caption, width_mm)
+    height = FRAME_MM + block * len(panels) + key_mm + bottom + 2.0
+    fig = figure_mm(width_mm, height)
+    write_caption(fig, caption)
+    draw_keys(fig, panels, bottom)
+    for number, (name, of_side) in enumerate(colours.items()):
+        top = height - FRAME_MM - number * block
+        fig.text(0.5, top / height, name, size=TEXT_PT, ha="center")
+        words = _counts(panels[name])
+        place = (0.5, (top - LINE_MM) / height)
+        fig.text(*place, words, size=SMALL_PT, ha="center")
+        for k, (side, words, eye) in enumerate(VIEWS):
+            row, column = divmod(k, in_a_row)
+            low = top - TITLE_MM - (row + 1) * (wide * PICTURE + WORDS_MM) + WORDS_MM
+            ax = add_axes(fig, (2 + column * wide, low, wide, wide * PICTURE))
+            _draw_view(ax, surface, side, of_side[side], eye)
+            ax.set_xlabel(words, size=SMALL_PT, labelpad=1.0)
+    fig.text(0.5, 1 - 1.5 / height, title, size=TITLE_PT, ha="center", va="top")
+    return fig
+
+
+def _colours(panel: Panel, surface: Inflated, name: str) -> dict[str, Floats]:
+    """Return the colour of each face, by hemisphere."""
+    values = np.asarray(panel.values, dtype=float)
+    values = values[:, None] if values.ndim == 1 else values
+    n_left, n_right = (len(surface.points[side]) for side in SIDES)
+    wanted = (n_left + n_right, panel.look.n_values)
+    if values.shape != wanted:
+        raise InputError(
+            f"map {name!r} has shape {values.shape}, and {surface.name} with its look "
+            f"wants {wanted}. Give one row per vertex, NaN where there is none."
+        )
+    found = {}
+    for side, part in zip(SIDES, (values[:n_left], values[n_left:]), strict=True):
+        faces = surface.faces[side]
+        rgba = panel.look.rgba(part)[faces]
+        known = rgba[..., 3]
+        count = known.sum(axis=1)
+        grey = np.where(surface.curvature[side] > 0, SULCUS, GYRUS)[faces].mean(axis=1)
+        rgb = (rgba[..., :3] * known[..., None]).sum(axis=1)
+        shown = count > 0
+        rgb[shown] /= count[shown, None]
+        rgb[~shown] = grey[~shown, None]
+        found[side] = rgb
+    return found
+
+
+def _counts(panel: Panel) -> str:
+    """Say how many vertices have a value, and why the others have none."""
+    values = np.asarray(panel.values, dtype=float).reshape(-1, panel.look.n_values)
+    has = np.isfinite(values).all(axis=1)
+    text = f"{has.sum():,} vertices drawn"
+    text += f", {(~has).sum():,} {panel.look.missing}" if not has.all() else ""
+    beyond = panel.look.n_beyond(values)
+    return text + (f", {beyond:,} off scale" if beyond else "")
+
+
+def _draw_view(
+    ax: Axes, surface: Inflated, side: str, colours: Floats, eye: int
+) -> None:
+    """Draw the faces that look towards the eye, the farthest first."""
+    points = surface.points[side]
+    corners = points[surface.faces[side]]
+    one, two, three = corners[:, 0], corners[:, 1], corners[:, 2]
+    towards = np.cross(two - one, three - one)[:, 0] * eye > 0
+    order = np.flatnonzero(towards)
+    order = order[np.argsort(corners[order, :, 0].mean(axis=1) * eye, kind="stable")]
+    flat = corners[order][:, :, 1:].copy()
+    flat[..., 0] *= eye  # seen from the left, what lies in front is on the left
+    faces = PolyCollection(
+        flat,
+        facecolors=colours[order],
+        edgecolors="face",
+        linewidths=0.2,
+        rasterized=True,
+        label="faces",
+    )
+    ax.add_collection(faces)
+    ax.set_aspect("equal")
+    ax.autoscale_view()
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)

@@ -1,0 +1,119 @@
+"""Tests of maps on the inflated cortex."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from brain2music.core.checks import InputError
+from brain2music.figures.inflated import VIEWS, inflated_mesh, plot_inflated
+from brain2music.figures.looks import GYRUS, SULCUS, OnScale
+from brain2music.figures.pages import Panel
+from brain2music.figures.style import Scale, size_mm
+
+SCALE = Scale(0.0, 1.0, "r")
+N_LEFT = 10242
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return inflated_mesh("fsaverage5")
+
+
+def blob(mesh, side, at):
+    """Return values of 0.5 around a vertex of a hemisphere, NaN elsewhere."""
+    points = mesh.points[side]
+    near = np.linalg.norm(points - points[at], axis=1) < 20
+    values = np.full(2 * N_LEFT, np.nan)
+    values[np.flatnonzero(near) + (N_LEFT if side == "right" else 0)] = 0.5
+    return values
+
+
+def drawn(fig):
+    """Return, of each view, where its faces lie and their colours."""
+    views = [ax for ax in fig.axes if ax.get_xlabel() in {name for _, name, _ in VIEWS}]
+    found = {}
+    for ax in views:
+        (faces,) = ax.collections
+        middles = np.array(
+            [path.vertices[:3].mean(axis=0) for path in faces.get_paths()]
+        )
+        found[ax.get_xlabel()] = (middles, faces.get_facecolors()[:, :3])
+    return found
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_blob_is_seen_from_its_own_side_where_it_lies(mesh, side):
+    points = mesh.points[side]
+    out = -1 if side == "left" else 1
+    lateral = np.flatnonzero(points[:, 0] * out > np.quantile(points[:, 0] * out, 0.95))
+    at = lateral[points[lateral, 1].argmax()]  # the foremost of the outermost
+    fig = plot_inflated(
+        {"a": Panel(blob(mesh, side, at), OnScale(SCALE))}, mesh="fsaverage5"
+    )
+    colour = SCALE.colours()[0](0.5)[:3]
+    views = drawn(fig)
+    assert list(views) == [name for _, name, _ in VIEWS]
+    for name, (middles, colours) in views.items():
+        here = np.isclose(colours, colour, atol=1e-3).all(axis=1)
+        if name != f"{side}, lateral":
+            assert here.sum() < 3, name
+            continue
+        y, z = middles[here].mean(axis=0)
+        # Seen from the left, the front is on the left.
+        assert y * out == pytest.approx(points[at, 1], abs=8)
+        assert z == pytest.approx(points[at, 2], abs=8)
+        front = middles[:, 0] * out > 0
+        assert (y * out > 0) == (points[at, 1] > 0)
+        assert front.any()
+
+
+def test_curvature_shows_where_there_is_no_value(mesh):
+    empty = Panel(np.full(2 * N_LEFT, np.nan), OnScale(SCALE))
+    views = drawn(plot_inflated({"a": empty}, mesh="fsaverage5"))
+    shades = np.concatenate([colours for _, colours in views.values()])
+    assert shades.min() == pytest.approx(SULCUS)
+    assert shades.max() == pytest.approx(GYRUS)
+    assert_allclose(shades[:, 0], shades[:, 2])
+    inner = mesh.curvature["left"]
+    assert (inner > 0).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_page_has_its_width_key_and_caption(mesh):
+    values = np.linspace(-0.5, 0.9, 2 * N_LEFT)
+    values[:1000] = np.nan
+    said = f"19,484 vertices drawn, 1,000 without a value, {(values < 0).sum():,} off"
+    panels = {name: Panel(values, OnScale(SCALE)) for name in ("one", "two")}
+    for width in (90, 180):
+        fig = plot_inflated(
+            panels,
+            mesh="fsaverage5",
+            title="sub-01",
+            caption="Shown: all.",
+            width_mm=width,
+        )
+        assert size_mm(fig)[0] == pytest.approx(width)
+        words = [text.get_text() for text in fig.texts]
+        assert {"one", "two", "sub-01", "Shown: all."} <= set(words)
+        assert words.count(f"{said} scale") == 2
+        assert "r" in [ax.get_xlabel() for ax in fig.axes]
+        boxes = [ax.get_position() for ax in fig.axes if ax.collections]
+        assert min(box.y0 for box in boxes) > 0
+        assert max(box.y1 for box in boxes) < 1
+    assert mesh.name == "fsaverage5"
+
+
+@pytest.mark.parametrize(
+    ("panels", "name", "words"),
+    [
+        ({}, "fsaverage5", "panels is empty"),
+        ({"a": Panel(np.zeros(9), OnScale(SCALE))}, "fsaverage5", "one row per vertex"),
+        (
+            {"a": Panel(np.zeros(9), OnScale(SCALE))},
+            "fsaverage9",
+            "no inflated surface",
+        ),
+    ],
+)
+def test_says_what_does_not_fit(panels, name, words):
+    with pytest.raises(InputError, match=words):
+        plot_inflated(panels, mesh=name)
