@@ -3,6 +3,7 @@
 import logging
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from .features.elsewhere import Elsewhere
 from .features.models import model_named
 from .features.windows import Windows
 from .study import load_study
+from .viewer import serve_study, write_static
 from .workflow.check import check_study
 from .workflow.pipeline import redraw
 from .workflow.pipeline import run as run_study
@@ -133,6 +135,31 @@ def report(
 ) -> None:
     """Draw the figures and the page again from what a run has saved."""
     _say_done(redraw(folder))
+
+
+@app.command()
+def view(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study's results.")],
+    static: Annotated[
+        Path | None, typer.Option(help="Write a folder to open or pass on instead.")
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="The study file, for the sound of its clips.")
+    ] = None,
+    no_sound: Annotated[
+        bool, typer.Option("--no-sound", help="Names of clips alone.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+) -> None:
+    """Show results on the cortex in the browser: click a vertex, hear its clips."""
+    if static is not None:
+        written = write_static(folder, static, study_file=study, sound=not no_sound)
+        typer.echo("\n".join(written.lines))
+        return
+    with serve_study(folder, study_file=study, sound=not no_sound, port=port) as server:
+        typer.echo(f"{server.url} (on this machine alone; Ctrl+C ends it)")
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 @features_app.command("list")

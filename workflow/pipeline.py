@@ -6,7 +6,6 @@ and its own files are as they were; else it is made again, and so is all that le
 it.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from ..core.checks import InputError, check_choice
 from ..core.threads import limit_threads
 from ..figures.cortex import has_pycortex
 from ..report import write_report
-from ..study import Study, read_study
+from ..study import Study
 from .alignment import align
 from .corpus import check_outside
 from .decoding import (
@@ -53,7 +52,7 @@ from .reconstruction import (
     reconstruction_places,
 )
 from .regions import check_made_from, roi_files, write_roi_sizes
-from .result import Result, collect_notes
+from .result import Result, collect_notes, saved_study
 from .session import Progress, Session
 from .source_names import check_same_sources, source_of
 from .sources import check_features
@@ -125,20 +124,11 @@ def redraw(out: str | Path) -> Result:
         If `out` holds no study's results, or they have no tables yet.
     """
     place = Path(out)
-    try:
-        about = json.loads((place / "about.json").read_text(encoding="utf-8"))
-        study, subjects = about["study"], about["subjects"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{place} holds no results of a study: its about.json is missing or not "
-            "ours. Give the folder that `brain2music run` wrote."
-        ) from error
+    study, subjects = saved_study(place)
     tables = read_about(place / "tables")
     if tables is None:
         raise InputError(f"{place} has no tables yet. Run the study first.")
-    session = Session(
-        read_study(study, folder=place), place, lambda *_: None, again=True
-    )
+    session = Session(study, place, lambda *_: None, again=True)
     with locked(place):
         _draw(session, subjects, tables["identity"], STAGES.index("report"))
     return Result(place, tuple(session.made))
