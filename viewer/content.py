@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..analysis.rois import written_roi
 from ..core.checks import InputError
 from ..core.saved import SavedModel
-from ..core.types import label_of
+from ..core.types import Space, label_of
 from ..figures.inflated import CortexMesh, cortex_mesh
 from ..figures.style import palette
 from ..figures.surfaces import map_problem
@@ -24,6 +24,7 @@ from ..study import Study
 from ..workflow.regions import ALL
 from ..workflow.statistic_maps import CEILINGS, OnColumns
 from ..workflow.to_draw import Saved, load_saved
+from .own_surfaces import OwnSurfaces
 from .packed import Packed
 from .scales import Scales
 from .vertices import clip_names, delay_norms, extreme_clips
@@ -31,7 +32,6 @@ from .vertices import clip_names, delay_norms, extreme_clips
 Floats = NDArray[np.floating]
 Index = dict[str, Any]
 
-PREDICTED = {"joint": "predictions", "plain": "predictions_plain"}
 UNITS = {"r": "r, held-out runs", "r2": "share of variance, held-out runs"}
 FORMAT = 1
 
@@ -60,8 +60,14 @@ class Content:
         return list(dict.fromkeys(names))
 
 
-def study_content(study: Study, out: Path, subjects: Sequence[str]) -> Content:
-    """Gather what the viewer shows of the subjects that lie on a known cortex.
+def study_content(
+    study: Study,
+    out: Path,
+    subjects: Sequence[str],
+    *,
+    surfaces: OwnSurfaces | None = None,
+) -> Content:
+    """Gather what the viewer shows of the subjects that lie on a cortex.
 
     Parameters
     ----------
@@ -69,6 +75,8 @@ def study_content(study: Study, out: Path, subjects: Sequence[str]) -> Content:
     out : Path
         Folder of the results.
     subjects : sequence of str
+    surfaces : OwnSurfaces, optional
+        Of subjects on no mesh that is known by its name.
 
     Raises
     ------
@@ -77,6 +85,10 @@ def study_content(study: Study, out: Path, subjects: Sequence[str]) -> Content:
     """
     saved = load_saved(study, out, subjects)
     problems = {s: map_problem(model.space) for s, model in saved.models.items()}
+    if surfaces is not None:
+        for subject, model in saved.models.items():
+            if problems[subject] and surfaces.fits(model.space):
+                problems[subject] = None
     there = [subject for subject in subjects if not problems[subject]]
     notes = [f"sub-{s}: {text}." for s, text in problems.items() if text]
     if not there:
@@ -85,32 +97,43 @@ def study_content(study: Study, out: Path, subjects: Sequence[str]) -> Content:
         raise InputError(
             f"{out} has no scores per vertex. Run the study up to its tables first."
         )
-    bands = _bands(saved.models[there[0]])
-    content = Content(
-        {
-            "format": FORMAT,
-            "title": study.title,
-            "simulated": study.dataset.simulated,
-            "tr_s": study.dataset.tr_s,
-            "fdr": study.analysis.fdr,
-            "bands": bands,
-            "meshes": {},
-            "subjects": [],
-            "scales": {},
-            "colours": {},
-        },
-        notes=notes,
-    )
-    for name in dict.fromkeys(saved.models[s].space.name for s in there):
-        content.index["meshes"][name] = _mesh(content, cortex_mesh(name))
+    content = Content(_begun(study, saved.models[there[0]]), notes=notes)
     scales = Scales()
     for subject in there:
+        mesh = _add_mesh(content, saved.models[subject].space, subject, surfaces)
         content.index["subjects"].append(_subject(content, saved, subject, scales))
+        content.index["subjects"][-1]["mesh"] = mesh
     content.index["scales"] = scales.limits()
     for name in scales.colour_maps:
         colours = mpl.colormaps[name](np.arange(256), bytes=True)[:, :3]
         content.index["colours"][name] = colours.tolist()
     return content
+
+
+def _begun(study: Study, model: SavedModel) -> Index:
+    return {
+        "format": FORMAT,
+        "title": study.title,
+        "simulated": study.dataset.simulated,
+        "tr_s": study.dataset.tr_s,
+        "fdr": study.analysis.fdr,
+        "bands": _bands(model),
+        "meshes": {},
+        "subjects": [],
+        "colours": {},
+    }
+
+
+def _add_mesh(
+    content: Content, space: Space, subject: str, surfaces: OwnSurfaces | None
+) -> str:
+    """Add a subject's mesh if it is not there already, and return its name."""
+    own = map_problem(space) is not None and surfaces is not None
+    name = surfaces.name(space, subject) if own and surfaces else space.name
+    if name not in content.index["meshes"]:
+        mesh = surfaces.mesh(space, subject) if own and surfaces else cortex_mesh(name)
+        content.index["meshes"][name] = _mesh(content, mesh)
+    return name
 
 
 def _nothing_to_see(out: Path, notes: Sequence[str], saved: Saved) -> str:
@@ -121,9 +144,11 @@ def _nothing_to_see(out: Path, notes: Sequence[str], saved: Saved) -> str:
             "its responses are parcels with a label and without a place, so there is "
             "no cortex to show them on, and none is made up."
         )
+    if kinds == {"surface"}:
+        why += " Give the surfaces that the data were sampled on with --inflated."
     return (
-        f"{out} cannot be viewed: {why} The viewer shows vertices of fsaverage5 or S1. "
-        "All scores are in tables/ and on the report's page."
+        f"{out} cannot be viewed: {why} The viewer shows vertices of fsaverage5, of "
+        "S1, or of your own surfaces. All scores are in tables/ and in the report."
     )
 
 
@@ -163,7 +188,6 @@ def _subject(content: Content, saved: Saved, subject: str, scales: Scales) -> In
     clips = clip_names(list(model.rows["clip"]))
     return {
         "name": subject,
-        "mesh": model.space.name,
         "vertices": scores.add(index, "uint32"),
         "ids": [] if _counted(model) else list(model.space.ids),
         "n_columns": model.space.n_voxels,
@@ -253,8 +277,7 @@ def _extremes(model: SavedModel, file: Packed) -> list[Index]:
 
 
 def _predictions(model: SavedModel) -> Iterator[tuple[str, str, Floats]]:
-    for name, array in PREDICTED.items():
-        yield name, "all", model.array(array)
+    yield "joint", "all", model.array("predictions")
     names = [band.name for band in model.bands]
     for band, values in zip(names, model.array("predictions_alone"), strict=True):
         yield "alone", band, values

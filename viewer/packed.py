@@ -85,4 +85,6 @@ def read_packed(folder: Path, place: dict[str, Any]) -> np.ndarray:
         count=n_values,
         offset=place["offset"],
     ).reshape(place["shape"])
-    return values * place["scale"] if place["dtype"] == "float16" else values
+    if place["dtype"] != "float16":
+        return values
+    return values.astype(np.float64) * place["scale"]

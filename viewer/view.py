@@ -1,6 +1,7 @@
 """Writes a study's viewer into a folder, or serves it on this machine."""
 
 import base64
+import gzip
 import json
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from ..core.artefacts import Recipe, new_artefact, read_about
 from ..core.checks import InputError
 from ..workflow.result import saved_study
 from .content import Content, study_content
+from .own_surfaces import OwnSurfaces
 from .server import Server
 from .sounds import write_sounds
 
@@ -65,6 +67,7 @@ def serve_study(
     *,
     study_file: str | Path | None = None,
     sound: bool = True,
+    surfaces: OwnSurfaces | None = None,
     port: int = 0,
 ) -> Iterator[Server]:
     """Make a server of a study's viewer, on 127.0.0.1 alone.
@@ -81,12 +84,14 @@ def serve_study(
         None looks where the demo has its own.
     sound : bool
         Whether excerpts of clips are made.
+    surfaces : OwnSurfaces, optional
+        Of subjects on no mesh that is known by its name.
     port : int
         0 takes a free one.
     """
     with tempfile.TemporaryDirectory(prefix="brain2music-view-") as temporary:
         folder = Path(temporary)
-        _write(Path(out), folder, study_file, sound=sound, inline=False)
+        _write(Path(out), folder, study_file, surfaces, sound=sound, inline=False)
         with Server(folder, port) as server:
             yield server
 
@@ -97,6 +102,7 @@ def write_static(
     *,
     study_file: str | Path | None = None,
     sound: bool = True,
+    surfaces: OwnSurfaces | None = None,
 ) -> Written:
     """Write a study's viewer into a folder that opens by itself.
 
@@ -106,7 +112,7 @@ def write_static(
         Folder of the results.
     folder : path
         Made new; one that this function wrote before is replaced.
-    study_file, sound
+    study_file, sound, surfaces
         As in `serve_study`.
 
     Returns
@@ -130,7 +136,7 @@ def write_static(
     recipe = Recipe(STAGE, VERSION, {"sound": sound}, made_from)
     notes: list[str] = []
     with new_artefact(folder.resolve(), recipe, notes) as partial:
-        content = _write(out, partial, study_file, sound=sound, inline=True)
+        content = _write(out, partial, study_file, surfaces, sound=sound, inline=True)
         notes += content.notes
     n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Written(folder, not (folder / "data").exists(), n_bytes, tuple(notes))
@@ -140,12 +146,13 @@ def _write(
     out: Path,
     folder: Path,
     study_file: str | Path | None,
+    surfaces: OwnSurfaces | None,
     *,
     sound: bool,
     inline: bool,
 ) -> Content:
     study, subjects = saved_study(out)
-    content = study_content(study, out, subjects)
+    content = study_content(study, out, subjects, surfaces=surfaces)
     sounds = write_sounds(
         folder, _study_file(out, study_file) if sound else None, subjects, content.clips
     )
@@ -175,7 +182,7 @@ def _write_page(folder: Path, content: Content, *, inline: bool) -> None:
         trim_blocks=True,
     )
     blocks = {
-        name: base64.b64encode(file.content).decode("ascii")
+        name: base64.b64encode(gzip.compress(file.content, mtime=0)).decode("ascii")
         for name, file in content.files.items()
         if inline
     }

@@ -49,7 +49,6 @@ B2M.Cortex = class {
     for (const [radius, colour] of [[2.4, 0x000000], [1.7, 0xffffff]]) {
       const dot = new THREE.Mesh(new THREE.SphereGeometry(radius, 12, 8),
         new THREE.MeshBasicMaterial({ color: colour }));
-      dot.position.z = 0;
       this.dots.add(dot);
     }
     this.dots.children[1].material.depthTest = false;
@@ -230,7 +229,6 @@ B2M.Cortex = class {
 
   /* Put the mark on a vertex. */
   mark(vertex) {
-    if (this.marked !== vertex) this.marked = vertex;
     if (vertex < 0) return;
     const part = this.partOf(vertex);
     part.mesh.add(this.dots);
@@ -257,7 +255,8 @@ B2M.Cortex = class {
     canvas.addEventListener("pointerup", (event) => {
       if (from && moved <= 4 && this.parts && this.onpick) {
         const box = canvas.getBoundingClientRect();
-        this.onpick(this.pick(event.clientX - box.left, event.clientY - box.top));
+        this.onpick(this.pick(event.clientX - box.left - canvas.clientLeft,
+          event.clientY - box.top - canvas.clientTop));
       }
       from = null;
     });

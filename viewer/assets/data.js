@@ -20,7 +20,8 @@ B2M.decoded = async function (block) {
   const bytes = new Uint8Array(text.length);
   for (let k = 0; k < text.length; k += 1) bytes[k] = text.charCodeAt(k);
   block.remove();
-  return bytes.buffer;
+  const whole = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(whole).arrayBuffer();
 };
 
 B2M.fetched = async function (name) {

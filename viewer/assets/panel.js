@@ -121,6 +121,9 @@ B2M.delays = async function (subject, column) {
     });
   }
   const heading = B2M.make("h3", {}, "Weights over delays (norm, joint model)");
+  if (!rows.every((row) => row.values.every(Number.isFinite))) {
+    return [heading, B2M.make("p", {}, "Nothing was fitted here.")];
+  }
   if (rows.every((row) => row.seconds.length < 2)) {
     return [heading, B2M.make("p", {}, "The model has one delay alone: there is no course.")];
   }
