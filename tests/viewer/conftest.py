@@ -49,31 +49,36 @@ bands = ["mel", "genre"]
 delays = [2, 3, 4]
 """
 BANDS = (Band("mel", 2, (2, 3, 4)), Band("genre", 1, (2, 3, 4), "<i>of the clips</i>"))
-KEYS = {"joint": ("all",), "plain": ("all",), "alone": ("mel", "genre")}
-KEYS |= {"part": ("mel", "genre")}
+MORE = (Band("tempo", 2, (2, 3, 4)), Band("words", 2, (2, 3, 4)))
 CEILINGS = ("explainable_variance", "largest_r", "r_over_largest_r")
 
 
 class Made:
-    """A results folder with planted numbers; `tables` holds them as written."""
+    """A results folder with planted numbers; `tables` holds them as written.
 
-    def __init__(self, out):
+    `whole` has one subject, with every vertex, and four bands.
+    """
+
+    def __init__(self, out, *, whole=False):
         self.out, self.rng = out, np.random.default_rng(3)
+        self.bands = BANDS + MORE if whole else BANDS
         self.study_file = out / "study/study.toml"
         self.tables, self.models = {}, {}
         left = self.rng.choice(N_LEFT, 150, replace=False)
         right = self.rng.choice(np.arange(N_LEFT, N_MESH), 120, replace=False)
         everywhere = np.sort(np.r_[left, right])
         self.index = {"01": everywhere, "02": everywhere[::2]}
+        if whole:
+            self.index = {"01": np.arange(N_MESH)}
         self._write_study()
-        for subject in ("01", "02"):
+        for subject in self.index:
             self._write_model(subject)
             self._write_tables(subject)
         for name, table in self.tables.items():
             table.to_csv(out / f"tables/{name}.csv", index=False, float_format="%.9g")
         study = load_study(self.study_file)
         names = ("title", "dataset", "features", "encoding", "analysis")
-        about = {"study": study.part(*names), "subjects": ["01", "02"]}
+        about = {"study": study.part(*names), "subjects": list(self.index)}
         (out / "about.json").write_text(json.dumps(about | {"artefacts": {}}))
 
     def value(self, subject, vertex, **keys):
@@ -119,13 +124,14 @@ class Made:
         n = len(index)
         ids = tuple(map(str, index))
         save_space(folder, Space("surface", "fsaverage5", ids, index, (N_MESH,)))
-        save_bands(folder, BANDS)
+        save_bands(folder, self.bands)
         clips = np.repeat([*CLIPS[::-1], "", *CLIPS], 2)
         pd.DataFrame({"clip": clips, "run": "3"}).to_csv(folder / "rows.csv")
         valid = np.ones(n, dtype=bool)
         valid[5] = False
-        shapes = {"weights": (9,), "predictions": (22,)}
-        shapes["predictions_alone"] = (2, 22)
+        n_columns = sum(band.n_columns for band in self.bands)
+        shapes = {"weights": (n_columns,), "predictions": (22,)}
+        shapes["predictions_alone"] = (len(self.bands), 22)
         arrays = {k: self.rng.standard_normal((*s, n)) for k, s in shapes.items()}
         for name, array in arrays.items():
             array[..., ~valid] = np.nan
@@ -137,7 +143,9 @@ class Made:
         (self.out / "tables").mkdir(exist_ok=True)
         n, valid = len(self.index[subject]), self.models[subject]["valid"]
         about = {"subject": subject, "voxel": list(map(str, self.index[subject]))}
-        for model, names in KEYS.items():
+        bands = [band.name for band in self.bands]
+        models = {"joint": ["all"], "plain": ["all"], "alone": bands, "part": bands}
+        for model, names in models.items():
             for name in names:
                 keys = about | {"model": model, "feature_space": name}
                 for score in ("r", "r2"):
@@ -167,6 +175,12 @@ class Made:
 def made(tmp_path_factory):
     """Return planted results on fsaverage5; do not write into them."""
     return Made(tmp_path_factory.mktemp("made") / "out")
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """Return planted results at every vertex of fsaverage5."""
+    return Made(tmp_path_factory.mktemp("whole") / "out", whole=True)
 
 
 @pytest.fixture

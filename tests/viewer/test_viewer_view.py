@@ -115,6 +115,15 @@ def test_large_data_stay_beside_the_page_and_the_user_is_told(
     assert 'id="data-' not in (tmp_path / "viewer/index.html").read_text()
 
 
+@pytest.mark.slow
+def test_a_whole_fsaverage5_takes_less_than_ten_megabytes(whole, tmp_path):
+    written = write_static(whole.out, tmp_path / "viewer")
+    sound = sum(p.stat().st_size for p in written.folder.glob("sounds/*")) / 1e6
+    print(f"{written.n_bytes / 1e6:.2f} MB, of which sound {sound:.2f} MB")  # noqa: T201
+    assert written.from_disk
+    assert written.n_bytes < 10e6
+
+
 def test_without_the_study_file_clips_have_names_alone(copied, tmp_path):
     (copied / "study/study.toml").unlink()
     written = write_static(copied, tmp_path / "viewer")
