@@ -195,7 +195,7 @@ def _tools():
     return browser, shutil.which("chromedriver")
 
 
-def start_browser(*options):
+def _start(*options):
     """Start headless Chromium that draws without a graphics card."""
     webdriver = pytest.importorskip("selenium.webdriver")
     browser, driver = _tools()
@@ -225,6 +225,12 @@ def start_browser(*options):
 @pytest.fixture(scope="session")
 def chromium():
     """Return headless Chromium, or skip where there is none (in CI: fail)."""
-    driver = start_browser()
+    driver = _start()
     yield driver
     driver.quit()
+
+
+@pytest.fixture(name="start_browser")
+def start_browser_fixture():
+    """Give `start_browser(*options)`: another browser, to quit by hand."""
+    return _start

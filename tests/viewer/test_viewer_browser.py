@@ -386,6 +386,23 @@ def test_every_control_and_picture_has_a_name(opened, made):
             assert one.accessible_name, one.get_attribute("outerHTML")[:100]
 
 
+def test_without_webgl_numbers_are_there_and_the_reader_is_told(
+    made, urls, start_browser
+):
+    driver = start_browser("--disable-3d-apis")
+    try:
+        page = Page(driver, urls["disk"])
+        assert "this browser has no WebGL" in page.find("problem").text
+        vertex = made.index["01"][8]
+        page.go(vertex)
+        keys = {"model": "joint", "feature_space": "all", "score": "r"}
+        about = {"table": "voxel_scores", "column": "value", **keys}
+        value = made.value("01", vertex, **about)
+        assert page.cell("joint", "all", "r") == f"{value:.4f}"
+    finally:
+        driver.quit()
+
+
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
 def test_light_and_dark_follow_the_reader(chromium, urls, scheme, is_dark):
     wanted = {"name": "prefers-color-scheme", "value": scheme}

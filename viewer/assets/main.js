@@ -24,6 +24,7 @@ B2M.offer = function () {
   const ofModel = maps.filter((one) => one.model === chosen.model);
   const bands = B2M.unique(ofModel.map((one) => one.band));
   chosen.band = B2M.fill("band", bands.map((b) => [b, B2M.bandLabel(b)]), chosen.band);
+  B2M.find("found").disabled = !maps.some((one) => one.kind === "q");
   const kinds = ofModel.filter((one) => one.band === chosen.band).map((one) => [one.kind, one.label]);
   chosen.kind = B2M.fill("kind", kinds, chosen.kind);
 };

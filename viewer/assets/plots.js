@@ -33,7 +33,7 @@ B2M.courses = function (rows, { title }) {
   const high = Math.max(1e-12, ...values.filter(Number.isFinite));
   const x = (s) => 50 + 330 * (last > first ? (s - first) / (last - first) : 0.5);
   const y = (value) => 130 - 115 * value / high;
-  const svg = B2M.picture(title, rows.map((row) => ({ label: row.label, value: Math.max(...row.values) })), 480, 170);
+  const svg = B2M.picture(title, rows.map((row) => ({ label: row.label, value: Math.max(...row.values) })), 580, 170);
   svg.append(B2M.make("svg:line", { class: "axis", x1: 50, x2: 380, y1: 130, y2: 130 }));
   for (const s of new Set(seconds)) {
     svg.append(B2M.make("svg:text", { x: x(s), y: 147, "text-anchor": "middle" }, `${+s.toFixed(2)}`));
@@ -49,7 +49,7 @@ B2M.courses = function (rows, { title }) {
     }));
     const at = 16 + 17 * k;
     svg.append(B2M.make("svg:line", { x1: 390, x2: 408, y1: at, y2: at, stroke: row.colour, "stroke-width": 2.5, "stroke-dasharray": dashes }));
-    svg.append(B2M.make("svg:text", { x: 412, y: at + 4 }, B2M.short(row.label, 11)));
+    svg.append(B2M.make("svg:text", { x: 412, y: at + 4 }, B2M.short(row.label)));
   });
   return svg;
 };
