@@ -244,18 +244,15 @@ def _of(
 
 
 def _delays(model: SavedModel, file: Packed) -> list[Index]:
-    """Return each band's norm of weights per delay; layers of one space together."""
-    found: dict[tuple[str, tuple[int, ...]], Floats] = {}
+    """Return the norm of each band's weights per delay, of the joint model."""
+    found: list[Index] = []
     weights, start = model.array("weights"), 0
     for band in model.bands:
-        rows = weights[start : start + band.n_columns]
+        norms = delay_norms(weights[start : start + band.n_columns], band)
         start += band.n_columns
-        key, norms = (band.name, band.delays), delay_norms(rows, band)
-        found[key] = np.hypot(found[key], norms) if key in found else norms
-    return [
-        {"band": name, "delays": list(delays), "values": file.add(norms, "float16")}
-        for (name, delays), norms in found.items()
-    ]
+        place = file.add(norms, "float16")
+        found.append({"band": band.name, "delays": list(band.delays), "values": place})
+    return found
 
 
 def _extremes(model: SavedModel, file: Packed) -> list[Index]:
