@@ -3,6 +3,7 @@
 import logging
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from .features.elsewhere import Elsewhere
 from .features.models import model_named
 from .features.windows import Windows
 from .study import load_study
+from .viewer import OwnSurfaces, serve_study, write_static
 from .workflow.check import check_study
 from .workflow.paper_figures import draw_paper
 from .workflow.paper_pages import Print, width_of
@@ -172,6 +174,44 @@ def _words(given: list[str] | None) -> tuple[str, ...]:
     """Return what an option was given: words with commas, or once for each."""
     words = [word.strip() for one in given or () for word in one.split(",")]
     return tuple(dict.fromkeys(word for word in words if word))
+
+
+def view(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study's results.")],
+    static: Annotated[
+        Path | None, typer.Option(help="Write a folder to open or pass on instead.")
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="The study file, for the sound of its clips.")
+    ] = None,
+    no_sound: Annotated[
+        bool, typer.Option("--no-sound", help="Names of clips alone.")
+    ] = False,
+    inflated: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Your own surfaces, left and right; {subject} may be in it."),
+    ] = None,
+    flat: Annotated[
+        tuple[str, str] | None, typer.Option(help="The same, laid flat.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+) -> None:
+    """Show results on the cortex in the browser: click a vertex, hear its clips."""
+    if flat is not None and inflated is None:
+        raise InputError("--flat needs --inflated: surfaces of the same vertices.")
+    surfaces = OwnSurfaces(inflated, flat) if inflated is not None else None
+    if static is not None:
+        written = write_static(
+            folder, static, study_file=study, sound=not no_sound, surfaces=surfaces
+        )
+        typer.echo("\n".join(written.lines))
+        return
+    with serve_study(
+        folder, study_file=study, sound=not no_sound, surfaces=surfaces, port=port
+    ) as server:
+        typer.echo(f"{server.url} (on this machine alone; Ctrl+C ends it)")
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 @features_app.command("list")

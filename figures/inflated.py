@@ -8,11 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from nilearn import datasets
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
-from .cortex import add_s1, curvature, default_store, open_cortex
 from .looks import GYRUS, SULCUS
 from .pages import (
     Panel,
@@ -22,6 +20,7 @@ from .pages import (
     looks_of,
     write_caption,
 )
+from .solid import cortex_mesh
 from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, TITLE_PT, figure_mm
 from .surfaces import N_VERTICES
 
@@ -67,25 +66,18 @@ def inflated_mesh(mesh: str, store: Path | None = None) -> Inflated:
     InputError
         If the mesh is not known.
     """
-    if mesh == "fsaverage5":
-        parts = datasets.load_fsaverage(mesh)["inflated"].parts
-        bends = datasets.load_fsaverage_data(mesh, data_type="curvature").data.parts
-        points = {s: np.asarray(parts[s].coordinates, float) for s in SIDES}
-        faces = {s: np.asarray(parts[s].faces) for s in SIDES}
-        return Inflated(mesh, points, faces, {s: np.ravel(bends[s]) for s in SIDES})
-    if mesh != "S1":
+    if mesh not in N_VERTICES:
         raise InputError(
             f"no inflated surface of {mesh!r}; known are {' and '.join(N_VERTICES)}."
         )
-    with open_cortex(store or default_store()) as cortex:
-        add_s1(cortex)
-        both = cortex.db.get_surf(mesh, "inflated", merge=False)
-        bends = curvature(cortex, mesh)
-    points = {s: np.asarray(one[0], float) for s, one in zip(SIDES, both, strict=True)}
-    faces = {s: np.asarray(one[1]) for s, one in zip(SIDES, both, strict=True)}
-    n_left = len(points["left"])
+    both = cortex_mesh(mesh, store=store)
+    n_left = both.n_left
+    is_left = (both.faces < n_left).all(axis=1)
     return Inflated(
-        mesh, points, faces, {"left": bends[:n_left], "right": bends[n_left:]}
+        mesh,
+        {"left": both.inflated[:n_left], "right": both.inflated[n_left:]},
+        {"left": both.faces[is_left], "right": both.faces[~is_left] - n_left},
+        {"left": both.curvature[:n_left], "right": both.curvature[n_left:]},
     )
 
 

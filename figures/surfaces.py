@@ -183,6 +183,13 @@ def _from_cortex(mesh: str, store: Path, height_px: int) -> FlatMesh:
 
 
 def _from_nilearn(rasterise: Callable, height_px: int) -> FlatMesh:
+    points, faces, curved = packaged_flat()
+    pixels, extent = rasterise(points, faces, height_px)
+    return FlatMesh("fsaverage5", points, faces, curved, pixels, extent)
+
+
+def packaged_flat() -> tuple[Floats, NDArray[np.integer], Floats]:
+    """Return the points, faces and curvature of fsaverage5 laid flat, from nilearn."""
     meshes = datasets.load_fsaverage("fsaverage5")["flat"].parts
     bends = datasets.load_fsaverage_data("fsaverage5", data_type="curvature").data.parts
     sides = ("left", "right")
@@ -192,9 +199,8 @@ def _from_nilearn(rasterise: Callable, height_px: int) -> FlatMesh:
     ]
     points = np.vstack(flat)[:, :2].astype(np.float64)
     faces = np.vstack([meshes["left"].faces, meshes["right"].faces + len(flat[0])])
-    pixels, extent = rasterise(points, faces, height_px)
     curved = np.concatenate([np.ravel(bends[s]) for s in sides]).astype(np.float64)
-    return FlatMesh("fsaverage5", points, faces, curved, pixels, extent)
+    return points, faces, curved
 
 
 def _nearest_vertices(points: Floats, faces: NDArray, height_px: int) -> tuple:

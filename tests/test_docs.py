@@ -4,12 +4,16 @@ import re
 import subprocess
 import sys
 import tomllib
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from brain2music.cli import app
 from brain2music.study import read_study
+from brain2music.viewer.sounds import SECONDS
+from brain2music.viewer.view import MOST_INLINE
 from brain2music.workflow.decoding import TABLES
 
 PAGE = (Path(__file__).parents[1] / "docs/scans.md").read_text(encoding="utf-8")
@@ -151,3 +155,18 @@ def test_the_page_on_retrieval_shows_keys_that_are_read(tmp_path):
     assert study.generation.rank == "likelihood"
     for table in ("retrieval", "retrieved", "generation", "class_agreement"):
         assert f"`{table}`" in RETRIEVAL
+
+
+def test_the_page_on_the_viewer_shows_options_that_are_there():
+    page = (Path(__file__).parents[1] / "docs/viewer.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.S)
+    shown = {word for block in blocks for word in re.findall(r"--[a-z]+", block)}
+    (command,) = [
+        one.callback
+        for one in app.registered_commands
+        if one.callback and one.callback.__name__ == "view"
+    ]
+    known = {f"--{name.replace('_', '-')}" for name in signature(command).parameters}
+    assert shown - {"--bind"} <= known
+    assert f"{SECONDS:g} s" in page
+    assert f"{MOST_INLINE / 1e6:g} MB" in page

@@ -1,5 +1,6 @@
 """What a run left in its folder, for people: tables, notes and the page."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import pandas as pd
 
 from ..core.artefacts import artefacts_below, read_about
 from ..core.checks import InputError
+from ..study import Study, read_study
 from .tables import read_table
 
 
@@ -57,6 +59,27 @@ class Result:
                 "first; truth is made for simulated studies only."
             )
         return table
+
+
+def saved_study(out: Path) -> tuple[Study, list[str]]:
+    """Return the study whose results lie in `out`, and its subjects that were run.
+
+    Its paths start at `out`: results do not say where the study file was.
+
+    Raises
+    ------
+    InputError
+        If `out` holds no study's results.
+    """
+    try:
+        about = json.loads((out / "about.json").read_text(encoding="utf-8"))
+        study, subjects = about["study"], about["subjects"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{out} holds no results of a study: its about.json is missing or not "
+            "ours. Give the folder that `brain2music run` wrote."
+        ) from error
+    return read_study(study, folder=out), subjects
 
 
 def collect_notes(out: Path, subjects: Sequence[str] | None = None) -> list[str]:

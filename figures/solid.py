@@ -1,0 +1,117 @@
+"""The cortical meshes as solid shapes: inflated, and flat beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from nilearn import datasets
+from numpy.typing import NDArray
+
+from ..core.checks import InputError
+from .cortex import add_s1, curvature, default_store, open_cortex
+from .surfaces import N_VERTICES, packaged_flat
+
+Floats = NDArray[np.floating]
+Faces = NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CortexMesh:
+    """Both hemispheres of a cortex, inflated and, where there is one, flat.
+
+    Parameters
+    ----------
+    name : str
+    n_left : int
+        Vertices of the left hemisphere, which come first.
+    inflated : array of shape (n_vertices, 3)
+        In mm: right, anterior, superior. The hemispheres may overlap.
+    faces : array of int, shape (n_faces, 3)
+        Of the left hemisphere first; none joins the hemispheres.
+    curvature : array of shape (n_vertices,)
+        Above 0 in sulci.
+    flat : array of shape (n_vertices, 2), or None
+        In mm, the left hemisphere at x < 0. Vertices of no face lie at the origin.
+    flat_faces : array of int, shape (n_flat_faces, 3), or None
+        Fewer than `faces`: medial wall and cuts are left out.
+    """
+
+    name: str
+    n_left: int
+    inflated: Floats
+    faces: Faces
+    curvature: Floats
+    flat: Floats | None = None
+    flat_faces: Faces | None = None
+
+    def __post_init__(self) -> None:
+        sides = (self.faces < self.n_left).sum(axis=1)
+        if not np.isin(sides, (0, 3)).all():
+            raise InputError(
+                f"mesh {self.name!r}: {int((~np.isin(sides, (0, 3))).sum())} faces "
+                f"join vertices of both hemispheres, where the left one has "
+                f"{self.n_left}. Give the vertices of the left hemisphere first."
+            )
+
+    @property
+    def n_vertices(self) -> int:
+        """Number of vertices of both hemispheres."""
+        return len(self.inflated)
+
+
+def cortex_mesh(name: str, *, store: Path | None = None) -> CortexMesh:
+    """Load a cortex that is known by its name.
+
+    Parameters
+    ----------
+    name : 'fsaverage5' or 'S1'
+        The template packaged in nilearn, or the subject that comes with pycortex.
+    store : Path, optional
+        Folder where pycortex keeps its subjects; None takes one in the user's cache.
+
+    Raises
+    ------
+    InputError
+        If there is no such mesh, or S1 is asked for without pycortex.
+    """
+    if name == "fsaverage5":
+        return _fsaverage5()
+    if name == "S1":
+        return _s1(store or default_store())
+    raise InputError(
+        f"no mesh {name!r} is known here; known are {' and '.join(N_VERTICES)}."
+    )
+
+
+def _fsaverage5() -> CortexMesh:
+    parts = datasets.load_fsaverage("fsaverage5")["inflated"].parts
+    left, right = parts["left"], parts["right"]
+    n_left = len(left.coordinates)
+    flat, flat_faces, bends = packaged_flat()
+    return CortexMesh(
+        "fsaverage5",
+        n_left,
+        np.vstack([left.coordinates, right.coordinates]).astype(np.float64),
+        np.vstack([left.faces, right.faces + n_left]),
+        bends,
+        flat,
+        flat_faces,
+    )
+
+
+def _s1(store: Path) -> CortexMesh:
+    with open_cortex(store) as cortex:
+        name = add_s1(cortex)
+        (left, left_faces), (right, right_faces) = cortex.db.get_surf(name, "inflated")
+        flat, flat_faces = cortex.db.get_surf(name, "flat", merge=True, nudge=True)
+        bends = curvature(cortex, name)
+    n_left = len(left)
+    return CortexMesh(
+        name,
+        n_left,
+        np.vstack([left, right]).astype(np.float64),
+        np.vstack([left_faces, right_faces + n_left]).astype(np.int64),
+        bends,
+        np.asarray(flat[:, :2], dtype=np.float64),
+        np.asarray(flat_faces, dtype=np.int64),
+    )
