@@ -13,7 +13,7 @@ from ..core.stats import r2_score
 from ..core.types import Run
 from ..study import Study
 from ..workflow.opening import Opened, open_subject
-from .courses import Course
+from .courses import Course, changed
 from .verdict import Finding
 
 Floats = NDArray[np.floating]
@@ -58,8 +58,10 @@ def _read(study: Study, opened: Opened) -> dict[Run, Floats]:
         raise InputError("the study reads no tables of confounds (fMRIPrep).")
     if not opened.confounds or not study.responses.confounds:
         responses = replace(study.responses, confounds=GROUPS, confound_options={})
-        opened = open_subject(replace(study, responses=responses), opened.subject)
-    tables = {run: one.values for run, one in opened.confounds.items()}
+        opened = open_subject(changed(study, responses=responses), opened.subject)
+    tables: dict[Run, Floats] = {
+        run: one.values for run, one in opened.confounds.items()
+    }
     if not tables:
         raise InputError("there are no tables of confounds.")
     return tables

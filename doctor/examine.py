@@ -1,8 +1,9 @@
 """All checks of a study, within a budget of time, and the page that says it all."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.artefacts import (
@@ -14,6 +15,7 @@ from ..core.artefacts import (
 )
 from ..core.checks import InputError
 from ..core.threads import limit_threads
+from ..core.types import Run
 from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.fitting import check_backend
@@ -22,7 +24,7 @@ from ..workflow.opening import Opened
 from ..workflow.responses import store_responses
 from ..workflow.session import Progress, Session
 from . import confounds, invariance, nulls, oracle, saved, static
-from .courses import read_courses
+from .courses import Course, Floats, read_courses
 from .invariance import Case, make_case
 from .page import write_page
 from .sampled import read_sample
@@ -176,14 +178,12 @@ def _shared(
 class Watched(Session):
     """A session that keeps the notes of what it makes, and no file of it."""
 
-    notes: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def make(
         self, folder: str, recipe: Recipe, work: Callable[[Path], list[str]]
     ) -> str:
         """Do the work in a folder that is gone afterwards."""
-        import tempfile
-
         del folder
         with tempfile.TemporaryDirectory() as place:
             self.notes = work(Path(place))
@@ -204,7 +204,7 @@ def _subject(
     there = replace(opened, recording=sampled)
     start = time.perf_counter()
     aligned = align(study, there)
-    case = make_case(study, aligned)
+    case = make_case(study, aligned, sampled)
     budget.fit_s = time.perf_counter() - start
     steps = _steps(study, opened, aligned, case, budget, n_left, level, seed)
     for keys, step in steps:
@@ -233,8 +233,9 @@ def _steps(
     seed: int,
 ) -> Iterator[Step]:
     """Yield the checks of a subject, those that find the most first."""
-    sampled = aligned.opened.recording
-    courses, spaces = {}, {}
+    courses: dict[Run, Course] = {}
+    spaces: dict[str, dict[Run, Floats]] = {}
+    sampled = case.sampled
 
     def shift() -> Iterator[Finding]:
         found, by_space = read_courses(study, opened, sampled)
@@ -289,9 +290,9 @@ def _steps(
 
     def same() -> Iterator[Finding]:
         few = sampled.columns[:: max(1, len(sampled.columns) // invariance.FEW)]
-        there = replace(opened, recording=read_sample(sampled.source, few))
-        aligned = align(study, there)
-        return invariance.check_invariance(make_case(study, aligned, case.read))
+        some = read_sample(sampled.source, few)
+        there = align(study, replace(opened, recording=some))
+        return invariance.check_invariance(make_case(study, there, some, case.read))
 
     yield ("shift-lag", "shift-run", "swapped-runs"), shift
     yield ("planted-signal", "planted-band"), planted

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,9 @@ from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.opening import Opened, open_subject
 from ..workflow.prepare import build_features
-from .sampled import read_sample
+from .sampled import Sampled, read_sample
 from .trial import Design, Read, Responses, build, clean, fit, remembering
-from .verdict import Finding
+from .verdict import Finding, Status
 
 Floats = NDArray[np.floating]
 SAME = 1e-4  # largest difference of r that another order of sums may make
@@ -40,6 +41,8 @@ class Case:
     predictions : array of shape (n_test, n_valid)
     read : callable
         Gives a feature space for each run.
+    sampled : Sampled
+        The voxels: the recording of `aligned`.
     """
 
     study: Study
@@ -48,6 +51,7 @@ class Case:
     responses: Responses
     predictions: Floats
     read: Read
+    sampled: Sampled
 
     @property
     def name(self) -> str:
@@ -72,7 +76,7 @@ def check_test_spike(case: Case) -> Finding:
         case.study, case.aligned, read=_spiked(test, case.read)
     )
     _, _, _, _, before = build_features(case.study, case.aligned, read=case.read)
-    sampled = opened.recording
+    sampled = case.sampled
     spikes = {run: _spike(sampled.read(run)) for run in test}
     there = replace(sampled, added={**sampled.added, **spikes})
     Y = clean(case.study, _with(case.aligned, there)).train
@@ -149,6 +153,7 @@ def check_run_order(case: Case) -> Finding:
 
 def check_precision(case: Case) -> Finding:
     """Return whether float64 gives the same scores."""
+    other: Literal["float32", "float64"]
     other = "float32" if case.study.encoding.precision == "float64" else "float64"
     double = replace(case.study, encoding=replace(case.study.encoding, precision=other))
     design = build(double, case.aligned, case.read)
@@ -161,7 +166,7 @@ def check_precision(case: Case) -> Finding:
 def check_second_process(case: Case) -> Finding:
     """Return whether another process comes to the same numbers, from the files on."""
     opened = case.aligned.opened
-    columns = opened.recording.columns
+    columns = case.sampled.columns
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         work = pool.submit(
             _again, case.study, opened.subject, columns, case.aligned.lag_s
@@ -176,17 +181,19 @@ def _again(
     opened = open_subject(study, subject)
     sampled = read_sample(opened.recording, columns)
     aligned = align(study, replace(opened, recording=sampled), lag_s)
-    case = make_case(study, aligned)
+    case = make_case(study, aligned, sampled)
     return case.r_of(case.predictions)
 
 
-def make_case(study: Study, aligned: Aligned, read: Read | None = None) -> Case:
+def make_case(
+    study: Study, aligned: Aligned, sampled: Sampled, read: Read | None = None
+) -> Case:
     """Clean, build and fit the voxels of `aligned`'s recording."""
     read = read or remembering()
     responses, design = clean(study, aligned), build(study, aligned, read)
     Y = responses.train[:, responses.valid]
     made = fit(study, aligned, design, Y, responses.train_rows)
-    return Case(study, aligned, design, responses, made.predictions, read)
+    return Case(study, aligned, design, responses, made.predictions, read, sampled)
 
 
 CHECKS: tuple[tuple[str, Callable[[Case], Finding]], ...] = (
@@ -216,7 +223,7 @@ def _compare(case: Case, key: str, r: Floats, what: str, most: float = SAME) -> 
         f"{case.name}: {what} changes {'no r by more than' if same else 'r by'} "
         f"{off:.1g}."
     )
-    status = "passed" if same else "failed"
+    status: Status = "passed" if same else "failed"
     return Finding(key, status, found, (case.name,), {"largest_difference": off})
 
 
@@ -246,7 +253,7 @@ def _spike(values: Floats) -> Floats:
     return out
 
 
-def _with(aligned: Aligned, recording: object) -> Aligned:
+def _with(aligned: Aligned, recording: Sampled) -> Aligned:
     return replace(aligned, opened=replace(aligned.opened, recording=recording))
 
 

@@ -25,9 +25,9 @@ from ..workflow.alignment import Aligned
 from ..workflow.opening import Opened
 from ..workflow.scored import blocks_of
 from ..workflow.tested_tables import draw_moves
-from .courses import without_later
+from .courses import changed, without_later
 from .trial import Design, Read, Responses, build, fit
-from .verdict import Finding
+from .verdict import Finding, Status
 
 Floats = NDArray[np.floating]
 
@@ -61,22 +61,22 @@ def against_chance(Y: Floats, predictions: Sequence[Floats], moves: Moves) -> Ch
     All predictions are moved alike, and voxels together, so that what they have in
     common is in the null as well.
     """
-    observed, null, squares, null_squares, n = 0.0, 0.0, 0.0, 0.0, 0
+    observed, squares, n = 0.0, 0.0, 0
+    null, null_squares = np.zeros((2, moves.n_permutations))
     for P in predictions:
         for _, r, drawn in each_null(Y, P, moves):
-            observed = observed + r.sum()
-            null = null + drawn.sum(axis=1)
-            squares = squares + (r**2).sum()
-            null_squares = null_squares + (drawn**2).sum(axis=1)
+            observed += float(r.sum())
+            squares += float((r**2).sum())
+            null += drawn.sum(axis=1)
+            null_squares += (drawn**2).sum(axis=1)
             n += len(r)
     if n == 0:
         raise InputError("no voxel and no prediction varies, so nothing can be scored.")
-    null, null_squares = np.asarray(null) / n, np.asarray(null_squares) / n
-    log_squares = np.log(null_squares)
+    null_r, log_squares = null / n, np.log(null_squares / n)
     return Chance(
-        float(observed / n),
-        _upper(observed / n, null),
-        _upper(np.log(squares / n), log_squares),
+        observed / n,
+        _upper(observed / n, null_r),
+        _upper(float(np.log(squares / n)), log_squares),
         len(predictions),
     )
 
@@ -110,7 +110,7 @@ def noise_design(study: Study, aligned: Aligned, seed: int, read: Read) -> Desig
 
 def _with(study: Study, features: dict, bands: Sequence[str]) -> Study:
     encoding = replace(study.encoding, bands=tuple(bands))
-    return replace(without_later(study), features=features, encoding=encoding)
+    return changed(without_later(study), features=features, encoding=encoding)
 
 
 def check_noise(
@@ -147,7 +147,7 @@ def check_noise(
         f"mean r of {chance.r:.4f} ({chance.n} times; p {chance.p_r:.2g})."
     )
     leaks = chance.p_r < level and chance.r > 0
-    status = "failed" if leaks else "passed"
+    status: Status = "failed" if leaks else "passed"
     yield Finding("noise-features", status, found, (name,), {"r": chance.r})
     wide = chance.p_spread < level and not leaks
     found = (
@@ -166,12 +166,13 @@ def permuted(opened: Opened, seed: int) -> Opened:
     Onsets and durations stay, and so do rows: only what features are made from moves.
     A clip that is heard on both sides changes places with others like it.
     """
-    lengths = pd.concat(opened.events.values())
-    lengths = lengths[lengths["clip"] != ""].groupby("clip")["duration"].first()
+    heard = pd.concat(opened.events.values())
+    first = heard[heard["clip"] != ""].drop_duplicates("clip")
+    lengths = dict(zip(first["clip"].astype(str), first["duration"], strict=True))
     sides: dict[str, set[str]] = {}
     for run, events in opened.events.items():
         side = "train" if run in opened.split.train else "test"
-        for clip in events["clip"]:
+        for clip in events["clip"].astype(str):
             sides.setdefault(clip, set()).add(side)
     groups = {
         clip: f"{sorted(sides[clip])} {length:.3f}" for clip, length in lengths.items()
@@ -181,8 +182,7 @@ def permuted(opened: Opened, seed: int) -> Opened:
     if not groups:
         raise InputError("no two clips have the same length, so none change places.")
     taken = permute_clips(groups, seed=seed)
-    first = pd.concat(opened.events.values()).drop_duplicates("clip")
-    of_clip = first.set_index("clip", drop=False)
+    of_clip = heard.drop_duplicates("clip").set_index("clip", drop=False)
     moved = {}
     for run, events in opened.events.items():
         names = [taken.get(clip, clip) for clip in events["clip"]]
@@ -223,7 +223,7 @@ def check_permuted(
         f"of {chance.r:.4f} beyond the position in the clip ({chance.n} times; p "
         f"{chance.p_r:.2g})."
     )
-    status = "failed" if chance.p_r < level and chance.r > 0 else "passed"
+    status: Status = "failed" if chance.p_r < level and chance.r > 0 else "passed"
     return Finding("permuted-clips", status, found, (name,), {"r": chance.r})
 
 
@@ -263,7 +263,7 @@ def check_shuffled(
         f"{name}: test responses that run backwards are predicted with a mean r of "
         f"{chance.r:.4f} (p {chance.p_r:.2g}), forwards with {ahead:.4f}."
     )
-    status = "failed" if chance.p_r < level and chance.r > 0 else "passed"
+    status: Status = "failed" if chance.p_r < level and chance.r > 0 else "passed"
     return Finding("shuffled-test", status, found, (name,), {"r": chance.r})
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -24,7 +25,7 @@ from ..workflow.alignment import Aligned
 from ..workflow.ceiling_tables import find_repeats
 from .sampled import Sampled
 from .trial import Design, Responses, clean, fit
-from .verdict import Finding
+from .verdict import Finding, Status
 
 Floats = NDArray[np.floating]
 SHARE = 0.25  # of a planted voxel's variance, before cleaning
@@ -167,7 +168,7 @@ def check_planted(
     )
     well = share >= FOUND and SLOPES[0] <= median <= SLOPES[1]
     values = {"share": share, "slope": median}
-    status = "passed" if well else "failed"
+    status: Status = "passed" if well else "failed"
     yield Finding("planted-signal", status, found, (name,), values)
     yield _judge_bands(name, design, made.alone, test, planted.band[valid])
 
@@ -232,7 +233,7 @@ def check_place(space: Space, *, name: str, seed: int) -> Finding:
 
 def _mistakes(space: Space, values: Floats, path: Path) -> int:
     """Return how many columns of a map file hold another value than they should."""
-    image = nib.load(path)
+    image: Any = nib.load(path)
     if space.index is None:
         return 0
     if space.kind == "surface":
@@ -276,5 +277,5 @@ def check_repeats(responses: Responses, name: str) -> Finding:
         f"{name}: the mean of {len(Y) - 1} other repeats shares what the ceiling says "
         f"(at most {off:.1g} off; the best tenth of voxels from {best:.3f})."
     )
-    status = "passed" if off < 1e-3 else "failed"
+    status: Status = "passed" if off < 1e-3 else "failed"
     return Finding("repeat-ceiling", status, found, (name,), {"off": off})

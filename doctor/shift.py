@@ -13,7 +13,7 @@ from scipy import stats
 
 from ..core.types import Run
 from .courses import Course, Moments, common_rows, moments_at, shifted
-from .verdict import Finding
+from .verdict import Finding, Status
 
 Floats = NDArray[np.floating]
 REACH = 6  # volumes
@@ -143,7 +143,7 @@ def _judge_lag(curve: Floats, tr_s: float, subject: str, level: float) -> Findin
         f"{mean[other]:.3f}. Expected {PLAUSIBLE_S[0]:g} to {PLAUSIBLE_S[1]:g} s."
     )
     sure = _t_test(curve[:, best] - curve[:, other]) < level / len(SHIFTS)
-    status = "failed" if sure else "not made"
+    status: Status = "failed" if sure else "not made"
     return Finding("shift-lag", status, found, (subject,), values)
 
 
