@@ -22,6 +22,7 @@ from . import __version__
 from .core.checkpoints import convert_weights
 from .core.checks import InputError
 from .demo import make_demo
+from .doctor.examine import MINUTES, examine
 from .export import export_captions, export_clips
 from .features.catalogue import every_space
 from .features.elsewhere import Elsewhere
@@ -129,6 +130,24 @@ def check(study: StudyFile) -> None:
         typer.echo("\nIt cannot run yet:", err=True)
         typer.echo("\n".join(f"- {text}" for text in checked.problems), err=True)
         raise typer.Exit(2)
+
+
+@app.command()
+def doctor(
+    study: StudyFile,
+    out: Out = None,
+    minutes: Annotated[float, typer.Option(help="What it may take.")] = MINUTES,
+    seed: Annotated[int, typer.Option(help="Of the sample and the noise.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Check a study on its own data: timing, leaks, geometry. 3 if a check fails."""
+    read = load_study(study)
+    place = out or Path("results") / study.stem
+    with Bars(quiet) as bars:
+        verdict = examine(read, place, minutes=minutes, seed=seed, progress=bars)
+    typer.echo(verdict)
+    typer.echo(f"verdict: {place / 'doctor' / 'index.html'}")
+    raise typer.Exit(verdict.exit_code)
 
 
 @app.command()

@@ -45,12 +45,29 @@ class Recording(Protocol):
     `outside` says which columns are known not to be cortex, None if nothing is known.
     """
 
-    subject: str
-    runs: tuple[Run, ...]
-    space: Space
-    files: tuple[Path, ...]
-    notes: list[str]
-    outside: NDArray[np.bool_] | None
+    @property
+    def subject(self) -> str:
+        """Label, without 'sub-'."""
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run that was recorded."""
+
+    @property
+    def space(self) -> Space:
+        """Which voxels the columns are."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What should be known of the files."""
+
+    @property
+    def outside(self) -> NDArray[np.bool_] | None:
+        """Which columns are known not to be cortex; None if nothing is known."""
 
     def n_samples(self, run: Run) -> int:
         """Return the number of samples (TRs) of a run."""

@@ -6,7 +6,7 @@ and its own files are as they were; else it is made again, and so is all that le
 it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..core.artefacts import (
     check_places,
     discard,
     file_identity,
+    is_current,
     locked,
     package_versions,
     read_about,
@@ -130,6 +131,34 @@ def redraw(out: str | Path) -> Result:
     with locked(place):
         _draw(session, subjects, tables, STAGES.index("report"))
     return Result(place, tuple(session.made))
+
+
+class _Looked(Session):
+    """Sees what would be made again, and makes nothing."""
+
+    def make(
+        self, folder: str, recipe: Recipe, work: Callable[[Path], list[str]]
+    ) -> str:
+        """Note whether the artefact stands; return its identity."""
+        del work
+        if is_current(self.out / folder, recipe):
+            self.reused.append(folder)
+        elif read_about(self.out / folder) is not None:
+            self.made.append(folder)
+        return recipe.identity
+
+
+def stale_artefacts(study: Study, out: str | Path) -> list[str]:
+    """Return which results in `out` a run would make again; nothing is made.
+
+    Raises
+    ------
+    InputError
+        If the study's files are not as they must be.
+    """
+    session = _Looked(study, Path(out), lambda *_: None)
+    _run_stages(session, study.dataset.subjects, STAGES.index("report"))
+    return session.made
 
 
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:

@@ -28,9 +28,15 @@ Moments = dict[str, tuple[Floats, Floats]]
 
 
 def build_features(
-    study: Study, aligned: Aligned, ticker: Ticker = silent
+    study: Study,
+    aligned: Aligned,
+    ticker: Ticker = silent,
+    *,
+    read: Callable[..., tuple[dict[str, list[Floats]], list[str]]] = space_runs,
 ) -> tuple[Floats, Floats, tuple[Band, ...], list[str], Moments]:
     """Build the training and test designs, delays applied, test repeats averaged.
+
+    `read` gives a feature space for each run, as `space_runs` does.
 
     Returns
     -------
@@ -52,7 +58,7 @@ def build_features(
         f"{opened.name}: building feature spaces", len(study.encoding.bands)
     )
     for name in study.encoding.bands:
-        layers, found = space_runs(study, aligned, name, ticker)
+        layers, found = read(study, aligned, name, ticker)
         notes += found
         source = source_of(study, name, opened.subject)
         for layer, runs in layers.items():

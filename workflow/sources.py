@@ -49,8 +49,7 @@ def space_runs(
     if isinstance(space, ControlFeatures) and space.control == "noise":
         layers, notes = space_runs(study, aligned, str(space.of), ticker)
         like = next(iter(layers.values()))
-        clips = _places(study, aligned) if study.dataset.clip else None
-        return {ONE: [*noise_like(like, seed=space.seed, clips=clips)]}, notes
+        return {ONE: noise_runs(study, aligned, like, space.seed)}, notes
     maker = CLIP_SPACES.get(type(network_space(study, name) or space))
     if maker and (by_clip := maker(study, opened, name, ticker)):
         layers = {
@@ -67,6 +66,14 @@ def space_runs(
         runs.append(_rows_of_volumes(study, aligned, run, values))
         notes += found
     return {ONE: runs}, notes
+
+
+def noise_runs(
+    study: Study, aligned: Aligned, like: list[Floats], seed: int
+) -> list[Floats]:
+    """Return noise as slow as the rows of a feature space, for each run."""
+    clips = _places(study, aligned) if study.dataset.clip else None
+    return [*noise_like(like, seed=seed, clips=clips)]
 
 
 def _places(study: Study, aligned: Aligned) -> list[list[tuple[str, int] | None]]:

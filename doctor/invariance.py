@@ -1,0 +1,270 @@
+"""What must change nothing: test rows, other runs, order, batches, another process."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..core.checks import InputError
+from ..core.stats import correlation
+from ..core.types import Run, Split
+from ..study import Study
+from ..workflow.alignment import Aligned, align
+from ..workflow.opening import Opened, open_subject
+from ..workflow.prepare import build_features
+from .sampled import Sampled, read_sample
+from .trial import Design, Read, Responses, build, clean, fit, remembering
+from .verdict import Finding, Status
+
+Floats = NDArray[np.floating]
+SAME = 1e-4  # largest difference of r that another order of sums may make
+SAME_PRECISION = 5e-3
+FEW = 40  # voxels that are fitted again and again
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """What the checks of one subject start from.
+
+    Parameters
+    ----------
+    study : Study
+    aligned : Aligned
+        With few voxels.
+    design : Design
+    responses : Responses
+    predictions : array of shape (n_test, n_valid)
+    read : callable
+        Gives a feature space for each run.
+    sampled : Sampled
+        The voxels: the recording of `aligned`.
+    """
+
+    study: Study
+    aligned: Aligned
+    design: Design
+    responses: Responses
+    predictions: Floats
+    read: Read
+    sampled: Sampled
+
+    @property
+    def name(self) -> str:
+        """The subject as messages name it."""
+        return self.aligned.opened.name
+
+    @property
+    def train(self) -> Floats:
+        """Training responses of valid voxels."""
+        return self.responses.train[:, self.responses.valid]
+
+    def r_of(self, predictions: Floats) -> Floats:
+        """Return r of predictions of the valid voxels."""
+        return correlation(self.responses.test[:, self.responses.valid], predictions)
+
+
+def check_test_spike(case: Case) -> Finding:
+    """Return whether anything of training changes with the test runs."""
+    opened = case.aligned.opened
+    test = set(opened.split.test)
+    X, _, _, _, moments = build_features(
+        case.study, case.aligned, read=_spiked(test, case.read)
+    )
+    _, _, _, _, before = build_features(case.study, case.aligned, read=case.read)
+    sampled = case.sampled
+    spikes = {run: _spike(sampled.read(run)) for run in test}
+    there = replace(sampled, added={**sampled.added, **spikes})
+    Y = clean(case.study, _with(case.aligned, there)).train
+    wrong = []
+    if not np.array_equal(_first_layers(case, X), case.design.train):
+        wrong.append("training features")
+    same = all(
+        np.array_equal(a, b)
+        for name in before
+        for a, b in zip(before[name], moments[name], strict=True)
+    )
+    if not same:
+        wrong.append("means and scales of features")
+    if not np.array_equal(Y, case.responses.train, equal_nan=True):
+        wrong.append("training responses")
+    if wrong:
+        found = f"{case.name}: spikes in test runs change {' and '.join(wrong)}."
+        return Finding("test-spike", "failed", found, (case.name,))
+    found = f"{case.name}: spikes in test runs change no bit of training."
+    return Finding("test-spike", "passed", found, (case.name,))
+
+
+def check_walls(case: Case) -> Finding:
+    """Return whether the features of a test run reach into the rows of another run."""
+    study = replace(case.study, responses=replace(case.study.responses, repeats="keep"))
+    runs, rows = case.aligned.opened.split.test, case.aligned.rows
+    names = rows.loc[rows["side"] == "test", "run_name"].to_numpy()
+    train, test, *_ = build_features(study, case.aligned, read=case.read)
+    for run in runs:
+        X, X_test, *_ = build_features(
+            study, case.aligned, read=_spiked({run}, case.read)
+        )
+        others = names != str(run)
+        inside = np.array_equal(X, train) and np.array_equal(
+            X_test[others], test[others]
+        )
+        if not inside:
+            found = f"{case.name}: features of {run} reach into rows of other runs."
+            return Finding("run-walls", "failed", found, (str(run),))
+    found = f"{case.name}: none of {len(runs)} test runs reaches into another run."
+    return Finding("run-walls", "passed", found, (case.name,))
+
+
+def check_voxel_order(case: Case) -> Finding:
+    """Return whether the order of voxels, and their batches, change a score."""
+    order = np.random.default_rng(0).permutation(case.train.shape[1])
+    rows = case.responses.train_rows
+    moved = fit(
+        case.study,
+        case.aligned,
+        case.design,
+        case.train[:, order],
+        rows,
+        n_voxels_batch=7,
+    )
+    r = np.empty(len(order))
+    r[order] = correlation(
+        case.responses.test[:, case.responses.valid][:, order], moved.predictions
+    )
+    return _compare(case, "voxel-order", r, "another order of voxels, 7 at a time,")
+
+
+def check_run_order(case: Case) -> Finding:
+    """Return whether the order in which runs are read changes a score."""
+    turned = _turned(case.aligned.opened)
+    aligned = align(case.study, turned, case.aligned.lag_s)
+    responses = clean(case.study, aligned)
+    design = build(case.study, aligned)
+    Y = responses.train[:, responses.valid]
+    made = fit(case.study, aligned, design, Y, responses.train_rows)
+    r = correlation(responses.test[:, responses.valid], made.predictions)
+    return _compare(case, "run-order", r, "reading the runs from last to first")
+
+
+def check_precision(case: Case) -> Finding:
+    """Return whether float64 gives the same scores."""
+    other: Literal["float32", "float64"]
+    other = "float32" if case.study.encoding.precision == "float64" else "float64"
+    double = replace(case.study, encoding=replace(case.study.encoding, precision=other))
+    design = build(double, case.aligned, case.read)
+    Y = case.train.astype(other)
+    made = fit(double, case.aligned, design, Y, case.responses.train_rows)
+    r = case.r_of(made.predictions)
+    return _compare(case, "precision", r, other, SAME_PRECISION)
+
+
+def check_second_process(case: Case) -> Finding:
+    """Return whether another process comes to the same numbers, from the files on."""
+    opened = case.aligned.opened
+    columns = case.sampled.columns
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        work = pool.submit(
+            _again, case.study, opened.subject, columns, case.aligned.lag_s
+        )
+        r = work.result()
+    return _compare(case, "second-process", r, "a second process", 0.0)
+
+
+def _again(
+    study: Study, subject: str, columns: NDArray[np.integer], lag_s: float
+) -> Floats:
+    opened = open_subject(study, subject)
+    sampled = read_sample(opened.recording, columns)
+    aligned = align(study, replace(opened, recording=sampled), lag_s)
+    case = make_case(study, aligned, sampled)
+    return case.r_of(case.predictions)
+
+
+def make_case(
+    study: Study, aligned: Aligned, sampled: Sampled, read: Read | None = None
+) -> Case:
+    """Clean, build and fit the voxels of `aligned`'s recording."""
+    read = read or remembering()
+    responses, design = clean(study, aligned), build(study, aligned, read)
+    Y = responses.train[:, responses.valid]
+    made = fit(study, aligned, design, Y, responses.train_rows)
+    return Case(study, aligned, design, responses, made.predictions, read, sampled)
+
+
+CHECKS: tuple[tuple[str, Callable[[Case], Finding]], ...] = (
+    ("test-spike", check_test_spike),
+    ("run-walls", check_walls),
+    ("voxel-order", check_voxel_order),
+    ("run-order", check_run_order),
+    ("precision", check_precision),
+    ("second-process", check_second_process),
+)
+
+
+def check_invariance(case: Case) -> Iterator[Finding]:
+    """Yield all of this file's checks; one that cannot be made says why."""
+    for key, check in CHECKS:
+        try:
+            yield check(case)
+        except InputError as error:
+            yield Finding(key, "not made", f"{case.name}: {error}", (case.name,))
+
+
+def _compare(case: Case, key: str, r: Floats, what: str, most: float = SAME) -> Finding:
+    before = case.r_of(case.predictions)
+    off = float(np.nanmax(np.abs(r - before)))
+    same = off <= most and bool((np.isnan(r) == np.isnan(before)).all())
+    found = (
+        f"{case.name}: {what} changes {'no r by more than' if same else 'r by'} "
+        f"{off:.1g}."
+    )
+    status: Status = "passed" if same else "failed"
+    return Finding(key, status, found, (case.name,), {"largest_difference": off})
+
+
+def _spiked(runs: set[Run], whole: Read) -> Read:
+    """Return a reader of feature spaces whose values are spiked in some runs."""
+
+    def read(study: Study, aligned: Aligned, name: str, *more: object) -> tuple:
+        layers, notes = whole(study, aligned, name, *more)
+        changed = {
+            layer: [
+                _spike(values) + values if run in runs else values
+                for run, values in zip(aligned.opened.runs, each, strict=True)
+            ]
+            for layer, each in layers.items()
+        }
+        return changed, notes
+
+    return read
+
+
+def _spike(values: Floats) -> Floats:
+    """Return a spike in the middle row and in the last of a run."""
+    out = np.zeros_like(values)
+    size = 100 * (1 + np.abs(values).max())
+    out[len(out) // 2] = size
+    out[-1] = -size
+    return out
+
+
+def _with(aligned: Aligned, recording: Sampled) -> Aligned:
+    return replace(aligned, opened=replace(aligned.opened, recording=recording))
+
+
+def _first_layers(case: Case, X: Floats) -> Floats:
+    if X.shape == case.design.train.shape:
+        return X
+    return build(case.study, case.aligned, case.read).train
+
+
+def _turned(opened: Opened) -> Opened:
+    split = opened.split
+    turned = Split(split.train[::-1], split.test[::-1], split.folds)
+    rows = [opened.rows[opened.rows_of(run)] for run in turned.train + turned.test]
+    return replace(opened, split=turned, rows=pd.concat(rows, ignore_index=True))

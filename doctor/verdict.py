@@ -1,0 +1,117 @@
+"""What the doctor found: one finding per check, and the verdict that they make."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .catalogue import CARDS, Card
+
+Status = Literal["failed", "not made", "shown", "passed"]
+ORDER: tuple[Status, ...] = ("failed", "not made", "shown", "passed")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Parameters
+    ----------
+    key : str
+        Of the check's card, see `catalogue.CARDS`.
+    status : 'failed', 'not made', 'shown' or 'passed'
+        'not made': the check could not be made, and `found` says why. 'shown': a
+        number to be read beside the scores, which no check may judge.
+    found : str
+        What was found, in a sentence that names run or file.
+    where : tuple of str
+        Subjects, runs or files that it is about.
+    values : dict of str to float
+        Numbers of it, with their unit in the name.
+    """
+
+    key: str
+    status: Status
+    found: str
+    where: tuple[str, ...] = ()
+    values: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def card(self) -> Card:
+        """What the check is, why it matters, and what to do."""
+        return CARDS[self.key]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings on a study, the heaviest first.
+
+    Parameters
+    ----------
+    title : str
+        Of the study.
+    findings : tuple of Finding
+    about : dict of str to str
+        How the checks were made: voxels, seconds, seed, level.
+    """
+
+    title: str
+    findings: tuple[Finding, ...]
+    about: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> tuple[Finding, ...]:
+        """Findings that failed."""
+        return self.having("failed")
+
+    @property
+    def exit_code(self) -> int:
+        """0 where no check failed, 3 where one did."""
+        return 3 if self.failed else 0
+
+    def having(self, status: Status) -> tuple[Finding, ...]:
+        """Return the findings of one status, the heaviest first."""
+        return tuple(one for one in self.findings if one.status == status)
+
+    def __str__(self) -> str:
+        lines = [f"{self.title}: {self.summary()}"]
+        for one in self.findings:
+            if one.status in ("failed", "not made"):
+                lines.append(f"{one.status}: {one.card.title}. {one.found}")
+            if one.status == "failed":
+                lines.append(f"    what to do: {one.card.advice}")
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """Return how many checks failed, passed, or could not be made."""
+        n = {status: len(self.having(status)) for status in ORDER}
+        head = f"{n['failed']} checks failed" if n["failed"] else "no check failed"
+        return (
+            f"{head}; {n['passed']} passed, {n['not made']} could not be made, "
+            f"{n['shown']} numbers are to be read beside the scores"
+        )
+
+
+def make_verdict(
+    title: str, findings: Sequence[Finding], about: dict[str, str]
+) -> Verdict:
+    """Return a verdict: failed checks first, and among them the heaviest."""
+    ordered = sorted(
+        findings, key=lambda one: (ORDER.index(one.status), -one.card.weight)
+    )
+    return Verdict(title, tuple(ordered), about)
+
+
+def write_json(verdict: Verdict, path: Path) -> None:
+    """Write a verdict with its cards, for programs."""
+    rows = [{**asdict(one), "card": asdict(one.card)} for one in verdict.findings]
+    whole = {
+        "title": verdict.title,
+        "failed": len(verdict.failed),
+        "exit_code": verdict.exit_code,
+        "about": verdict.about,
+        "findings": rows,
+    }
+    text = json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")

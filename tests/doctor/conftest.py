@@ -1,0 +1,157 @@
+"""A study on disk with a planted signal, large enough for the doctor's statistics."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pytest
+
+TR_S, CLIP = 1.5, 10
+N_CLIPS, N_TEST, N_REPEATS = 28, 7, 4
+TRAIN = tuple(("Training", f"{k}") for k in range(1, 7))
+TEST = tuple(("Test", f"{k}") for k in (1, 2))
+N_VOXELS, N_SILENT = 40, 10
+HRF = {3: 0.7, 4: 0.7}
+
+STUDY = """\
+title = "A study to <doctor>"
+
+[dataset]
+root = "."
+subjects = ["01"]
+responses = "bold/sub-{{subject}}_task-{{task}}_run-{{run}}.npy"
+events = "events/task-{{task}}_run-{{run}}_events.tsv"
+clip = "{{genre}}.{{track}}"
+tr_s = 1.5
+train = {{ task = "Training" }}
+test = {{ task = "Test" }}
+simulated = true
+
+[responses]
+detrend = "linear"
+
+[features.music]
+kind = "array"
+source = "made up"
+path = "features/music.npz"
+per = "clip"
+
+[features.timbre]
+kind = "array"
+source = "made up"
+path = "features/timbre.npz"
+per = "clip"
+
+[encoding]
+bands = ["music", "timbre"]
+delays = [2, 3, 4]
+alphas = [0.1, 10, 1000, 100000]
+n_candidates = 5
+folds = 3
+
+[analysis]
+n_permutations = 500
+{more}
+"""
+
+
+@dataclass
+class Made:
+    """What a study is made of; tests change it before it is written."""
+
+    folder: object
+    events: dict = field(default_factory=dict)
+    Y: dict = field(default_factory=dict)
+    features: dict = field(default_factory=dict)
+    more: str = ""
+
+    def write(self):
+        """Write all of it, and return the study file."""
+        for part in ("events", "bold", "features"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        for (task, run), table in self.events.items():
+            path = self.folder / f"events/task-{task}_run-{run}_events.tsv"
+            table.to_csv(path, sep="\t", index=False)
+        for (task, run), values in self.Y.items():
+            path = self.folder / f"bold/sub-01_task-{task}_run-{run}.npy"
+            np.save(path, values.astype(np.float32))
+        clips = sorted(self.features)
+        for k, name in enumerate(("music", "timbre")):
+            values = np.stack([self.features[clip][k] for clip in clips])
+            np.savez(
+                self.folder / f"features/{name}.npz",
+                clips=clips,
+                features=values,
+                rate_hz=1 / TR_S,
+            )
+        path = self.folder / "study.toml"
+        path.write_text(STUDY.format(more=self.more), encoding="utf-8")
+        return path
+
+
+def make(folder, seed=0, strength=0.7):
+    """Return a clean study: three voxels of four follow music or timbre."""
+    rng = np.random.default_rng(seed)
+    made = Made(folder)
+    for number, (task, run) in enumerate((*TRAIN, *TEST)):
+        made.events[task, run] = _events(number, task, rng)
+    names = {
+        f"{row.genre}.{row.track}"
+        for table in made.events.values()
+        for row in table.itertuples()
+    }
+    for clip in sorted(names):
+        level = rng.standard_normal((2, 1, 3))
+        made.features[clip] = level + 0.7 * _ar(rng, (CLIP, 6), 0.5).reshape(
+            CLIP, 2, 3
+        ).transpose(1, 0, 2)
+    weights = rng.standard_normal((6, N_VOXELS))
+    weights[3:, ::2] = 0
+    weights[:3, 1::2] = 0
+    weights[:, -N_SILENT:] = 0
+    for name, table in made.events.items():
+        F = np.vstack(
+            [
+                np.hstack(made.features[f"{row.genre}.{row.track}"])
+                for row in table.itertuples()
+            ]
+        )
+        signal = sum(
+            w * np.vstack([np.zeros((d, N_VOXELS)), (F @ weights)[:-d]])
+            for d, w in HRF.items()
+        )
+        noise = _ar(rng, signal.shape, 0.4)
+        made.Y[name] = 100 + strength * signal / 2.4 + noise
+    return made
+
+
+def _events(number, task, rng):
+    n = N_CLIPS if task == "Training" else N_TEST
+    new = [(f"g{k % 3}", 100 * number + k) for k in range(n)]
+    order = [new[k] for k in rng.permutation(n)]
+    order = order if task == "Training" else order * N_REPEATS
+    return pd.DataFrame(
+        {
+            "onset": CLIP * TR_S * np.arange(len(order)),
+            "duration": CLIP * TR_S,
+            "genre": [genre for genre, _ in order],
+            "track": [track for _, track in order],
+        }
+    )
+
+
+def _ar(rng, shape, slowness):
+    out = rng.standard_normal(shape)
+    for row in range(1, len(out)):
+        out[row] = slowness * out[row - 1] + np.sqrt(1 - slowness**2) * out[row]
+    return out
+
+
+@pytest.fixture(name="make", scope="session")
+def make_fixture():
+    return make
+
+
+@pytest.fixture
+def made(tmp_path):
+    return make(tmp_path / "data")

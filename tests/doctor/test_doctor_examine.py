@@ -1,0 +1,194 @@
+"""The doctor on whole studies: a clean one passes, a planted failure is named."""
+
+import json
+
+import numpy as np
+import pytest
+
+from brain2music import load_study
+from brain2music.core.checks import InputError
+from brain2music.doctor import examine as examining
+from brain2music.doctor.catalogue import CARDS
+from brain2music.doctor.examine import examine
+from brain2music.doctor.page import write_page
+from brain2music.doctor.verdict import Finding, make_verdict
+from brain2music.features.design import Standardised
+from brain2music.workflow import prepare
+
+
+def failed(verdict):
+    return {one.key for one in verdict.failed}
+
+
+def of(verdict, key):
+    return [one for one in verdict.findings if one.key == key]
+
+
+@pytest.fixture(scope="module")
+def clean(make, tmp_path_factory):
+    """Return a clean study's file, its verdict and where it lies; read only."""
+    folder = tmp_path_factory.mktemp("clean")
+    path = make(folder / "data").write()
+    return path, examine(load_study(path), folder / "out"), folder / "out"
+
+
+def test_a_clean_study_has_no_failed_check(clean):
+    _, verdict, _ = clean
+    assert failed(verdict) == set()
+    assert verdict.exit_code == 0
+    assert {"passed", "not made", "shown"} == {one.status for one in verdict.findings}
+
+
+def test_each_check_is_made_or_says_why_not(clean):
+    _, verdict, _ = clean
+    assert {one.key for one in verdict.findings} == set(CARDS)
+    assert all(one.found for one in verdict.findings)
+
+
+def test_planted_signals_come_back_in_their_space(clean):
+    _, verdict, _ = clean
+    (signal,) = of(verdict, "planted-signal")
+    assert signal.values["share"] > 0.8
+    assert 0.7 < signal.values["slope"] < 1.3
+
+
+def test_the_verdict_is_written_for_people_and_for_programs(clean):
+    _, verdict, out = clean
+    page = (out / "doctor/index.html").read_text()
+    assert "A study to &lt;doctor&gt;" in page
+    assert "<doctor>" not in page
+    whole = json.loads((out / "doctor/verdict.json").read_text())
+    assert whole["exit_code"] == 0
+    assert len(whole["findings"]) == len(verdict.findings)
+
+
+@pytest.mark.slow
+def test_a_shifted_run_is_named(made, tmp_path):
+    key = ("Training", "3")
+    made.Y[key] = np.roll(made.Y[key], 4, axis=0)
+    verdict = examine(load_study(made.write()), tmp_path / "out")
+    assert failed(verdict) == {"shift-run"}
+    assert verdict.failed[0].where == ("task-Training_run-3",)
+    assert verdict.exit_code == 3
+
+
+@pytest.mark.slow
+def test_swapped_runs_are_named(made, tmp_path):
+    a, b = ("Training", "2"), ("Training", "5")
+    made.Y[a], made.Y[b] = made.Y[b], made.Y[a]
+    verdict = examine(load_study(made.write()), tmp_path / "out")
+    assert "swapped-runs" in failed(verdict)
+    (found,) = of(verdict, "swapped-runs")
+    assert set(found.where) == {"task-Training_run-2", "task-Training_run-5"}
+
+
+@pytest.mark.slow
+def test_a_voxel_that_is_dead_in_one_run_is_named_with_the_run(made, tmp_path):
+    made.Y["Training", "4"][:, 3] = 7.0
+    verdict = examine(load_study(made.write()), tmp_path / "out")
+    assert failed(verdict) == {"dead-voxels"}
+    assert "task-Training_run-4" in verdict.failed[0].where
+
+
+@pytest.mark.slow
+def test_a_run_that_varies_far_more_is_named(made, tmp_path):
+    key = ("Training", "4")
+    made.Y[key] = 100 + 20 * (made.Y[key] - 100)
+    verdict = examine(load_study(made.write()), tmp_path / "out")
+    assert "odd-run" in failed(verdict)
+    assert any("task-Training_run-4" in one.where for one in verdict.failed)
+
+
+@pytest.mark.slow
+def test_events_that_end_long_before_the_volumes_are_named(made, tmp_path):
+    key = ("Training", "1")
+    made.events[key] = made.events[key].iloc[:10]
+    path = made.write()
+    path.write_text(path.read_text().replace('"clip"\n', '"clip"\nempty = 0\n'))
+    verdict = examine(load_study(path), tmp_path / "out")
+    assert "event-end" in failed(verdict)
+    assert "task-Training_run-1" in of(verdict, "event-end")[0].where
+
+
+@pytest.mark.slow
+def test_clips_that_are_heard_on_both_sides_leak_and_are_found(made, tmp_path):
+    """Test runs play training clips, and their responses are copies of training."""
+    source, key = ("Training", "1"), ("Test", "1")
+    made.events[key] = made.events[source].copy()
+    made.Y[key] = made.Y[source].copy()
+    made.events["Test", "2"] = made.events["Training", "2"].copy()
+    made.Y["Test", "2"] = made.Y["Training", "2"].copy()
+    path = made.write()
+    text = path.read_text().replace("simulated", 'shared_clips = "allow"\nsimulated')
+    path.write_text(text)
+    verdict = examine(load_study(path), tmp_path / "out")
+    assert "noise-features" in failed(verdict)
+
+
+def test_an_input_that_cannot_be_read_is_a_failed_check_and_no_crash(made, tmp_path):
+    path = made.write()
+    (path.parent / "bold/sub-01_task-Test_run-2.npy").unlink()
+    verdict = examine(load_study(path), tmp_path / "out")
+    assert failed(verdict) == {"inputs"}
+    assert "run-2" in verdict.failed[0].found
+
+
+@pytest.mark.slow
+def test_features_standardised_on_test_rows_are_found(made, tmp_path, monkeypatch):
+    """A fault of ours: moments that are made from all rows."""
+
+    def standardise(runs, training, **options):
+        every = [np.ones_like(keep) for keep in training]
+        made = right(runs, every, **options)
+        return Standardised(made.runs, made.mean, made.shift, made.scale)
+
+    right = prepare.standardise
+    monkeypatch.setattr(prepare, "standardise", standardise)
+    verdict = examine(load_study(made.write()), tmp_path / "out")
+    assert "test-spike" in failed(verdict)
+
+
+@pytest.mark.slow
+def test_delays_that_cross_runs_are_found(made, tmp_path, monkeypatch):
+    """A fault of ours: all runs are delayed as if they were one."""
+
+    def build_design(bands, spaces, *, fills, dtype):
+        joined = [[np.concatenate(runs)] for runs in spaces]
+        return right(bands, joined, fills=fills, dtype=dtype)
+
+    right = prepare.build_design
+    monkeypatch.setattr(prepare, "build_design", build_design)
+    verdict = examine(load_study(made.write()), tmp_path / "out")
+    assert "run-walls" in failed(verdict)
+
+
+def test_the_minutes_are_kept_and_what_was_left_out_is_said(made, tmp_path):
+    verdict = examine(load_study(made.write()), tmp_path / "out", minutes=1e-6)
+    late = [one for one in verdict.findings if "minutes were over" in one.found]
+    assert len(late) >= 15
+    assert all(one.status == "not made" for one in late)
+    with pytest.raises(InputError, match="expected > 0"):
+        examine(load_study(made.write()), tmp_path / "out", minutes=0)
+
+
+def test_the_heaviest_failure_stands_first():
+    findings = [
+        Finding("grid-ends", "failed", "light"),
+        Finding("folds", "passed", "fine"),
+        Finding("swapped-runs", "failed", "heavy"),
+        Finding("repeats", "not made", "unknown"),
+    ]
+    ordered = make_verdict("t", findings, {}).findings
+    assert [one.found for one in ordered] == ["heavy", "light", "unknown", "fine"]
+
+
+def test_text_of_the_data_is_escaped_on_the_page(tmp_path):
+    finding = Finding("inputs", "failed", "<script>alert(1)</script>", ("<b>x</b>",))
+    write_page(make_verdict("<i>", [finding], {}), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "<script>" not in page
+    assert "<b>x" not in page
+
+
+def test_levels_share_one_in_a_hundred():
+    assert examining.LEVEL == 0.01

@@ -1,0 +1,75 @@
+"""Noise, other clips and backward responses: chance is chance, leaks are found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain2music import load_study
+from brain2music.analysis.moves import permute_blocks, shift_runs
+from brain2music.doctor.nulls import _less_position, against_chance, permuted
+from brain2music.workflow.opening import open_subject
+
+RUNS = np.repeat(["a", "b", "c"], 120)
+
+
+def slow(rng, n_voxels, slowness=0.8):
+    out = rng.standard_normal((len(RUNS), n_voxels))
+    for row in range(1, len(out)):
+        out[row] = slowness * out[row - 1] + np.sqrt(1 - slowness**2) * out[row]
+    return out
+
+
+def test_the_mean_is_that_of_plain_correlations():
+    rng = np.random.default_rng(0)
+    Y, P = slow(rng, 5), slow(rng, 5)
+    moves = shift_runs(RUNS, n_permutations=200, seed=0)
+    chance = against_chance(Y, [P], moves)
+    plain = [np.corrcoef(Y[:, k], P[:, k])[0, 1] for k in range(5)]
+    assert chance.r == pytest.approx(np.mean(plain))
+
+
+def test_p_of_noise_is_evenly_spread_and_of_a_leak_is_small():
+    rng = np.random.default_rng(1)
+    moves = shift_runs(RUNS, n_permutations=300, seed=0)
+    p = [against_chance(slow(rng, 8), [slow(rng, 8)], moves) for _ in range(60)]
+    low = np.mean([[one.p_r < 0.1, one.p_spread < 0.1] for one in p], axis=0)
+    assert (low < 0.25).all(), low
+    Y = slow(rng, 8)
+    leak = against_chance(Y, [0.3 * Y + slow(rng, 8)], moves)
+    assert leak.p_r < 1e-6
+
+
+def test_a_null_of_single_rows_is_found_too_narrow_for_slow_data():
+    rng = np.random.default_rng(2)
+    single = permute_blocks(
+        np.arange(len(RUNS)), walls=RUNS, n_permutations=300, seed=0
+    )
+    turned = shift_runs(RUNS, n_permutations=300, seed=0)
+    Y, P = slow(rng, 60, 0.95), slow(rng, 60, 0.95)
+    assert against_chance(Y, [P], single).p_spread < 1e-6
+    assert against_chance(Y, [P], turned).p_spread > 1e-3
+
+
+def test_what_is_left_of_position_has_no_mean_at_any_place():
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame({"sample_in_clip": np.tile(np.arange(4), 6)})
+    left = _less_position(rng.standard_normal((24, 3)) + 5, rows)
+    assert left.reshape(6, 4, 3).mean(axis=0) == pytest.approx(0, abs=1e-12)
+
+
+def test_other_clips_keep_times_and_sides_and_no_clip_keeps_its_own(made):
+    study = load_study(made.write())
+    opened = open_subject(study, "01")
+    moved = permuted(opened, 0)
+    for run, events in opened.events.items():
+        other = moved.events[run]
+        assert (other["onset"].to_numpy() == events["onset"].to_numpy()).all()
+        assert (other["clip"].to_numpy() != events["clip"].to_numpy()).all()
+        assert (other["track"] == [int(c.split(".")[1]) for c in other["clip"]]).all()
+    sides = [
+        {clip for run in runs for clip in moved.events[run]["clip"]}
+        for runs in (opened.split.train, opened.split.test)
+    ]
+    assert not sides[0] & sides[1]
+    again = permuted(opened, 0)
+    assert all(again.events[run].equals(moved.events[run]) for run in moved.events)

@@ -1,0 +1,99 @@
+"""Shifted and swapped runs are found, and named; clean ones raise no alarm."""
+
+import numpy as np
+import pytest
+
+from brain2music.core.types import Run
+from brain2music.doctor.courses import Course
+from brain2music.doctor.shift import check_shifts
+
+TR_S, LAG, N = 1.5, 3, 400
+TRAIN = tuple(Run("Training", str(k)) for k in range(1, 7))
+TEST = (Run("Test", "1"), Run("Test", "2"))
+
+
+def slow(rng, shape, slowness):
+    out = rng.standard_normal(shape)
+    for row in range(1, len(out)):
+        out[row] = slowness * out[row - 1] + np.sqrt(1 - slowness**2) * out[row]
+    return out
+
+
+def courses(seed, *, off=None, lag=LAG, size=0.4):
+    """Return runs whose responses follow features by `lag`, in `off` by more."""
+    rng = np.random.default_rng(seed)
+    weights = rng.standard_normal((4, 40)) / 2
+    found = {}
+    for run in (*TRAIN, *TEST):
+        F = slow(rng, (N, 4), 0.8)
+        moved = np.roll(F, lag + (off or {}).get(run, 0), axis=0)
+        Y = size * moved @ weights + slow(rng, (N, 40), 0.4)
+        found[run] = Course(F - F.mean(0), Y - Y.mean(0), np.arange(N))
+    return found
+
+
+def judged(found, level=0.001):
+    made = check_shifts(found, TRAIN, TR_S, subject="sub-01", level=level)
+    return {one.key: one for one in made}
+
+
+def test_runs_in_step_pass_and_the_lag_is_that_planted():
+    found = judged(courses(0))
+    assert {key: one.status for key, one in found.items()} == {
+        "shift-lag": "passed",
+        "shift-run": "passed",
+        "swapped-runs": "passed",
+    }
+    assert found["shift-lag"].values["lag_s"] == pytest.approx(LAG * TR_S)
+
+
+@pytest.mark.parametrize("run", [TRAIN[2], TEST[1]])
+@pytest.mark.parametrize("volumes", [-3, 2, 3])
+def test_a_shifted_run_fails_and_is_named_with_its_shift(run, volumes):
+    found = judged(courses(1, off={run: volumes}))
+    assert found["shift-run"].status == "failed"
+    assert found["shift-run"].where == (str(run),)
+    assert found["shift-run"].values == {"volumes_off": volumes}
+
+
+def test_swapped_runs_fail_and_are_both_named():
+    made = courses(2)
+    a, b = made[TRAIN[1]], made[TRAIN[4]]
+    made[TRAIN[1]] = Course(a.features, b.responses, a.kept)
+    made[TRAIN[4]] = Course(b.features, a.responses, b.kept)
+    found = judged(made)
+    assert found["swapped-runs"].status == "failed"
+    assert set(found["swapped-runs"].where) == {str(TRAIN[1]), str(TRAIN[4])}
+
+
+@pytest.mark.parametrize("lag", [-2, 0])
+def test_a_lag_that_blood_cannot_have_fails(lag):
+    found = judged(courses(3, lag=lag))
+    assert found["shift-lag"].status == "failed"
+    assert found["shift-lag"].values["lag_s"] == pytest.approx(lag * TR_S)
+
+
+def test_where_nothing_is_predicted_nothing_is_said_to_be_in_step():
+    found = judged(courses(4, size=0.0))
+    assert {one.status for one in found.values()} == {"not made"}
+    assert "no lag can be told" in found["shift-lag"].found
+
+
+def test_two_training_runs_are_too_few_to_compare():
+    made = courses(5)
+    few = list(check_shifts(made, TRAIN[:2], TR_S, subject="sub-01", level=0.001))
+    assert [one.status for one in few] == ["not made"] * 3
+    assert "2 training runs; 3 are needed" in few[0].found
+
+
+@pytest.mark.slow
+def test_false_alarms_are_as_rare_as_the_level_says():
+    """At a level of 10 % in each check, 40 clean studies raise about 4 in each."""
+    alarms = np.zeros(3)
+    for seed in range(40):
+        found = judged(courses(100 + seed, size=0.15), level=0.1)
+        alarms += [
+            found[key].status == "failed"
+            for key in ("shift-lag", "shift-run", "swapped-runs")
+        ]
+    assert (alarms <= 8).all(), alarms
