@@ -195,6 +195,7 @@ def _words(given: list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if word))
 
 
+@app.command()
 def view(
     folder: Annotated[Path, typer.Argument(help="Folder of a study's results.")],
     static: Annotated[
