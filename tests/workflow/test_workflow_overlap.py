@@ -182,7 +182,8 @@ def test_what_only_begins_like_a_stimulus_is_no_stimulus():
     ids = ["blues.wav", "blues.00004", "x/blues.00003.MP3", "000/000002.mp3"]
     index = build_index(np.eye(4), ids, identity="x", source="")
     clip = "blues.00003"
-    found, notes = find_stimuli(index, {}, Stimuli((clip,), {}, {}))
+    sources = {clip: ClipSource(clip, Path(f"sound/{clip}"))}  # no ending is written
+    found, notes = find_stimuli(index, {}, Stimuli((clip,), sources, {}))
     assert (found, notes) == ({ids[2]: f"has the name of {clip}"}, [])
     index = build_index(np.eye(4), ["1", "2", "22", "3"], identity="x", source="")
     found, _ = find_stimuli(index, {}, Stimuli(("000002",), {}, {}))
