@@ -33,8 +33,8 @@ class Packed:
         values : array
             NaN stays NaN.
         dtype : 'float32', 'float16', 'uint8' or 'uint32'
-            Values of 'float16' are divided by the largest size among them first, so
-            that small ones keep their digits; 'scale' says by what.
+            Values of 'float16' are divided by a power of 2 first, so that the largest
+            is about 1 and small ones keep their digits; 'scale' says by what.
 
         Returns
         -------
@@ -44,7 +44,7 @@ class Packed:
         array, scale = np.asarray(values), 1.0
         if dtype == "float16":
             largest = np.max(np.abs(array), initial=0.0, where=np.isfinite(array))
-            scale = float(largest) or 1.0
+            scale = float(2.0 ** np.ceil(np.log2(largest))) if largest else 1.0
             array = array / scale
         raw = np.ascontiguousarray(array, dtype=DTYPES[dtype]).tobytes()
         place = {

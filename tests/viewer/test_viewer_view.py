@@ -2,6 +2,10 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +169,21 @@ def test_the_command_writes_a_folder(made, tmp_path):
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert f"open {out / 'index.html'}" in result.output
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_it_is_interrupted(made):
+    code = "from brain2music.cli import main; main()"
+    words = [sys.executable, "-c", code, "view", str(made.out), "--no-sound"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        url = line.split()[0]
+        with urllib.request.urlopen(url) as answer:
+            assert b"brain2music view" in answer.read()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert url.startswith("http://127.0.0.1:")
+    assert process.returncode == 0
 
 
 def test_the_command_refuses_a_folder_that_is_no_study(tmp_path):

@@ -148,7 +148,7 @@ B2M.clips = async function (subject, column, chosen) {
     }
     parts.push(B2M.make("h3", {}, `Test clips that ${of} predicts ${word}`), list);
   }
-  parts.push(B2M.make("p", { class: "small" }, `Mean predicted response over the clip (responses in standard deviations). ${B2M.index.sound_note}`));
+  parts.push(B2M.make("p", { class: "small" }, `Mean predicted response over the rows of the clip, in the unit of the responses. ${B2M.index.sound_note}`));
   return parts;
 };
 
