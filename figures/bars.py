@@ -213,7 +213,7 @@ def _draw_panel(
     for name, style in LINES.items():
         _draw_marks(ax, marks[name], centre, width, style=style, name=name)
     ax.set_xlim(-0.5, len(groups) - 0.5)
-    if float(table[list(VALUES)].to_numpy(float).min()) < 0:
+    if np.nanmin(table[list(VALUES)].to_numpy(float)) < 0:
         ax.axhline(0.0, color="0.3", linewidth=LINE_PT, zorder=2, label="zero")
 
 

@@ -15,6 +15,7 @@ from .tables import name_axes
 
 # A shape for each genre: ten colours cannot all be told apart by everyone.
 SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+AREA, STAR_AREA = 13.0, 28.0  # points squared; a star fills less of its box
 PANEL_MM = 62.0
 LEGEND_MM = 16.0
 
@@ -78,7 +79,7 @@ def plot_embedding(
             here = one[names == name]
             ax.scatter(
                 *here.T,
-                s=13,
+                s=STAR_AREA if shape == "*" else AREA,
                 color=colour,
                 marker=shape,
                 edgecolors="white",
@@ -94,7 +95,7 @@ def plot_embedding(
             [],
             color=colour,
             marker=shape,
-            markersize=4,
+            markersize=5.5 if shape == "*" else 4,
             linestyle="none",
             label=name,
         )

@@ -95,7 +95,7 @@ def spectrogram_db(waveform: ArrayLike, rate_hz: float) -> tuple[Floats, float]:
     >>> t = np.arange(16000) / 16000
     >>> levels, step_s = spectrogram_db(np.sin(2 * np.pi * 1000 * t), 16000)
     >>> int(tones_hz()[levels.mean(axis=1).argmax()]), step_s
-    (988, 0.02)
+    (1012, 0.02)
     """
     waveform = np.asarray(waveform, dtype=np.float64)
     n_window, n_step = round(WINDOW_S * rate_hz), round(STEP_S * rate_hz)

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib as mpl
 import nibabel as nib
@@ -205,3 +206,9 @@ def test_says_what_cannot_be_asked_for(make, words):
 
 def test_widths_have_names():
     assert [width_of(text) for text in ("single", "double", "85")] == [90, 180, 85]
+
+
+def test_the_page_on_figures_lists_each_of_them():
+    page = Path(__file__).parents[3] / "docs/figures.md"
+    listed = re.findall(r"^\| `(\w+)` \|", page.read_text(encoding="utf-8"), re.M)
+    assert sorted(listed) == sorted(ALL)
