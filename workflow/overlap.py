@@ -88,11 +88,16 @@ def stimulus_sounds(
 def sounds_identity(study: Study, opened: Opened, clips: Sequence[str]) -> str:
     """Return a hash of the clips' sound: which piece of which file, and its content.
 
-    Of the target and of `checked_by`, where each has its own.
+    Of the target and of each space that checks what is found or made.
     """
     rows: list[list[object]] = []
     content = cache(file_identity)  # many clips may be pieces of one file
-    for name in (study.retrieval.target, study.retrieval.checked_by):
+    spaces = (
+        study.retrieval.target,
+        study.retrieval.checked_by,
+        study.generation.checked_by,
+    )
+    for name in dict.fromkeys(spaces):
         every = {} if name is None else stimuli_of(study, opened, name)
         for clip in clips:
             if clip in every:
