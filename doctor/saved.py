@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..core.checks import InputError
 from ..study import Study
+from ..workflow.generation import PRIOR
 from ..workflow.pipeline import stale_artefacts
 from ..workflow.result import collect_notes
 from ..workflow.tables import read_table
@@ -86,17 +87,16 @@ def _prior(out: Path) -> Finding:
 
 def judge_prior(table: pd.DataFrame) -> Finding:
     """Return whether decoded conditioning does better than random and mean brains."""
-    table = table[table["metric"] == "identification"]
+    table = table[table["metric"] == PRIOR]
     worse = []
-    for key, rows in table.groupby(["subject", "target", "space"], sort=False):
-        by = rows.set_index("conditioning")["value"]
-        if "decoded" not in by:
-            continue
-        rest = by.drop("decoded")
-        if len(rest) and by["decoded"] <= rest.max():
+    for key, rows in table.groupby(["subject", "target", "scored_by"], sort=False):
+        by = rows.set_index("conditioning")["value"].astype(float)
+        decoded, rest = by["decoded"], by.drop("decoded")
+        p = float(rows.set_index("conditioning")["p"]["decoded"])
+        if decoded <= rest.max() or p >= ALPHA:
             worse.append(
-                f"sub-{key[0]}, {key[1]} in {key[2]}: decoded {by['decoded']:.3f}, "
-                f"{rest.idxmax()} {rest.max():.3f}"
+                f"sub-{key[0]}, {key[1]} by {key[2]}: decoded {decoded:.3f} "
+                f"(p {p:.2g}), {rest.idxmax()} {rest.max():.3f}"
             )
     if worse:
         text = "; ".join(worse)

@@ -51,7 +51,8 @@ def _music(results: Results) -> pd.DataFrame | None:
     found, made = results.table("retrieval"), results.table("generation")
     parts = []
     if found is not None:
-        found = found[found["metric"] == ACCURACY]
+        whole = found["pool"].str.startswith("all ")
+        found = found[(found["metric"] == ACCURACY) & whole]
         oracle = found[found["items"] == "oracle"]
         of_space = oracle.set_index(["subject", "scored_by"])["value"]
         rows = found[found["items"] == "retrieved"]

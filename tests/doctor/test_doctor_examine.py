@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from brain2music import load_study
@@ -11,9 +12,11 @@ from brain2music.doctor import examine as examining
 from brain2music.doctor.catalogue import CARDS
 from brain2music.doctor.examine import examine
 from brain2music.doctor.page import write_page
+from brain2music.doctor.saved import judge_prior
 from brain2music.doctor.verdict import Finding, make_verdict
 from brain2music.features.design import Standardised
 from brain2music.workflow import prepare
+from brain2music.workflow.generation import PRIOR
 
 
 def failed(verdict):
@@ -192,3 +195,16 @@ def test_text_of_the_data_is_escaped_on_the_page(tmp_path):
 
 def test_levels_share_one_in_a_hundred():
     assert examining.LEVEL == 0.01
+
+
+@pytest.mark.parametrize(
+    ("decoded", "p", "status"),
+    [(0.9, 0.001, "passed"), (0.6, 0.01, "failed"), (0.9, 0.2, "failed")],
+)
+def test_a_generator_that_needs_no_brain_is_found(decoded, p, status):
+    rows = [("decoded", decoded, p), ("random, as decoded", 0.65, 0.3)]
+    table = pd.DataFrame(rows, columns=["conditioning", "value", "p"])
+    about = {"subject": "01", "target": "clap", "scored_by": "w2v", "metric": PRIOR}
+    found = judge_prior(table.assign(**about))
+    assert found.status == status
+    assert ("random, as decoded 0.650" in found.found) == (status == "failed")

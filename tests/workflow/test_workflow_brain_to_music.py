@@ -83,11 +83,12 @@ def test_what_was_planted_is_decoded_and_found(made):
     assert clips["p"] < 0.05
     assert clips["value"] > clips["chance"] == 0.5
     found = table(made, "retrieval").query(f"metric == {IDENTIFICATION!r}")
+    found = found[found["pool"].str.startswith("all ")]
     own = found[found["scored_by"] == "CLAP, tiny-clap"].set_index("items")
     assert own.loc["retrieved", "p"] < 0.05
     assert own.loc["retrieved", "value"] <= own.loc["oracle", "value"]
-    assert own.loc["retrieved", "value"] > own.loc["random", "value"]
-    assert own.loc["random", "value"] == pytest.approx(0.5, abs=0.1)
+    assert own.loc["retrieved", "value"] > own.loc["random track", "value"]
+    assert own.loc["random track", "p"] > 0.01
     assert len(table(made, "retrieved")) == 6 * 3
 
 

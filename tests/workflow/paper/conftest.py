@@ -106,8 +106,11 @@ def _music(rng, subject):
     found, made = [], []
     for judge in JUDGES:
         for items in ("retrieved", "oracle"):
-            found.append(card(rng, **about, items=items, scored_by=judge))
-        random = about | {"items": "random", "scored_by": judge}
+            one = card(rng, **about, items=items, scored_by=judge)
+            found.append({**one, "pool": "all 40 test clips"})
+            found.append({**one, "value": 0.1, "pool": "9 artist-safe test clips"})
+        random = about | {"items": "random track", "scored_by": judge}
+        random["pool"] = "all 40 test clips"
         found.append(random | {"value": 0.5})
         for how in ("decoded", "mean decoded"):
             labels = {"conditioning": how, "generator": "musicldm"}
