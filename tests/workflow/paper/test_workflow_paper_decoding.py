@@ -15,7 +15,7 @@ def heights(ax):
 
 
 def names(ax):
-    return [text.get_text().replace("\n", " ") for text in ax.get_xticklabels()]
+    return [text.get_text().strip().replace("\n", " ") for text in ax.get_xticklabels()]
 
 
 def level(ax, label):
