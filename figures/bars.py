@@ -22,7 +22,7 @@ ROW_MM, LEGEND_MM, LINE_MM = 48.0, 14.0, 2.6
 BAR_MM = 5.0  # with less room for a bar, panels go below each other
 FEWEST_LETTERS = 8  # in a line of a group's name
 TURNED_LETTERS = 24  # in a line of a name that is turned
-LETTER_MM = 1.25  # of 6 pt, on average
+LETTER_MM, TITLE_LETTER_MM = 1.25, 1.5  # of 6 and 7 pt, on average
 USED = 0.85  # share of the width that axes have
 WITHIN = 1e-9  # of each other, lines are one
 LINES = {"chance": "dashed", "oracle": "dotted"}
@@ -88,9 +88,9 @@ def plot_bars(
     axes = fig.subplots(
         *shape, sharey=True, squeeze=False, width_ratios=ratios if beside else None
     ).ravel()
-    for ax, (title, table) in zip(axes, panels.items(), strict=True):
+    for ax, (title, table), mm in zip(axes, panels.items(), room, strict=True):
         _draw_panel(ax, table, series, colours)
-        ax.set_title(title, size=TEXT_PT)
+        ax.set_title(_wrapped(title, int(mm / TITLE_LETTER_MM)), size=TEXT_PT)
         name_axes(ax, "", label if ax is axes[0] or not beside else "")
         ax.set_ylim(limits or _limits(whole))
     for ax, one in zip(axes, names, strict=True):
@@ -126,15 +126,16 @@ class _Names:
     def draw(self, ax: Axes) -> None:
         """Write them below the axes."""
         ax.set_xticks(range(len(self.lines)))
-        ax.set_xticklabels(
-            self.lines,
-            rotation=35 if self.turned else 0,
-            ha="right" if self.turned else "center",
-            va="top",
-            rotation_mode="anchor" if self.turned else "default",
-            linespacing=1.0,
-        )
         ax.tick_params(axis="x", length=0, labelsize=SMALL_PT)
+        if self.turned:
+            turned: dict[str, Any] = {"rotation": 35, "rotation_mode": "anchor"}
+            ax.set_xticklabels(self.lines, ha="right", va="top", **turned)
+            return
+        # By their baseline, so that a name with a descender is not higher than others.
+        n_lines = max(name.count("\n") for name in self.lines) + 1
+        padded = [name + "\n" * (n_lines - name.count("\n") - 1) for name in self.lines]
+        ax.set_xticklabels(padded, va="baseline", linespacing=1.0)
+        ax.tick_params(axis="x", pad=2.0 + 1.2 * SMALL_PT * n_lines)
 
 
 def _wrapped(name: str, letters: int) -> str:

@@ -8,12 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from .bars import below
+from .bars import WITHIN, below
 from .style import LINE_PT, SINGLE_MM, figure_mm, palette
 from .tables import name_axes, need, unique
 
 KEYS = ("series", "subject", "x")
 VALUES = ("value",)
+BLACK = "0.0"
 
 
 def plot_curves(
@@ -31,7 +32,7 @@ def plot_curves(
     ----------
     table : DataFrame
         One row per series, subject and x, with `value`, and, where it is known,
-        `chance`, which is drawn as a dashed line.
+        `chance`, a dashed line: one of each series, where they differ.
     labels : tuple of two str
         What x and the value are, with their units.
     logarithmic : bool
@@ -77,10 +78,9 @@ def plot_curves(
             markersize=3,
             label=f"mean {name}",
         )
-    if "chance" in table:
-        by_x = table.groupby("x")["chance"].mean()
-        ax.plot(by_x.index, by_x, color="0.0", linestyle="dashed", label="chance")
-        ax.lines[-1].set_linewidth(1.0)
+    chances = _chances(table, colours)
+    for colour, by_x in chances.items():
+        ax.plot(by_x, color=colour, linestyle="dashed", linewidth=1.0, label="chance")
     if marked is not None:
         ax.axvline(marked[0], color="0.5", linewidth=LINE_PT, zorder=0)
     if logarithmic:
@@ -96,9 +96,22 @@ def plot_curves(
         handles.append(
             Line2D([], [], color="0.3", linewidth=LINE_PT, label="a subject")
         )
-    if "chance" in table and np.isfinite(table["chance"]).any():
-        handles.append(Line2D([], [], color="0.0", linestyle="dashed", label="chance"))
+    if chances:
+        label = "chance" if len(chances) == 1 else "chance, in its colour"
+        handles.append(Line2D([], [], color="0.0", linestyle="dashed", label=label))
     if marked is not None:
         handles.append(Line2D([], [], color="0.5", linewidth=LINE_PT, label=marked[1]))
     below(fig, handles)
     return fig
+
+
+def _chances(table: pd.DataFrame, colours: Mapping[str, str]) -> dict[str, pd.Series]:
+    """Return chance by x: one in black, or one in the colour of each series."""
+    if "chance" not in table or not np.isfinite(table["chance"]).any():
+        return {}
+    if (table.groupby("x")["chance"].agg(np.ptp) < WITHIN).all():
+        return {BLACK: table.groupby("x")["chance"].mean()}
+    groups = table.groupby("series", sort=False)
+    return {
+        colours[str(name)]: rows.groupby("x")["chance"].mean() for name, rows in groups
+    }

@@ -67,6 +67,8 @@ def plot_spectrograms(
             else:
                 ax.text(0.5, 0.5, "none", transform=ax.transAxes, size=SMALL_PT)
         line[0].set_ylabel(f"{clip}\nfrequency (kHz)", size=SMALL_PT)
+    # Each picture set the axis, which all share, to its own length.
+    axes[0, 0].set_xlim(0.0, max(image.get_extent()[1] for image in images))
     for ax, kind in zip(axes[0], kinds, strict=True):
         ax.set_title(kind, size=TEXT_PT)
     for ax in axes[-1]:

@@ -262,6 +262,7 @@ def _drawn_bars(
     name_simulated(results, figure)
     parts = [rows.assign(panel=title) for title, rows in panels.items()]
     whole = pd.concat(parts, ignore_index=True)
+    whole["group"] = whole["group"].str.replace("\n", " ")
     first = ["panel"]
     whole = whole[[*first, *whole.columns.difference(first, sort=False)]]
     targets = results.saved.study.decoding.targets

@@ -53,6 +53,9 @@ def test_a_bar_is_the_mean_and_a_point_a_subject(table):
     assert ax.get_ylabel() == "accuracy"
     assert ax.get_title() == "title"
     assert [text.get_text() for text in ax.get_xticklabels()] == ["blues", "jazz"]
+    fig.canvas.draw()
+    tops = [text.get_window_extent().y1 for text in ax.get_xticklabels()]
+    assert max(tops) < ax.get_window_extent().y0 - 2
     means = table.groupby(["series", "group"])["value"].mean()
     for series, bars in heights(ax).items():
         assert_allclose(bars, means[series].loc[["blues", "jazz"]])
@@ -112,7 +115,7 @@ def test_names_that_do_not_fit_are_turned_and_stay_on_the_page(table):
         assert box.x0 >= 0
         assert box.y0 >= 0
     fig = plot_bars({"": table}, label="x", width_mm=180)
-    texts = [text.get_text() for text in fig.axes[0].get_xticklabels()]
+    texts = [text.get_text().strip() for text in fig.axes[0].get_xticklabels()]
     assert texts[1] == "music (by a network)"
     assert fig.axes[0].get_xticklabels()[0].get_rotation() == 0
 
@@ -154,6 +157,30 @@ def test_a_curve_is_the_mean_beside_its_subjects(table):
     assert_allclose(drawn["made 02"].get_ydata(), one.sort_values("x")["value"])
     assert_allclose(drawn["chance"].get_ydata(), 0.5)
     assert legend_of(fig)[-2:] == ["a subject", "chance"]
+
+
+def test_each_series_has_its_own_chance_where_they_differ(table):
+    rows = table.assign(x=table["group"].map({"blues": 3.0, "jazz": 1.5}))
+    rows["series"] = rows["series"].replace("all", "other")
+    rows["chance"] = rows["series"].map({"retrieved": 0.5, "made": 0.4, "other": 0.3})
+    fig = plot_curves(rows, labels=("x", "y"))
+    drawn = [line for line in fig.axes[0].lines if line.get_label() == "chance"]
+    assert [list(line.get_ydata()) for line in drawn] == [
+        [c] * 2 for c in (0.5, 0.4, 0.3)
+    ]
+    assert [line.get_color() for line in drawn] == list(COLOURS[:3])
+    assert legend_of(fig)[-1] == "chance, in its colour"
+
+
+def test_titles_of_panels_stay_on_a_narrow_page(table):
+    titles = ("decoded, by target", "music, by the space it is judged in")
+    one = table[table["series"] == "made"]
+    fig = plot_bars(dict.fromkeys(titles, one), label="x", width_mm=60)
+    fig.canvas.draw()
+    for ax in fig.axes:
+        box = ax.title.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= fig.bbox.x1
 
 
 def test_penalties_have_a_logarithmic_axis_and_a_mark(table):

@@ -48,7 +48,10 @@ def test_loudness_does_not_matter_and_rates_meet_on_the_same_axis():
 
 def test_the_grid_has_a_row_per_clip_and_a_column_per_kind():
     rows = {
-        "jazz.1": {"stimulus": (tone(500), RATE), "retrieved": (tone(700), RATE)},
+        "jazz.1": {
+            "stimulus": (tone(500, seconds=4), RATE),
+            "retrieved": (tone(700), RATE),
+        },
         "rock.2": {"stimulus": (tone(900, seconds=3), RATE)},
     }
     fig = plot_spectrograms(rows, width_mm=90)
@@ -64,6 +67,7 @@ def test_the_grid_has_a_row_per_clip_and_a_column_per_kind():
     assert grid[3].texts[0].get_text() == "none"
     clims = {i.get_clim() for ax in grid for i in ax.get_images()}
     assert clims == {(-70.0, 0.0)}
+    assert {ax.get_xlim() for ax in grid} == {(0.0, 4.0)}
     assert fig.axes[4].get_ylabel() == "dB below the loudest"
 
 

@@ -15,7 +15,7 @@ def heights(ax):
 
 
 def names(ax):
-    return [text.get_text().replace("\n", " ") for text in ax.get_xticklabels()]
+    return [text.get_text().strip().replace("\n", " ") for text in ax.get_xticklabels()]
 
 
 def level(ax, label):
@@ -98,6 +98,7 @@ def test_agreement_of_classes_has_a_bar_per_group_and_comparison(draw, table):
     assert level(ax, "chance") == [0.2]
     assert level(ax, "oracle") == []
     assert one.notes == ["classes by ast"]
+    assert set(one.numbers[""]["group"]) == {"genres, top 2", "moods, top 1"}
 
 
 def test_the_oracle_of_classes_is_a_line_and_random_pairs_are_bars(draw, results):

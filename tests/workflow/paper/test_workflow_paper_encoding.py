@@ -46,7 +46,9 @@ def test_rois_have_a_bar_per_feature_space_and_not_for_the_whole_brain(draw, tab
     (one,) = draw("rois").values()
     (ax,) = one.figure.axes
     assert ax.get_ylabel() == "mean r, held-out runs"
-    names = [text.get_text().replace("\n", " ") for text in ax.get_xticklabels()]
+    names = [
+        text.get_text().strip().replace("\n", " ") for text in ax.get_xticklabels()
+    ]
     assert names == ["A1 (simulated)", r"belt \$x\$ (simulated)"]
     rows = table("roi_scores").query("feature_space == 'w2v-bert'")
     means = rows.groupby("roi")["r_mean"].mean()
