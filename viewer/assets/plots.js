@@ -6,9 +6,9 @@ B2M.bars = function (rows, { title, ceiling = NaN }) {
   const finite = rows.map((row) => row.value).filter(Number.isFinite);
   const low = Math.min(0, ...finite);
   const high = Math.max(1e-6, ...finite, Number.isFinite(ceiling) ? ceiling : 0);
-  const left = 170, wide = 250, tall = 20;
+  const left = 200, wide = 250, tall = 20;
   const x = (value) => left + wide * (value - low) / (high - low);
-  const svg = B2M.picture(title, rows, 480, tall * rows.length + 8);
+  const svg = B2M.picture(title, rows, 510, tall * rows.length + 8);
   rows.forEach((row, k) => {
     const y = 4 + tall * k;
     svg.append(B2M.make("svg:text", { x: left - 6, y: y + 14, "text-anchor": "end" }, B2M.short(row.label)));
@@ -33,7 +33,7 @@ B2M.courses = function (rows, { title }) {
   const high = Math.max(1e-12, ...values.filter(Number.isFinite));
   const x = (s) => 50 + 330 * (last > first ? (s - first) / (last - first) : 0.5);
   const y = (value) => 130 - 115 * value / high;
-  const svg = B2M.picture(title, rows.map((row) => ({ label: row.label, value: Math.max(...row.values) })), 580, 170);
+  const svg = B2M.picture(title, rows.map((row) => ({ label: row.label, value: Math.max(...row.values) })), 610, 170);
   svg.append(B2M.make("svg:line", { class: "axis", x1: 50, x2: 380, y1: 130, y2: 130 }));
   for (const s of new Set(seconds)) {
     svg.append(B2M.make("svg:text", { x: x(s), y: 147, "text-anchor": "middle" }, `${+s.toFixed(2)}`));
