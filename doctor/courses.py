@@ -174,10 +174,10 @@ def shifted(
     return Pair(features[at[rows]], course.responses[rows])
 
 
-def common_rows(course: Course, reach: int, n_features: int) -> NDArray[np.bool_]:
-    """Return which kept volumes meet features at every shift up to `reach`."""
-    early, late = course.kept - reach, course.kept + reach
-    return (early >= 0) & (late < n_features)
+def common_rows(course: Course, shifts: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return which kept volumes meet features of their run at every one of `shifts`."""
+    early, late = course.kept - shifts.max(), course.kept - shifts.min()
+    return (early >= 0) & (late < len(course.features))
 
 
 @dataclass(slots=True)

@@ -101,7 +101,7 @@ def lag_curve(
         others = np.mean([r[other] for other in train if other != run], axis=0)
         voxels = _best(others.max(axis=0))
         course = courses[run]
-        rows = common_rows(course, REACH, len(course.features))
+        rows = common_rows(course, SHIFTS)
         parts = [
             _contributions(
                 shifted(course.features, course, lag, rows).X @ moments.weights({run}),
@@ -183,15 +183,22 @@ class Common:
         return _best(np.mean(r, axis=0))
 
     def at_shifts(self, run: Run) -> Floats:
-        """Return what each stretch of a run adds to r, (n_shifts, n_blocks)."""
+        """Return what each stretch of a run adds to r, (n_shifts, n_blocks).
+
+        Shifts are counted from the common lag.
+        """
         course, weights = self.courses[run], self.moments.weights({run})
-        rows = common_rows(course, REACH, len(course.features))
+        rows = self.rows(run)
         return np.stack(
             [
-                self._parts(course.features, run, int(shift), rows, weights)
+                self._parts(course.features, run, self.lag + int(shift), rows, weights)
                 for shift in SHIFTS
             ]
         )
+
+    def rows(self, run: Run) -> NDArray[np.bool_]:
+        """Return the kept volumes of a run that meet its features at every shift."""
+        return common_rows(self.courses[run], self.lag + SHIFTS)
 
     def against(self, run: Run, other: Run) -> tuple[Floats, Floats]:
         """Return what stretches add to r under another's stimulus, and its own."""
@@ -219,26 +226,25 @@ class Common:
 
 def judge_runs(at: Common, subject: str, level: float) -> Iterator[Finding]:
     """Yield the runs whose own best shift is another one than the common lag."""
-    lag, far = at.lag, np.abs(SHIFTS - at.lag) > NEAR
+    far = np.abs(SHIFTS) > NEAR
     level /= len(at.courses) * far.sum()
     short, bad = [], False
-    for run, course in at.courses.items():
-        rows = common_rows(course, REACH, len(course.features))
-        if rows.sum() < FEWEST_BLOCKS * at.block:
+    for run in at.courses:
+        if at.rows(run).sum() < FEWEST_BLOCKS * at.block:
             short.append(str(run))
             continue
         parts = at.at_shifts(run)
-        gain = parts[far] - parts[lag == SHIFTS]
+        gain = parts[far] - parts[SHIFTS == 0]
         if min(_t_test(one) for one in gain) < level:
             bad = True
             shift = int(SHIFTS[far][gain.mean(axis=1).argmax()])
             r = dict(zip(SHIFTS.tolist(), parts.mean(axis=1).tolist(), strict=True))
             found = (
                 f"{subject}, {run}: its responses fit its stimulus best when they are "
-                f"taken {shift - lag:+d} volumes from the lag of the other runs (r "
-                f"{r[shift]:.3f} against {r[lag]:.3f})."
+                f"taken {shift:+d} volumes from the lag of the other runs (r "
+                f"{r[shift]:.3f} against {r[0]:.3f})."
             )
-            values = {"volumes_off": float(shift - lag)}
+            values = {"volumes_off": float(shift)}
             yield Finding("shift-run", "failed", found, (str(run),), values)
     if len(short) == len(at.courses):
         found = f"{subject}: its runs are too short for {FEWEST_BLOCKS} stretches."

@@ -89,7 +89,7 @@ class Verdict:
         head = f"{n['failed']} checks failed" if n["failed"] else "no check failed"
         return (
             f"{head}; {n['passed']} passed, {n['not made']} could not be made, "
-            f"{n['shown']} numbers are to be read beside the scores"
+            f"{n['shown']} to be read beside the scores"
         )
 
 

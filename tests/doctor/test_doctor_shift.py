@@ -48,7 +48,7 @@ def test_runs_in_step_pass_and_the_lag_is_that_planted():
 
 
 @pytest.mark.parametrize("run", [TRAIN[2], TEST[1]])
-@pytest.mark.parametrize("volumes", [-3, 2, 3])
+@pytest.mark.parametrize("volumes", [-5, 2, 6])
 def test_a_shifted_run_fails_and_is_named_with_its_shift(run, volumes):
     found = judged(courses(1, off={run: volumes}))
     assert found["shift-run"].status == "failed"
