@@ -161,7 +161,8 @@ CARDS = {
         "null",
         3,
         (5, 13),
-        "A score of responses in a wrong order is the score's own floor, and not zero.",
+        "A score of responses in a wrong order is the score's own floor, and not zero: "
+        "what runs share at the same time, such as silence at both ends, or a leak.",
         "Look at the null of the study, and at drifts that all runs share.",
     ),
     "p-values": Card(

@@ -35,6 +35,10 @@ def check_confounds(
     except InputError as error:
         yield Finding("confounds", "not made", f"{name}: {error}", (name,))
         return
+    if not courses:
+        why = f"{name}: features could not be read volume by volume."
+        yield Finding("confounds", "not made", why, (name,))
+        return
     X, C, groups = _rows(study, courses, tables)
     if len(np.unique(groups)) < 2:
         why = f"{name}: {len(np.unique(groups))} runs have confounds; 2 are needed."

@@ -19,7 +19,7 @@ from ..core.types import Run
 from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.fitting import check_backend
-from ..workflow.leakage import make_stimuli, makes_stimuli
+from ..workflow.leakage import clips_on_both_sides, make_stimuli, makes_stimuli
 from ..workflow.opening import Opened
 from ..workflow.responses import store_responses
 from ..workflow.session import Progress, Session
@@ -38,6 +38,12 @@ VOXELS_PER_MINUTE = 100
 FEWEST_VOXELS = 100
 REPETITIONS = (2, 4)  # of noise and of other clips: at least, and at most
 MINUTES = 5.0
+OF_SUBJECT = (
+    *("shift-lag", "shift-run", "swapped-runs", "planted-signal", "planted-band"),
+    *("noise-features", "p-values", "permuted-clips", "shuffled-test"),
+    *("planted-place", "repeat-ceiling", "controls", "confounds"),
+    *(key for key, _ in invariance.CHECKS),
+)
 
 
 @dataclass
@@ -141,9 +147,20 @@ def _all(
         yield Finding("inputs", "passed", "everything that is read fits together.")
     progress("inputs", 1, 1)
     yield from static.check_folds(study)
-    notes = _notes(study, opened)
+    readable, notes = [], []
+    for one in opened:
+        try:
+            notes += _notes(study, one)
+            readable.append(one)
+        except InputError as error:
+            text = str(error)
+            yield Finding("inputs", "failed", text, static.runs_in(text))
+    opened = readable
     yield from static.judge_notes(notes)
-    yield from _shared(study, opened, out, progress)
+    try:
+        yield from _shared(study, opened, out, progress)
+    except InputError as error:
+        yield Finding("shared-clips", "not made", str(error))
     yield from saved.check_saved(study, out)
     for number, one in enumerate(opened):
         progress("subjects", number, len(opened))
@@ -151,17 +168,22 @@ def _all(
     progress("subjects", len(opened), len(opened))
 
 
-def _notes(study: Study, opened: list[Opened]) -> list[str]:
-    notes = []
-    for one in opened:
-        aligned = align(study, one)
-        notes += [*one.notes, *aligned.notes, *store_responses(study, aligned, None)]
-    return notes
+def _notes(study: Study, opened: Opened) -> list[str]:
+    aligned = align(study, opened)
+    said = static.less_usual(study, opened.notes)
+    return [*said, *aligned.notes, *store_responses(study, aligned, None)]
 
 
 def _shared(
     study: Study, opened: list[Opened], out: Path, progress: Progress
 ) -> Iterator[Finding]:
+    both = sorted({clip for one in opened for clip in clips_on_both_sides(one)})
+    if both:
+        found = (
+            f"{len(both)} clips are heard in training and in test, such as {both[0]}."
+        )
+        yield Finding("shared-clips", "failed", found, tuple(both[:10]))
+        return
     if not opened or not makes_stimuli(study):
         why = (
             "the study says nothing of tracks, and no band reads sound files: what "
@@ -202,13 +224,22 @@ def _subject(
     columns = sample_columns(opened.recording.space.n_voxels, n_voxels, seed)
     sampled = read_sample(opened.recording, columns)
     there = replace(opened, recording=sampled)
+    if budget.left_s < 0 and n_left < len(study.dataset.subjects):
+        why = f"{name}: the minutes were over. Give more with --minutes."
+        yield from (Finding(key, "not made", why, (name,)) for key in OF_SUBJECT)
+        return
     start = time.perf_counter()
     aligned = align(study, there)
-    case = make_case(study, aligned, sampled)
+    try:
+        case = make_case(study, aligned, sampled)
+    except InputError as error:
+        yield Finding("inputs", "failed", f"{name}: {error}", (name,))
+        return
     budget.fit_s = time.perf_counter() - start
+    over = start + max(0.0, budget.left_s) / n_left  # others have their share
     steps = _steps(study, opened, aligned, case, budget, n_left, level, seed)
     for keys, step in steps:
-        if budget.left_s < 0:
+        if time.perf_counter() > over:
             why = f"{name}: the minutes were over. Give more with --minutes."
             yield from (Finding(key, "not made", why, (name,)) for key in keys)
             continue
@@ -258,7 +289,7 @@ def _steps(
             lag_s=aligned.lag_s,
             seed=seed,
         )
-        return oracle.check_planted(study, aligned, case.design, made)
+        return oracle.check_planted(case, made)
 
     def null() -> Iterator[Finding]:
         seeds = range(seed, seed + budget.repetitions(n_left))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Literal
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import InputError
 from ..core.stats import correlation
+from ..core.threads import limit_threads
 from ..core.types import Run, Split
 from ..study import Study
 from ..workflow.alignment import Aligned, align
@@ -24,6 +26,7 @@ from .verdict import Finding, Status
 Floats = NDArray[np.floating]
 SAME = 1e-4  # largest difference of r that another order of sums may make
 SAME_PRECISION = 5e-3
+SAME_PROCESS = 1e-6
 FEW = 40  # voxels that are fitted again and again
 
 
@@ -39,6 +42,7 @@ class Case:
     design : Design
     responses : Responses
     predictions : array of shape (n_test, n_valid)
+    alone : array of shape (n_bands, n_test, n_valid)
     read : callable
         Gives a feature space for each run.
     sampled : Sampled
@@ -50,6 +54,7 @@ class Case:
     design: Design
     responses: Responses
     predictions: Floats
+    alone: Floats
     read: Read
     sampled: Sampled
 
@@ -63,25 +68,30 @@ class Case:
         """Training responses of valid voxels."""
         return self.responses.train[:, self.responses.valid]
 
+    @property
+    def test(self) -> Floats:
+        """Test responses of valid voxels."""
+        return self.responses.test[:, self.responses.valid]
+
     def r_of(self, predictions: Floats) -> Floats:
         """Return r of predictions of the valid voxels."""
-        return correlation(self.responses.test[:, self.responses.valid], predictions)
+        return correlation(self.test, predictions)
 
 
 def check_test_spike(case: Case) -> Finding:
     """Return whether anything of training changes with the test runs."""
     opened = case.aligned.opened
     test = set(opened.split.test)
-    X, _, _, _, moments = build_features(
-        case.study, case.aligned, read=_spiked(test, case.read)
-    )
+    spiked = _spiked(test, case.read)
+    X = build(case.study, case.aligned, spiked).train
+    _, _, _, _, moments = build_features(case.study, case.aligned, read=spiked)
     _, _, _, _, before = build_features(case.study, case.aligned, read=case.read)
     sampled = case.sampled
     spikes = {run: _spike(sampled.read(run)) for run in test}
     there = replace(sampled, added={**sampled.added, **spikes})
     Y = clean(case.study, _with(case.aligned, there)).train
     wrong = []
-    if not np.array_equal(_first_layers(case, X), case.design.train):
+    if not np.array_equal(X, case.design.train):
         wrong.append("training features")
     same = all(
         np.array_equal(a, b)
@@ -167,12 +177,19 @@ def check_second_process(case: Case) -> Finding:
     """Return whether another process comes to the same numbers, from the files on."""
     opened = case.aligned.opened
     columns = case.sampled.columns
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        work = pool.submit(
-            _again, case.study, opened.subject, columns, case.aligned.lag_s
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            work = pool.submit(
+                _again, case.study, opened.subject, columns, case.aligned.lag_s
+            )
+            r = work.result()
+    except BrokenProcessPool:
+        why = (
+            f"{case.name}: no second process can be started from here. In a script, "
+            'call it under `if __name__ == "__main__":`.'
         )
-        r = work.result()
-    return _compare(case, "second-process", r, "a second process", 0.0)
+        return Finding("second-process", "not made", why, (case.name,))
+    return _compare(case, "second-process", r, "a second process", SAME_PROCESS)
 
 
 def _again(
@@ -181,7 +198,8 @@ def _again(
     opened = open_subject(study, subject)
     sampled = read_sample(opened.recording, columns)
     aligned = align(study, replace(opened, recording=sampled), lag_s)
-    case = make_case(study, aligned, sampled)
+    with limit_threads(study.machine.threads):
+        case = make_case(study, aligned, sampled)
     return case.r_of(case.predictions)
 
 
@@ -193,7 +211,16 @@ def make_case(
     responses, design = clean(study, aligned), build(study, aligned, read)
     Y = responses.train[:, responses.valid]
     made = fit(study, aligned, design, Y, responses.train_rows)
-    return Case(study, aligned, design, responses, made.predictions, read, sampled)
+    return Case(
+        study,
+        aligned,
+        design,
+        responses,
+        made.predictions,
+        made.alone,
+        read,
+        sampled,
+    )
 
 
 CHECKS: tuple[tuple[str, Callable[[Case], Finding]], ...] = (
@@ -255,12 +282,6 @@ def _spike(values: Floats) -> Floats:
 
 def _with(aligned: Aligned, recording: Sampled) -> Aligned:
     return replace(aligned, opened=replace(aligned.opened, recording=recording))
-
-
-def _first_layers(case: Case, X: Floats) -> Floats:
-    if X.shape == case.design.train.shape:
-        return X
-    return build(case.study, case.aligned, case.read).train
 
 
 def _turned(opened: Opened) -> Opened:

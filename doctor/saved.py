@@ -44,7 +44,7 @@ def check_saved(study: Study, out: Path) -> Iterator[Finding]:
 def _stale(study: Study, out: Path) -> Finding:
     try:
         stale = stale_artefacts(study, out)
-    except InputError as error:
+    except (InputError, OSError) as error:
         return Finding("stale", "not made", str(error))
     if stale:
         found = (
@@ -88,20 +88,25 @@ def _prior(out: Path) -> Finding:
 def judge_prior(table: pd.DataFrame) -> Finding:
     """Return whether decoded conditioning does better than random and mean brains."""
     table = table[table["metric"] == PRIOR]
-    worse = []
+    worse, weak = [], []
     for key, rows in table.groupby(["subject", "target", "scored_by"], sort=False):
         by = rows.set_index("conditioning")["value"].astype(float)
         decoded, rest = by["decoded"], by.drop("decoded")
         p = float(rows.set_index("conditioning")["p"]["decoded"])
-        if decoded <= rest.max() or p >= ALPHA:
+        if decoded <= rest.max():
             worse.append(
                 f"sub-{key[0]}, {key[1]} by {key[2]}: decoded {decoded:.3f} "
                 f"(p {p:.2g}), {rest.idxmax()} {rest.max():.3f}"
             )
+        elif p >= ALPHA:
+            weak.append(f"sub-{key[0]}, {key[1]} by {key[2]}: p {p:.2g}")
     if worse:
         text = "; ".join(worse)
         found = f"music made from responses is no nearer to the stimulus: {text}."
         return Finding("prior", "failed", found, ("generation.csv",))
+    if weak:
+        found = f"music made from responses identifies no stimulus: {'; '.join(weak)}."
+        return Finding("prior", "shown", found, ("generation.csv",))
     found = "music made from responses is nearer to the stimulus than from none."
     return Finding("prior", "passed", found, ("generation.csv",))
 

@@ -2,7 +2,8 @@
 
 A model with a single delay (several would make a plateau) is fitted on all training
 runs but one, and the run left out is scored with its stimulus moved against it by -6
-to +6 volumes. Voxels are those that the other runs predict best.
+to +6 volumes, or as many steps of several volumes where TRs are short. Voxels are
+those that the other runs predict best, by models that have not met the run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +17,9 @@ from .courses import Course, Moments, common_rows, moments_at, shifted
 from .verdict import Finding, Status
 
 Floats = NDArray[np.floating]
-REACH = 6  # volumes
-SHIFTS = np.arange(-REACH, REACH + 1)
+REACH = 6  # steps
+STEP_S = 1.5  # a step has at least as many volumes as make this
 PLAUSIBLE_S = (1.5, 10.5)  # of a peak: from a first rise to 15 s of music held
-NEAR = 1  # volumes: shifts so near to the common lag are no other peak
 BLOCK_S = 20.0
 FEWEST_BLOCKS = 8
 SHARE = 0.1  # of voxels that are looked at, and at least:
@@ -53,12 +53,18 @@ def check_shifts(
             why = f"{subject} has {len(train)} training runs; 3 are needed to compare."
             yield Finding(key, "not made", why, (subject,))
         return
-    block = max(1, round(BLOCK_S / tr_s))
-    at_lag = {int(lag): moments_at(courses, train, int(lag)) for lag in SHIFTS}
+    block, shifts = max(1, round(BLOCK_S / tr_s)), steps(tr_s)
+    at_lag = {int(lag): moments_at(courses, train, int(lag)) for lag in shifts}
     curve = lag_curve(courses, train, at_lag, block)
-    lag = int(SHIFTS[curve.mean(axis=0).argmax()])
-    yield _judge_lag(curve, tr_s, subject, level)
-    if _t_test(curve[:, lag + REACH]) > level / len(SHIFTS):
+    if len(curve) < FEWEST_BLOCKS:
+        for key in ("shift-lag", "shift-run", "swapped-runs"):
+            why = f"{subject}: training runs make {len(curve)} stretches of time."
+            yield Finding(key, "not made", why, (subject,))
+        return
+    best = int(curve.mean(axis=0).argmax())
+    lag = int(shifts[best])
+    yield _judge_lag(curve, shifts * tr_s, subject, level)
+    if _t_test(curve[:, best]) > level / len(shifts):
         why = (
             f"{subject}: features with a single delay do not predict the training runs "
             "left out, at any shift, so no run can be told to be in step."
@@ -66,9 +72,20 @@ def check_shifts(
         yield Finding("shift-run", "not made", why, (subject,))
         yield Finding("swapped-runs", "not made", why, (subject,))
         return
-    at = Common(courses, train, at_lag[lag], lag, block)
+    at = Common(courses, train, at_lag[lag], lag, (shifts, block))
     yield from judge_runs(at, subject, level)
     yield judge_swaps(at, subject, level)
+
+
+def steps(tr_s: float) -> NDArray[np.integer]:
+    """Return the shifts that are tried, in volumes: 6 steps to each side.
+
+    Examples
+    --------
+    >>> steps(2.0)[[0, -1]], steps(0.5)[[0, -1]]
+    (array([-6,  6]), array([-18,  18]))
+    """
+    return np.arange(-REACH, REACH + 1) * max(1, round(STEP_S / tr_s))
 
 
 def lag_curve(
@@ -87,21 +104,24 @@ def lag_curve(
     curve : array of shape (n_blocks, n_lags)
         Its mean over stretches is r, the mean over runs.
     """
-    r = {
-        run: np.stack(
-            [
-                _score(courses[run], moments.weights({run}), lag)
-                for lag, moments in at_lag.items()
-            ]
-        )
-        for run in train
-    }
     curve = []
     for run in train:
-        others = np.mean([r[other] for other in train if other != run], axis=0)
-        voxels = _best(others.max(axis=0))
+        others = [
+            np.mean(
+                [
+                    _score(courses[other], moments.weights({other, run}), lag)
+                    for other in train
+                    if other != run
+                ],
+                axis=0,
+            )
+            for lag, moments in at_lag.items()
+        ]
+        voxels = _best(np.max(others, axis=0))
         course = courses[run]
-        rows = common_rows(course, SHIFTS)
+        rows = common_rows(course, np.array(list(at_lag)))
+        if rows.sum() < block:
+            continue
         parts = [
             _contributions(
                 shifted(course.features, course, lag, rows).X @ moments.weights({run}),
@@ -112,7 +132,7 @@ def lag_curve(
             for lag, moments in at_lag.items()
         ]
         curve.append(np.stack(parts, axis=1))
-    return np.concatenate(curve)
+    return np.concatenate(curve) if curve else np.empty((0, len(at_lag)))
 
 
 def _score(course: Course, weights: Floats, lag: int) -> Floats:
@@ -121,16 +141,16 @@ def _score(course: Course, weights: Floats, lag: int) -> Floats:
     return _correlation(pair.X @ weights, pair.Y)
 
 
-def _judge_lag(curve: Floats, tr_s: float, subject: str, level: float) -> Finding:
+def _judge_lag(curve: Floats, lags_s: Floats, subject: str, level: float) -> Finding:
     mean = curve.mean(axis=0)
     best = int(mean.argmax())
-    lag_s = float(SHIFTS[best] * tr_s)
-    inside = (SHIFTS * tr_s >= PLAUSIBLE_S[0]) & (SHIFTS * tr_s <= PLAUSIBLE_S[1])
+    lag_s = float(lags_s[best])
+    inside = (lags_s >= PLAUSIBLE_S[0]) & (lags_s <= PLAUSIBLE_S[1])
     values = {"lag_s": lag_s, "r": float(mean[best])}
-    if _t_test(curve[:, best]) > level / len(SHIFTS):
+    if _t_test(curve[:, best]) > level / len(lags_s):
         found = (
-            f"{subject}: no shift of -{REACH} to +{REACH} volumes predicts the runs "
-            "left out, so no lag can be told."
+            f"{subject}: no shift of {lags_s[0]:g} to {lags_s[-1]:g} s predicts the "
+            "runs left out, so no lag can be told."
         )
         return Finding("shift-lag", "not made", found, (subject,), values)
     if inside[best]:
@@ -139,10 +159,10 @@ def _judge_lag(curve: Floats, tr_s: float, subject: str, level: float) -> Findin
     other = np.flatnonzero(inside)[mean[inside].argmax()]
     found = (
         f"{subject}: responses fit the features best {lag_s:g} s after them "
-        f"(r {mean[best]:.3f}), and at {SHIFTS[other] * tr_s:g} s with r "
+        f"(r {mean[best]:.3f}), and at {lags_s[other]:g} s with r "
         f"{mean[other]:.3f}. Expected {PLAUSIBLE_S[0]:g} to {PLAUSIBLE_S[1]:g} s."
     )
-    sure = _t_test(curve[:, best] - curve[:, other]) < level / len(SHIFTS)
+    sure = _t_test(curve[:, best] - curve[:, other]) < level / len(lags_s)
     status: Status = "failed" if sure else "not made"
     return Finding("shift-lag", status, found, (subject,), values)
 
@@ -157,8 +177,8 @@ class Common:
     moments : Moments
         Of training runs at the common lag.
     lag : int
-    block : int
-        Volumes of a stretch.
+    grid : pair of array of int and int
+        Shifts that are tried, counted from the common lag, and volumes of a stretch.
     """
 
     def __init__(
@@ -167,10 +187,10 @@ class Common:
         train: Sequence[Run],
         moments: Moments,
         lag: int,
-        block: int,
+        grid: tuple[NDArray[np.integer], int],
     ) -> None:
         self.courses, self.moments = courses, moments
-        self.lag, self.block = lag, block
+        self.lag, (self.shifts, self.block) = lag, grid
         self.voxels = {run: self._voxels(train, run) for run in courses}
 
     def _voxels(self, train: Sequence[Run], run: Run) -> NDArray[np.intp]:
@@ -192,13 +212,13 @@ class Common:
         return np.stack(
             [
                 self._parts(course.features, run, self.lag + int(shift), rows, weights)
-                for shift in SHIFTS
+                for shift in self.shifts
             ]
         )
 
     def rows(self, run: Run) -> NDArray[np.bool_]:
         """Return the kept volumes of a run that meet its features at every shift."""
-        return common_rows(self.courses[run], self.lag + SHIFTS)
+        return common_rows(self.courses[run], self.lag + self.shifts)
 
     def against(self, run: Run, other: Run) -> tuple[Floats, Floats]:
         """Return what stretches add to r under another's stimulus, and its own."""
@@ -226,7 +246,8 @@ class Common:
 
 def judge_runs(at: Common, subject: str, level: float) -> Iterator[Finding]:
     """Yield the runs whose own best shift is another one than the common lag."""
-    far = np.abs(SHIFTS) > NEAR
+    shifts = at.shifts
+    far = np.abs(shifts) > np.diff(shifts)[0]  # one step off is no other peak
     level /= len(at.courses) * far.sum()
     short, bad = [], False
     for run in at.courses:
@@ -234,11 +255,11 @@ def judge_runs(at: Common, subject: str, level: float) -> Iterator[Finding]:
             short.append(str(run))
             continue
         parts = at.at_shifts(run)
-        gain = parts[far] - parts[SHIFTS == 0]
+        gain = parts[far] - parts[shifts == 0]
         if min(_t_test(one) for one in gain) < level:
             bad = True
-            shift = int(SHIFTS[far][gain.mean(axis=1).argmax()])
-            r = dict(zip(SHIFTS.tolist(), parts.mean(axis=1).tolist(), strict=True))
+            shift = int(shifts[far][gain.mean(axis=1).argmax()])
+            r = dict(zip(shifts.tolist(), parts.mean(axis=1).tolist(), strict=True))
             found = (
                 f"{subject}, {run}: its responses fit its stimulus best when they are "
                 f"taken {shift:+d} volumes from the lag of the other runs (r "

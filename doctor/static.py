@@ -9,23 +9,24 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.checks import InputError
 from ..study import Study
-from ..workflow.check import check_study
 from ..workflow.opening import Opened, check_same_runs, open_subject
 from ..workflow.pipeline import check_subject
+from ..workflow.source_names import check_same_sources
 from .verdict import Finding, Status
 
-OFF_MIDDLE: tuple[str, Status] = ("reference-time", "failed")
+SMALL_SHARE, SMALL_REST = 0.01, 0.1
+OFF_MIDDLE: tuple[str, Status] = ("reference-time", "shown")
 
 # Words of a note, the check that it belongs to, and what it makes of it.
 WORDS: tuple[tuple[str, str, Status], ...] = (
     (r"Is the TR right\?", "event-end", "failed"),
     (r"slice timing differs between runs", "reference-time", "failed"),
-    (r"may lie half a TR off", "reference-time", "failed"),
+    (r"may lie half a TR off", "reference-time", "shown"),
     (r"\(0\.[1-9]\d TR\) (after|before) the middle of the TR", *OFF_MIDDLE),
     (r"voxels never vary in this run", "dead-voxels", "failed"),
     (r"times more or less than in most runs", "odd-run", "failed"),
     (r"vertices of the medial wall hold values", "medial-wall", "failed"),
-    (r"test clips have unequal numbers of repeats", "repeats", "failed"),
+    (r"test clips have unequal numbers of repeats", "repeats", "shown"),
     (r"of \d+ test clips share with a training clip", "shared-clips", "failed"),
 )
 OF_INPUTS = (
@@ -51,21 +52,11 @@ def open_all(study: Study) -> tuple[list[Opened], list[Finding]]:
         else:
             opened.append(one)
     try:
+        check_same_sources(study, [one.subject for one in opened])
         check_same_runs(study, opened)
     except InputError as error:
         findings.append(Finding("inputs", "failed", str(error), runs_in(str(error))))
     return opened, findings
-
-
-def check_inputs(study: Study, opened: Sequence[Opened]) -> Iterator[Finding]:
-    """Yield what `brain2music check` finds beyond opening each subject."""
-    found = check_study(study)
-    if not found.problems and opened:
-        names = ", ".join(one.name for one in opened)
-        text = f"{names}: nothing that would keep the study from running."
-        yield Finding("inputs", "passed", text)
-    for problem in found.problems:
-        yield Finding("inputs", "failed", problem, runs_in(problem))
 
 
 def judge_notes(
@@ -77,11 +68,33 @@ def judge_notes(
         for words, key, status in WORDS:
             if key in keys and re.search(words, note):
                 met[key] = None
-                yield Finding(key, status, note, runs_in(note))
+                weighed: Status = "shown" if _is_small(note) else status
+                yield Finding(key, weighed, note, runs_in(note))
                 break
     for key in keys:
         if key not in met:
             yield Finding(key, "passed", "nothing of the kind was found.")
+
+
+def _is_small(note: str) -> bool:
+    """Return whether a note is of so little that clean studies have it, too.
+
+    Of fewer than 1 % of the voxels, as at the edge of a mask; or of a rest at the end
+    of less than a tenth of a run.
+    """
+    voxels = re.search(r"(\d+) of (\d+) voxels", note)
+    if voxels:
+        return int(voxels[1]) < SMALL_SHARE * int(voxels[2])
+    ends = re.search(r"\(([\d.]+) of ([\d.]+) s\)", note)
+    return bool(ends) and float(ends[1]) > (1 - SMALL_REST) * float(ends[2])
+
+
+def less_usual(study: Study, notes: Iterable[str]) -> list[str]:
+    """Return notes without those that the study has answered already."""
+    if study.responses.reference_time == "middle":
+        return list(notes)
+    answered = "features are taken unless responses.reference_time is 'sidecar'"
+    return [note for note in notes if answered not in note]
 
 
 def check_folds(study: Study) -> Iterator[Finding]:

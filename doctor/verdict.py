@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -105,7 +106,14 @@ def make_verdict(
 
 def write_json(verdict: Verdict, path: Path) -> None:
     """Write a verdict with its cards, for programs."""
-    rows = [{**asdict(one), "card": asdict(one.card)} for one in verdict.findings]
+    rows = [
+        {
+            **asdict(one),
+            "values": {k: v if isfinite(v) else None for k, v in one.values.items()},
+            "card": asdict(one.card),
+        }
+        for one in verdict.findings
+    ]
     whole = {
         "title": verdict.title,
         "failed": len(verdict.failed),

@@ -6,6 +6,8 @@ and its own files are as they were; else it is made again, and so is all that le
 it.
 """
 
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,7 @@ from .reconstruction import (
     reconstruction_places,
 )
 from .regions import check_made_from, roi_files, write_roi_sizes
-from .result import Result, collect_notes
+from .result import Result, collect_notes, saved_study
 from .saved_study import read_saved_study
 from .session import Progress, Session
 from .source_names import check_same_sources, source_of
@@ -156,9 +158,23 @@ def stale_artefacts(study: Study, out: str | Path) -> list[str]:
     InputError
         If the study's files are not as they must be.
     """
-    session = _Looked(study, Path(out), lambda *_: None)
-    _run_stages(session, study.dataset.subjects, STAGES.index("report"))
+    _, subjects = saved_study(Path(out))
+    subjects = [one for one in subjects if one in study.dataset.subjects]
+    with tempfile.TemporaryDirectory() as place:
+        # A run deletes what a study no longer asks for: from links, not from results.
+        _link_files(Path(out), Path(place))
+        session = _Looked(study, Path(place), lambda *_: None)
+        _run_stages(session, subjects, STAGES.index("report"))
     return session.made
+
+
+def _link_files(folder: Path, place: Path) -> None:
+    """Make the folders of `folder` anew in `place`, with a link for each file."""
+    for parent, _, files in os.walk(folder):
+        there = place / Path(parent).relative_to(folder)
+        there.mkdir(exist_ok=True)
+        for name in files:
+            (there / name).symlink_to((Path(parent) / name).resolve())
 
 
 def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:

@@ -1,18 +1,21 @@
 """The doctor on whole studies: a clean one passes, a planted failure is named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from brain2music import load_study
+from brain2music import load_study, run
 from brain2music.core.checks import InputError
 from brain2music.doctor import examine as examining
+from brain2music.doctor import oracle
 from brain2music.doctor.catalogue import CARDS
 from brain2music.doctor.examine import examine
 from brain2music.doctor.page import write_page
 from brain2music.doctor.saved import judge_prior
+from brain2music.doctor.static import judge_notes
 from brain2music.doctor.verdict import Finding, make_verdict
 from brain2music.features.design import Standardised
 from brain2music.workflow import prepare
@@ -51,8 +54,8 @@ def test_each_check_is_made_or_says_why_not(clean):
 def test_planted_signals_come_back_in_their_space(clean):
     _, verdict, _ = clean
     (signal,) = of(verdict, "planted-signal")
-    assert signal.values["share"] > 0.8
-    assert 0.7 < signal.values["slope"] < 1.3
+    assert signal.values["r"] > 0.8
+    assert 0.6 < signal.values["size"] < 1.2
 
 
 def test_the_verdict_is_written_for_people_and_for_programs(clean):
@@ -200,7 +203,7 @@ def test_levels_share_one_in_a_hundred():
 
 @pytest.mark.parametrize(
     ("decoded", "p", "status"),
-    [(0.9, 0.001, "passed"), (0.6, 0.01, "failed"), (0.9, 0.2, "failed")],
+    [(0.9, 0.001, "passed"), (0.6, 0.01, "failed"), (0.9, 0.2, "shown")],
 )
 def test_a_generator_that_needs_no_brain_is_found(decoded, p, status):
     rows = [("decoded", decoded, p), ("random, as decoded", 0.65, 0.3)]
@@ -209,3 +212,71 @@ def test_a_generator_that_needs_no_brain_is_found(decoded, p, status):
     found = judge_prior(table.assign(**about))
     assert found.status == status
     assert ("random, as decoded 0.650" in found.found) == (status == "failed")
+
+
+def test_a_signal_that_is_lost_is_missed_although_the_voxels_have_their_own(
+    make, tmp_path, monkeypatch
+):
+    """A fault of ours: what was added is taken out again before the fit."""
+
+    def clean(study, aligned):
+        recording = aligned.opened.recording
+        opened = replace(aligned.opened, recording=replace(recording, added={}))
+        return right(study, replace(aligned, opened=opened))
+
+    right = oracle.clean
+    monkeypatch.setattr(oracle, "clean", clean)
+    study = load_study(make(tmp_path / "data", strength=3.0).write())
+    verdict = examine(study, tmp_path / "out")
+    assert {"planted-signal", "planted-band"} <= failed(verdict)
+
+
+def test_a_value_that_is_no_number_is_a_failed_check_and_no_crash(made, tmp_path):
+    made.Y["Training", "2"][5, 3] = np.nan
+    verdict = examine(load_study(made.write()), tmp_path / "out")
+    assert "inputs" in failed(verdict)
+    assert "task-Training_run-2" in verdict.failed[0].where
+
+
+@pytest.mark.slow
+def test_results_are_read_and_none_is_changed(made, tmp_path):
+    """Not even where the study no longer asks for some of them."""
+    study = load_study(made.write())
+    out = tmp_path / "out"
+    run(study, out)
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
+    assert of(examine(study, out), "stale")[0].status == "passed"
+    other = replace(study, encoding=replace(study.encoding, n_candidates=4))
+    (found,) = of(examine(other, out), "stale")
+    assert found.status == "failed"
+    assert "models/sub-01" in found.where
+    (out / "decoding/sub-01").mkdir(parents=True)
+    (out / "decoding/sub-01/kept.txt").write_text("of another day")
+    examine(other, out)
+    after = {p: p.stat().st_mtime_ns for p in before if "doctor" not in p.parts}
+    assert after == {p: t for p, t in before.items() if "doctor" not in p.parts}
+    assert (out / "decoding/sub-01/kept.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("note", "key", "status"),
+    [
+        ("sub-01, run-2: 1 of 900 voxels never vary in this run;", "dead-voxels", 0),
+        ("sub-01, run-2: 90 of 900 voxels never vary in this run;", "dead-voxels", 1),
+        (
+            "sub-01, run-1: the last event ends 12 s before the volumes do "
+            "(588 of 600 s). Is the TR right?",
+            "event-end",
+            0,
+        ),
+        (
+            "sub-01, run-1: the last event ends 120 s before the volumes do "
+            "(480 of 600 s). Is the TR right?",
+            "event-end",
+            1,
+        ),
+    ],
+)
+def test_what_clean_studies_have_is_shown_and_more_fails(note, key, status):
+    (found,) = [one for one in judge_notes([note]) if one.key == key]
+    assert found.status == ("shown", "failed")[status]

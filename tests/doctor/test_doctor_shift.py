@@ -19,15 +19,15 @@ def slow(rng, shape, slowness):
     return out
 
 
-def courses(seed, *, off=None, lag=LAG, size=0.4):
+def courses(seed, *, off=None, lag=LAG, size=0.4, n_voxels=40):
     """Return runs whose responses follow features by `lag`, in `off` by more."""
     rng = np.random.default_rng(seed)
-    weights = rng.standard_normal((4, 40)) / 2
+    weights = rng.standard_normal((4, n_voxels)) / 2
     found = {}
     for run in (*TRAIN, *TEST):
         F = slow(rng, (N, 4), 0.8)
         moved = np.roll(F, lag + (off or {}).get(run, 0), axis=0)
-        Y = size * moved @ weights + slow(rng, (N, 40), 0.4)
+        Y = size * moved @ weights + slow(rng, (N, n_voxels), 0.4)
         found[run] = Course(F - F.mean(0), Y - Y.mean(0), np.arange(N))
     return found
 
@@ -77,6 +77,20 @@ def test_where_nothing_is_predicted_nothing_is_said_to_be_in_step():
     found = judged(courses(4, size=0.0))
     assert {one.status for one in found.values()} == {"not made"}
     assert "no lag can be told" in found["shift-lag"].found
+
+
+def test_voxels_chosen_on_noise_do_not_pass_for_predicted():
+    """Choosing and scoring share no run: 400 voxels, at the level of a study."""
+    for seed in range(5):
+        found = judged(courses(40 + seed, size=0.0, n_voxels=400), level=0.0014)
+        assert {one.status for one in found.values()} == {"not made"}
+
+
+def test_short_trs_reach_as_far_in_seconds():
+    made = check_shifts(courses(6, lag=9), TRAIN, 0.5, subject="sub-01", level=0.001)
+    found = {one.key: one for one in made}
+    assert found["shift-lag"].values["lag_s"] == pytest.approx(4.5)
+    assert {one.status for one in found.values()} == {"passed"}
 
 
 def test_two_training_runs_are_too_few_to_compare():
