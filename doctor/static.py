@@ -86,7 +86,9 @@ def _is_small(note: str) -> bool:
     if voxels:
         return int(voxels[1]) < SMALL_SHARE * int(voxels[2])
     ends = re.search(r"\(([\d.]+) of ([\d.]+) s\)", note)
-    return bool(ends) and float(ends[1]) > (1 - SMALL_REST) * float(ends[2])
+    if ends is None:
+        return False
+    return float(ends[1]) > (1 - SMALL_REST) * float(ends[2])
 
 
 def less_usual(study: Study, notes: Iterable[str]) -> list[str]:
