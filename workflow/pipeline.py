@@ -290,6 +290,17 @@ def check_subject(study: Study, opened: Opened) -> None:
     check_reconstruction(study, opened, aligned.rows)
 
 
+def table_files(study: Study, subjects: Sequence[str]) -> list[str]:
+    """Return the files, below the study's root, that tables alone are made from."""
+    names = [
+        *roi_files(study, subjects),
+        *sphere_files(study, subjects),
+        study.analysis.planted,
+        "participants.tsv" if study.decoding.groups else None,
+    ]
+    return [name for name in names if name]
+
+
 def _make_tables(
     session: Session,
     opened: Sequence[Opened],
@@ -298,15 +309,7 @@ def _make_tables(
 ) -> str:
     study, out = session.study, session.out
     settings = study.part("analysis", "rois")
-    files = [
-        name
-        for name in (
-            *roi_files(study, list(models)),
-            *sphere_files(study, list(models)),
-            study.analysis.planted,
-        )
-        if name
-    ]
+    files = table_files(study, list(models))
     inputs = models | {name: file_identity(study.root / name) for name in files}
     inputs |= {name: identity for name, identity in others.items() if identity}
     recipe = Recipe("tables", VERSIONS["tables"], settings, inputs)

@@ -26,6 +26,7 @@ from brain2music.workflow.decoded_rows import (
 )
 from brain2music.workflow.decoding import groups_table
 from brain2music.workflow.decoding_across import roi_columns
+from brain2music.workflow.pipeline import table_files
 from brain2music.workflow.session import Session
 from brain2music.workflow.tables import read_table
 
@@ -316,6 +317,17 @@ def test_the_genre_of_a_clip_is_one():
     events["run-2"] = pd.DataFrame({"clip": ["c"], "genre": [None]})
     with pytest.raises(InputError, match="clip 'c' has no 'genre'"):
         genre_of_clips(opened, "genre")
+
+
+def test_tables_are_made_again_when_participants_change(study_file):
+    """Who belongs to which group is read for tables alone: their recipe has it."""
+    study = load_study(study_file)
+    assert table_files(study, ["01"]) == []
+    asked = replace(study.decoding, targets=("music",), groups="expert")
+    with_groups = SimpleNamespace(
+        rois=study.rois, analysis=study.analysis, decoding=asked
+    )
+    assert table_files(with_groups, ["01"]) == ["participants.tsv"]
 
 
 def test_the_difference_of_groups_is_that_of_the_library(tmp_path):
