@@ -311,7 +311,6 @@ def _steps(
             aligned,
             case.responses,
             case.predictions,
-            seed=seed,
             level=level,
         )
 

@@ -143,9 +143,7 @@ def check_voxel_order(case: Case) -> Finding:
         n_voxels_batch=7,
     )
     r = np.empty(len(order))
-    r[order] = correlation(
-        case.responses.test[:, case.responses.valid][:, order], moved.predictions
-    )
+    r[order] = correlation(case.test[:, order], moved.predictions)
     return _compare(case, "voxel-order", r, "another order of voxels, 7 at a time,")
 
 

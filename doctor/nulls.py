@@ -242,11 +242,9 @@ def check_shuffled(
     responses: Responses,
     predictions: Floats,
     *,
-    seed: int,
     level: float,
 ) -> Finding:
     """Return whether test responses that run backwards are predicted by nothing."""
-    del seed
     name = aligned.opened.name
     _, test = _valid(responses)
     backwards = test.copy()

@@ -70,16 +70,14 @@ def clean(study: Study, aligned: Aligned) -> Responses:
         return Responses(
             train=np.array(store.train()),
             test=np.array(store.test()),
-            runs={str(run): np.array(store.run(str(run))) for run in _runs(aligned)},
+            runs={
+                str(run): np.array(store.run(str(run))) for run in aligned.opened.runs
+            },
             train_rows=store.train_rows(),
             test_rows=store.test_rows(),
             repeat_rows=store.repeat_rows(),
             valid=np.array(store.valid),
         )
-
-
-def _runs(aligned: Aligned) -> list[object]:
-    return list(aligned.opened.runs)
 
 
 def remembering(read: Read = space_runs) -> Read:
