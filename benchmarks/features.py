@@ -15,7 +15,6 @@ others is the median over rounds, in each of which they take turns.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from memory import peak_bytes
 
 RATE_HZ = 22_050
 CLIP_S = 15.0
@@ -172,17 +172,7 @@ def peak_mb(folder: Path, n_clips: int, threads: int) -> None:
     extract_audio(
         sounds(n_clips), RATE_HZ, network=network, layers=layer, batch_size=BATCH
     )
-    sys.stdout.write(json.dumps(own_peak_mb()))
-
-
-def own_peak_mb() -> int:
-    """Return this process's peak memory; Linux counts a parent's in `getrusage`."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-        return int(peak.split()[1]) // 1024
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak_bytes // 1024**2
+    sys.stdout.write(json.dumps(peak_bytes() // 1024**2))
 
 
 def make_clap(folder: Path) -> None:

@@ -14,7 +14,6 @@ or grows by more than a tenth with runs or subjects.
 import argparse
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from memory import peak_bytes
 
 SHAPE, N_SAMPLES, TR_S = (96, 96, 68), 410, 1.5
 SMALL = 4  # times less in each direction
@@ -155,10 +155,8 @@ def ingest(study_file: Path, out: Path) -> None:
     start = time.perf_counter()
     run(load_study(study_file), out, stage="responses")
     seconds = time.perf_counter() - start
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    sys.stdout.write(json.dumps({"seconds": seconds, "peak_gb": peak / 1e9}))
+    told = {"seconds": seconds, "peak_gb": peak_bytes() / 1e9}
+    sys.stdout.write(json.dumps(told))
 
 
 def measure(

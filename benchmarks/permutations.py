@@ -15,16 +15,15 @@ all nulls). compared_* say over how many.
 
 import argparse
 import os
-import resource
 import sys
 import time
-from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import numpy as np  # noqa: E402 - see above
 import pandas as pd  # noqa: E402 - see above
+from memory import peak_bytes  # noqa: E402 - see above
 
 from brain2music.analysis.moves import (  # noqa: E402 - see above
     Moves,
@@ -54,7 +53,7 @@ def main() -> None:
     rows = [row for p in precisions for row in measure(given, p)]
     with pd.option_context("display.width", 200, "display.max_columns", None):
         sys.stdout.write(pd.DataFrame(rows).to_string(index=False) + "\n")
-    sys.stdout.write(f"peak memory of it all: {peak_mb()} MB\n")
+    sys.stdout.write(f"peak memory of it all: {peak_bytes() // 1024**2} MB\n")
 
 
 def measure(given: argparse.Namespace, precision: str) -> list[dict[str, object]]:
@@ -71,9 +70,9 @@ def measure(given: argparse.Namespace, precision: str) -> list[dict[str, object]
     rows = []
     for name, moves in nulls.items():
         whole = given.whole or ((name, precision) == WHOLE)
-        before = peak_mb()
+        before = peak_bytes() // 1024**2
         ours_s, test = timed(lambda m=moves: permutation_test(Y, P, m))
-        extra = peak_mb() - before
+        extra = peak_bytes() // 1024**2 - before
         n = given.permutations if given.whole else max(10, given.permutations // 50)
         some = first(moves, n)
         n_indexed = given.permutations if whole else n
@@ -143,15 +142,6 @@ def timed(call):
     start = time.perf_counter()
     result = call()
     return time.perf_counter() - start, result
-
-
-def peak_mb() -> int:
-    """Return this process's peak memory."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-        return int(peak.split()[1]) // 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Rows of the benchmark that read from disk, and that run on several processes."""
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from memory import peak_bytes
 from solvers import ALPHAS_8, Settings, plant, timed
 from table import Row
 
@@ -72,7 +72,7 @@ def disk_inner(size: dict[str, Any], settings: Settings) -> None:
         n_candidates=8,
         levers=settings.levers,
         max_memory_gb=BOUND_GB,
-        other_gb=_peak_gb(),  # X, the interpreter, and what was planted
+        other_gb=peak_bytes() / 1e9,  # X, the interpreter, and what was planted
     )
     start = time.perf_counter()
     fit_models(
@@ -85,13 +85,7 @@ def disk_inner(size: dict[str, Any], settings: Settings) -> None:
         place=Place(make=make),
     )
     seconds = time.perf_counter() - start
-    sys.stdout.write(json.dumps({"seconds": seconds, "peak_gb": _peak_gb()}))
-
-
-def _peak_gb() -> float:
-    """Return the most memory that this process has held."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+    sys.stdout.write(json.dumps({"seconds": seconds, "peak_gb": peak_bytes() / 1e9}))
 
 
 def dask(n: int, n_voxels: int, settings: Settings) -> Iterator[Row]:

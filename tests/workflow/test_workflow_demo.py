@@ -14,11 +14,16 @@ from brain2music.core.stats import r2_score
 from brain2music.core.store import open_store
 from brain2music.demo import BANDS, make_demo
 
-CHILD = (
-    "import resource, sys; from brain2music.demo import make_demo;"
-    "make_demo(sys.argv[1], seed=int(sys.argv[2]));"
-    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-)
+CHILD = """
+import resource, sys
+from brain2music.demo import make_demo
+
+make_demo(sys.argv[1], seed=int(sys.argv[2]))
+if sys.platform == "darwin":
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+else:  # Linux's ru_maxrss starts at what the parent held when it forked
+    print(int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024)
+"""
 LEADERS = {
     "auditory core (simulated)": "w2v-bert",
     "auditory belt (simulated)": "mulan-music",
@@ -52,8 +57,7 @@ def test_it_keeps_to_its_time_and_memory_at_other_seeds(tmp_path, seed):
         check=True,
     )
     assert time.monotonic() - begun < 360  # minutes, on a slow core that others use too
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert int(done.stdout.split()[-1]) * unit < 3e9
+    assert int(done.stdout.split()[-1]) < 3e9
     truth = pd.read_csv(tmp_path / "tables/truth.csv", keep_default_na=False)
     assert truth["recovered"].tolist() == truth["planted"].tolist()
 
