@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import Floats, InputError
-from ..core.cluster import make_factors, map_chunks
 from ..core.ridge.banded import fit_banded_ridge
 from ..core.ridge.checks import check_data, check_search
 from ..core.ridge.chunk import Aside
@@ -22,6 +21,7 @@ from ..core.ridge.fold_gram import FoldGram, open_fold_gram
 from ..core.ridge.searched import Model, Searched
 from ..core.ridge.stream import Columns, Make, SideBySide, chunks, make_in_memory, read
 from ..core.ridge.travel import packed
+from ..core.spread import map_chunks, sample_on
 from ..core.types import Band
 from .by_himalaya import fit_chunk_by_himalaya, slices_of
 from .result import EncodingResult, RidgeSettings
@@ -271,11 +271,11 @@ def each_chunk(
         return
     with place.open(job, dtype) as (engine, folder):
         size = batch_size(job, engine, together.shape[1], dtype)
-        if place.client is not None and job.settings.levers.n_refined:
-            make_factors(place.client, engine, folder)
         n_sampled, seed = job.settings.levers.n_sampled, job.settings.seed
-        engine.sample(together, n_sampled, seed, n_voxels_batch=size)
-        if place.client is not None:
+        if place.client is None:
+            engine.sample(together, n_sampled, seed, n_voxels_batch=size)
+        else:
+            sample_on(place.client, engine, together, seed, size=size, folder=folder)
             # The engine has X: it does not travel twice.
             remote = partial(work, replace(job, X_train=job.X_train[:0]))
             yield from map_chunks(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .fold_gram import FoldGram
 
 Floats = NDArray[np.float64]
+# Does some work on each batch of a sample of voxels: see `place_candidates`.
+Each = Callable[[Callable[..., "Found"], Sequence[tuple[Any, ...]]], list["Found"]]
 
 
 @dataclass(slots=True, eq=False)
@@ -94,9 +96,7 @@ def search_chunk(
     return found
 
 
-def place_candidates(
-    engine: "FoldGram", batches: Sequence[Callable[[], FoldResponses]], seed: int
-) -> None:
+def place_candidates(engine: "FoldGram", each: Each, n_batches: int, seed: int) -> None:
     """Add to the engine's plan candidates where these voxels find their best ones.
 
     In two rounds, the second around what the first has found.
@@ -104,12 +104,13 @@ def place_candidates(
     Parameters
     ----------
     engine : FoldGram
-    batches : sequence of callable
-        Each returns the responses of some of the voxels: so many are in memory at
-        once.
+    each : callable
+        Called as each(work, given), with what is given to each batch of the voxels:
+        returns, for each, work(engine, responses, *given), made here or elsewhere.
+    n_batches : int
     seed : int
     """
-    founds = [search_chunk(engine, open_batch(), {}) for open_batch in batches]
+    founds = each(search_sampled, [()] * n_batches)
     margin, n_placed = engine.search.levers.margin, engine.search.levers.n_refined
     least = -np.inf if margin is None else margin
     going = [np.flatnonzero(1 - f.best.loss / f.null > least) for f in founds]
@@ -125,13 +126,30 @@ def place_candidates(
         start = len(engine.plan.candidates)
         engine.plan = place(engine.plan, np.concatenate(own), n_round, seed)
         stop = len(engine.plan.candidates)
-        for open_batch, found, voxels in zip(batches, founds, going, strict=True):
-            more = np.full((stop - start, len(found.null)), np.nan)
-            found.scores = np.concatenate([found.scores, more])
-            if len(voxels):
-                some = open_batch().of(voxels)
-                try_placed(engine, found, some, voxels, start, stop)
-                del some
+        given = zip(founds, going, strict=True)
+        founds = each(go_on_sampled, [(*one, start, stop) for one in given])
+
+
+def search_sampled(engine: "FoldGram", responses: FoldResponses) -> Found:
+    """Return what the plan finds for a batch of the sampled voxels."""
+    return search_chunk(engine, responses, {})
+
+
+def go_on_sampled(
+    engine: "FoldGram",
+    responses: FoldResponses,
+    found: Found,
+    voxels: NDArray[np.intp],
+    start: int,
+    stop: int,
+) -> Found:
+    """Return it after the placed candidates from `start` to before `stop`, too."""
+    more = np.full((stop - start, len(found.null)), np.nan)
+    found.scores = np.concatenate([found.scores, more])
+    if len(voxels):
+        some = responses.of(voxels)
+        try_placed(engine, found, some, voxels, start, stop)
+    return found
 
 
 def _start(n_candidates: int, responses: FoldResponses) -> Found:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Backend, use_backend
-from .chunk import Aside, place_candidates, search_chunk
+from .chunk import Aside, Found, place_candidates, search_chunk
 from .design import FoldDesign, cut_design
 from .factors import Factor, KernelFactor, make_factor, pick_form, scales, whole_factor
 from .plan import Plan, first_plan
@@ -128,29 +128,31 @@ class FoldGram:
             How many of them are in memory at once; all if None. The sample is the
             same.
         """
-        levers = self.search.levers
-        if levers.n_refined == 0 or self.design.n_bands == 1:
+        if not self.refines:
             return
-        sampled = np.concatenate(
-            [np.arange(b.start, b.stop) for b in _blocks(Y.shape[1], n_sampled)]
-        )
+        parts = sampled_parts(Y, n_sampled, n_voxels_batch)
         batches: list[Callable[[], FoldResponses]] = [
-            partial(self._open_columns, Y, sampled[part])
-            for part in chunks(len(sampled), n_voxels_batch)
+            partial(self._open_part, part) for part in parts
         ]
         if len(batches) == 1:
             batches = [cache(batches[0])]
-        with use_backend(self.backend):
-            place_candidates(self, batches, seed)
 
-    def _open_columns(self, Y: Any, columns: NDArray[np.intp]) -> FoldResponses:
-        ends = np.flatnonzero(np.diff(columns, append=-1) != 1) + 1
-        starts = np.concatenate([[0], ends[:-1]])
-        parts = [
-            read(Y, slice(int(columns[start]), int(columns[end - 1]) + 1))
-            for start, end in zip(starts, ends, strict=True)
-        ]
-        return self.open(np.concatenate(parts, axis=1)).responses
+        def each(
+            work: Callable[..., Found], given: Sequence[tuple[Any, ...]]
+        ) -> list[Found]:
+            opened = zip(batches, given, strict=True)
+            return [work(self, open_batch(), *one) for open_batch, one in opened]
+
+        with use_backend(self.backend):
+            place_candidates(self, each, len(batches), seed)
+
+    @property
+    def refines(self) -> bool:
+        """Whether candidates are placed where a sample finds its best ones."""
+        return self.search.levers.n_refined > 0 and self.design.n_bands > 1
+
+    def _open_part(self, part: Callable[[], Floats]) -> FoldResponses:
+        return self.open(part()).responses
 
     def fit(self, Y: Floats, asides: Mapping[str, Aside] | None = None) -> Searched:
         """Return what a chunk of voxels chose; its models are made when asked for.
@@ -229,6 +231,40 @@ def open_fold_gram(
     plan = first_plan(search.candidates)
     factors = Factors(search.factor_gb * 1e9, folder)
     return FoldGram(design, search, plan, factors, search.backend)
+
+
+def sampled_parts(
+    Y: Any, n_sampled: int, n_voxels_batch: int | None
+) -> list[Callable[[], Floats]]:
+    """Return what reads the sample of the voxels, so many of them at once.
+
+    Parameters
+    ----------
+    Y : array-like of shape (n_samples, n_voxels)
+        All voxels; only blocks of its columns are read.
+    n_sampled, n_voxels_batch
+        As `FoldGram.sample` takes them.
+
+    Returns
+    -------
+    parts : list of callable
+        Each returns an array of shape (n_samples, at most n_voxels_batch).
+    """
+    sampled = np.concatenate(
+        [np.arange(b.start, b.stop) for b in _blocks(Y.shape[1], n_sampled)]
+    )
+    parts = chunks(len(sampled), n_voxels_batch)
+    return [partial(_read_columns, Y, sampled[part]) for part in parts]
+
+
+def _read_columns(Y: Any, columns: NDArray[np.intp]) -> Floats:
+    ends = np.flatnonzero(np.diff(columns, append=-1) != 1) + 1
+    starts = np.concatenate([[0], ends[:-1]])
+    parts = [
+        read(Y, slice(int(columns[start]), int(columns[end - 1]) + 1))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
 
 
 def count_masked(Y: Floats, held: Sequence[slice]) -> dict[str, NDArray[np.bool_]]:

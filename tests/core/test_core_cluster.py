@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 
@@ -13,18 +14,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
-from brain2music.core.cluster import (
-    Scheduler,
-    job_script,
-    make_factors,
-    map_chunks,
-    open_client,
-)
+from brain2music.core.cluster import Scheduler, job_script, open_client
 from brain2music.core.ridge.candidates import structured_candidates
 from brain2music.core.ridge.fold_gram import FoldGram, open_fold_gram
 from brain2music.core.ridge.levers import Levers
+from brain2music.core.ridge.plan import first_plan
 from brain2music.core.ridge.search import Search
 from brain2music.core.ridge.stream import SideBySide
+from brain2music.core.spread import map_chunks, sample_on
 
 cloudpickle = pytest.importorskip("cloudpickle")
 pytest.importorskip("distributed")
@@ -53,6 +50,14 @@ def study(rng):
     Ys = {"01": Y[:, :23], "02": Y[:, 23:]}
     engine.sample(SideBySide(list(Ys.values())), 20, seed=0)
     return engine, Ys
+
+
+def placed_on(client, engine, Ys, folder):
+    """Return the engine with candidates placed by workers, in batches of 5 voxels."""
+    plan = first_plan(engine.search.candidates)
+    engine = replace(engine, plan=plan)
+    sample_on(client, engine, SideBySide(list(Ys.values())), 0, size=5, folder=folder)
+    return engine
 
 
 def joint(pause_s=0.0):
@@ -154,19 +159,32 @@ def test_the_only_worker_killed_in_the_middle_changes_nothing(study, clients, tm
         assert_array_equal(found[key], expected[key])
 
 
+def test_candidates_are_placed_by_any_number_of_workers(study, clients, tmp_path):
+    here, Ys = study
+    plans = [
+        placed_on(client, here, Ys, tmp_path / str(number)).plan
+        for number, client in enumerate(clients)
+    ]
+    assert_array_equal(plans[0].candidates, plans[1].candidates)
+    assert plans[0].rounds == plans[1].rounds == here.plan.rounds
+    assert len(plans[0].candidates) > plans[0].n_common
+    # In one batch here: the same but for the last digits.
+    assert_allclose(plans[0].candidates, here.plan.candidates, atol=1e-3)
+    whole = {tuple(path.name for path in (tmp_path / str(n)).iterdir()) for n in (0, 1)}
+    assert len({frozenset(names) for names in whole}) == 1
+
+
 def test_workers_may_come_late(study, tmp_path):
     engine, Ys = study
     with open_client(Scheduler(n_workers=1)) as client:
         client.cluster.scale(0)
         client.cluster.scale(1)
-        found = gather(
-            client,
-            engine,
-            Ys,
-            tmp_path,
-            pause_s=0.2,
-            meanwhile=lambda: client.cluster.scale(2),
-        )
+
+        def another():
+            client.cluster.scale(2)
+            client.wait_for_workers(2, timeout=120)
+
+        found = gather(client, engine, Ys, tmp_path, pause_s=0.2, meanwhile=another)
         assert len(client.scheduler_info()["workers"]) == 2
     assert found["01", "weights"].shape[-1] == Ys["01"].shape[1]
 
@@ -219,14 +237,15 @@ def test_the_only_worker_killed_while_factors_are_made_changes_nothing(
     study, clients, tmp_path
 ):
     engine, Ys = study
-    make_factors(clients[0], engine, tmp_path / "whole")
+    engine = placed_on(clients[0], engine, Ys, tmp_path / "whole")
     expected = kept_in(tmp_path / "whole")
     assert len({name.split("/")[0] for name in expected}) == 2 * len(
         engine.plan.candidates
     )
     first = set(clients[0].run(os.getpid).values())
     mortal = deadly(engine, tmp_path / "deaths", n_deaths=2)
-    make_factors(clients[0], mortal, tmp_path / "killed")
+    mortal = placed_on(clients[0], mortal, Ys, tmp_path / "killed")
+    assert_array_equal(mortal.plan.candidates, engine.plan.candidates)
     assert len(list((tmp_path / "deaths").iterdir())) == 2
     assert not first & set(clients[0].run(os.getpid).values())
     assert kept_in(tmp_path / "killed") == expected
@@ -241,14 +260,14 @@ def test_workers_that_die_again_and_again_are_told_of(
     study, clients, tmp_path, monkeypatch
 ):
     engine, Ys = study
-    monkeypatch.setattr("brain2music.core.cluster.N_RETRIES", 1)
+    monkeypatch.setattr("brain2music.core.spread.N_RETRIES", 1)
     mortal = deadly(engine, tmp_path / "deaths", n_deaths=2)
     words = "workers were lost 2 times over the same work.*out of memory"
     with pytest.raises(InputError, match=words):
-        make_factors(clients[0], mortal, tmp_path / "never")
+        placed_on(clients[0], mortal, Ys, tmp_path / "never")
     # Dask may take one more worker away, which it had given up before.
     assert 1 <= len(list((tmp_path / "deaths").iterdir())) <= 2
-    monkeypatch.setattr("brain2music.core.cluster.N_RETRIES", 0)
+    monkeypatch.setattr("brain2music.core.spread.N_RETRIES", 0)
     mortal = deadly(engine, tmp_path / "more", n_deaths=1)
     with pytest.raises(InputError, match="workers were lost 1 times"):
         gather(clients[0], mortal, Ys, tmp_path / "nor this")
@@ -276,12 +295,12 @@ def test_a_worker_that_goes_while_the_engine_is_sent_changes_nothing(
 
 def test_a_fit_may_start_before_any_worker(study, clients, tmp_path):
     engine, Ys = study
-    make_factors(clients[0], engine, tmp_path / "whole")
+    engine = placed_on(clients[0], engine, Ys, tmp_path / "whole")
     expected = gather(clients[0], engine, Ys, tmp_path / "whole")
     with empty_cluster() as (cluster, client):
         assert not client.scheduler_info()["workers"]
         Timer(1.5, cluster.scale, [1]).start()
-        make_factors(client, engine, tmp_path / "late")
+        placed_on(client, engine, Ys, tmp_path / "late")
     assert kept_in(tmp_path / "late") == kept_in(tmp_path / "whole")
     with empty_cluster() as (cluster, client):
         Timer(1.5, cluster.scale, [2]).start()
@@ -291,12 +310,12 @@ def test_a_fit_may_start_before_any_worker(study, clients, tmp_path):
 
 
 def test_workers_that_never_come_are_told_of(study, tmp_path, monkeypatch):
-    monkeypatch.setattr("brain2music.core.cluster.WAIT_S", 0.5)
+    monkeypatch.setattr("brain2music.core.spread.WAIT_S", 0.5)
     with (
         empty_cluster() as (_, client),
         pytest.raises(InputError, match=r"no worker has come in .*machine.slurm"),
     ):
-        make_factors(client, study[0], tmp_path)
+        placed_on(client, *study, tmp_path)
 
 
 def test_a_scheduler_that_does_not_answer_is_named():
