@@ -14,7 +14,14 @@ from .decode import decode
 from .decoders import Decoder
 from .folds import Unit
 from .identify import similarity
-from .ranks import accuracy, candidates, chance_losses, chance_mean, losses
+from .ranks import (
+    accuracy,
+    candidates,
+    chance_losses,
+    chance_mean,
+    chance_p,
+    losses,
+)
 from .rows import Pairs, average_windows, take_rows
 
 POOLS = ("all", "own genre")
@@ -49,16 +56,26 @@ def leave_one_genre_out(
     table : DataFrame
         One row per genre of the test clips, trained ('all genres', 'without it') and
         pool ('all' test clips, or those of the 'own genre' only), with accuracy (mean
-        over the genre's clips), chance, low, high, p, n, n_clips and n_candidates.
-        'all' is what the paper shows; a genre that is told from others only by being
-        different scores high there, and not in its own.
+        over the genre's clips), chance, permuted, low, high, p, n, n_clips and
+        n_candidates. 'all' is what the paper shows; a genre that is told from others
+        only by being different scores high there, and not in its own.
+
+        permuted is what the genre's clips score by predictions of other clips, the
+        mean over all permutations. Among all clips that is not 0.5: a genre whose
+        targets are central is near to whatever is predicted, and predictions of
+        genres that were learned lead away from one that was not, so that even noise
+        does better. chance is the larger of permuted and of what predictions without
+        knowledge score (0.5 without ties): neither kind of ignorance is above it.
 
         n is the number of items that were scored: one per clip, so n_clips again. low
-        and high are the 95% interval by bootstrap over the genre's clips, and p is
-        one-sided, with predictions handed to other clips of the pool: to all test
-        clips, or inside the genre. A genre with one test clip has no row in the pool
-        'own genre', where it has no other candidate, and NaN for low and high in the
-        pool 'all'.
+        and high are the 95% interval by bootstrap over the genre's clips. p is
+        one-sided, the larger of two: that predictions handed to other clips of the
+        pool (to all test clips, or inside the genre) score as much, and that
+        predictions which have nothing to do with any clip do (see `chance_p`). So it
+        is small for no accuracy below chance. It takes clips for exchangeable, and
+        those of a genre are alike: one genre may be far from chance as a whole, by
+        luck. A genre with one test clip has no row in the pool 'own genre', where it
+        has no other candidate, and NaN for low and high in the pool 'all'.
 
     Raises
     ------
@@ -210,12 +227,18 @@ def _row(won: Floats, pool: _GenrePool, inside: NDArray[np.intp]) -> dict:
         draws = clip_resamples(inside, pool.n_resamples, seed=pool.seed)
         low, high = interval([items[rows].mean() for rows in draws])
     expected = [pool.expected[i] for i in inside]
+    # In the pool 'own genre', permutations stay inside the genre.
+    others = inside if pool.name == "own genre" else np.arange(len(won))
+    permuted = float(won[np.ix_(others, inside)].mean())
+    n_lost = int(((1 - items) * n).round().sum())
+    null = won[pool.orders[:, inside], inside].mean(axis=1)
     return {
         "accuracy": value,
-        "chance": chance_mean(accuracy, expected, n),
+        "chance": max(permuted, chance_mean(accuracy, expected, n)),
+        "permuted": permuted,
         "low": low,
         "high": high,
-        "p": one_sided_p(value, won[pool.orders[:, inside], inside].mean(axis=1)),
+        "p": max(one_sided_p(value, null), chance_p(n_lost, expected)),
         "n": len(inside),
         "n_clips": len(inside),
         "n_candidates": int(n.min()),

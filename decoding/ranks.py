@@ -7,7 +7,7 @@ one null and one chance.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Literal
 
 import numpy as np
@@ -240,6 +240,25 @@ def chance_mean(
         for p, n in zip(chance, n_candidates, strict=True)
     ]
     return float(np.mean(means))
+
+
+def chance_p(n_lost: int, chance: list[Floats]) -> float:
+    """Return how probable it is that as few candidates or fewer win by chance.
+
+    Parameters
+    ----------
+    n_lost : int
+        Losses of all items together.
+    chance : list of array
+        From `chance_losses`; the items' predictions are independent of each other.
+
+    Examples
+    --------
+    >>> round(chance_p(1, [np.full(2, 0.5), np.full(2, 0.5)]), 6)
+    0.75
+    """
+    together = reduce(np.convolve, chance)
+    return min(1.0, float(together[: n_lost + 1].sum()))
 
 
 def chance_median_rank(chance: list[Floats]) -> float:

@@ -29,7 +29,7 @@ from .session import Session
 from .tables import read_tables
 
 Floats = NDArray[np.floating]
-VERSION = 2
+VERSION = 3
 ACROSS = "decoding/across"
 TABLES = (
     "decoding",

@@ -1,5 +1,7 @@
 """Tests of decoding genres that were not in training."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -56,7 +58,13 @@ def test_numbers_equal_a_fit_without_the_genre(study, genres):
     found = table["accuracy"]
     assert_allclose(found["pop", "without it", "all"], everywhere)
     assert_allclose(found["pop", "without it", "own genre"], own)
-    assert_allclose(table["chance"], 0.5)
+    assert_allclose(table.xs("own genre", level="pool")["chance"], 0.5)
+    # What the genre's clips score by the prediction of any test clip, 16 of them.
+    C = np.corrcoef(means, target)[:16, 16:]
+    every = [(row[i] > row).sum() / 15 for row in C for i in np.flatnonzero(inside)]
+    assert_allclose(table["permuted"]["pop", "without it", "all"], np.mean(every))
+    larger = table["permuted"].clip(lower=0.5)
+    assert_allclose(table["chance"], larger)
 
 
 def test_each_row_has_the_interval_and_p_of_its_clips(study, genres):
@@ -81,7 +89,11 @@ def test_each_row_has_the_interval_and_p_of_its_clips(study, genres):
             near = inside if pool == "own genre" else np.ones(16, bool)
             null.append(beats[:, near].sum() / inside.sum() / (near.sum() - 1))
         n_as_good = (np.array(null) >= found["accuracy"] - 1e-12).sum()
-        assert_allclose(found["p"], (1 + n_as_good) / 100)
+        n = near.sum() - 1
+        n_lost = round((1 - found["accuracy"]) * inside.sum() * n)
+        every = product(range(n + 1), repeat=inside.sum())
+        unrelated = np.mean([sum(lost) <= n_lost for lost in every])
+        assert_allclose(found["p"], max((1 + n_as_good) / 100, unrelated))
     items = identification_accuracy(means, target)[inside]
     draws = clip_resamples(np.arange(len(items)), 200, seed=4)
     bounds = np.quantile([items[rows].mean() for rows in draws], [0.025, 0.975])
@@ -101,6 +113,104 @@ def test_genres_without_truth_have_no_small_p(study, genres, rng):
     )
     assert len(table) == 4 * 4 * 2
     assert (table["p"] <= 0.05).mean() < 0.2
+
+
+class Given:
+    """A decoder whose predictions of the test rows are given."""
+
+    selections = ()
+
+    def __init__(self, predicted):
+        self.predicted = predicted
+
+    def fit(self, *_):
+        return self
+
+    def predict(self, _):
+        return self.predicted
+
+
+GENRES = np.repeat(["metal", "jazz", "rock", "pop", "disco"], 6)
+
+
+def of_metal(T, predicted, seed=0):
+    """Return the row of metal among all clips, by given predictions of 30 clips."""
+    runs, clips = np.repeat(["a", "b"], 15), [f"c{k}" for k in range(30)]
+    train = Pairs(np.eye(30), T, runs, [f"t{k}" for k in range(30)])
+    test = Pairs(np.eye(30), T, np.full(30, "c"), clips)
+    table = leave_one_genre_out(
+        *(Given(predicted), train, test),
+        train_genres=GENRES,
+        test_genres=GENRES,
+        n_folds=2,
+        pool=Pool([], n_permutations=99, n_resamples=10, seed=seed),
+    )
+    (row,) = table.query(
+        "genre == 'metal' and trained == 'without it' and pool == 'all'"
+    ).to_dict("records")
+    return row
+
+
+def by_permutations_alone(row, predicted, T, seed=0):
+    """Return p against what was permuted, wherever its mean lies."""
+    C = np.corrcoef(predicted, T)[:30, 30:]
+    orders = clip_permutations([f"c{k}" for k in range(30)], 99, seed=seed)
+    beaten = (C[orders[:, :6], np.arange(6)][..., None] > C[orders[:, :6]]).sum(2)
+    null = beaten.mean(axis=1) / 29
+    assert_allclose(null.mean(), row["permuted"], atol=0.03)
+    return (1 + (null >= row["accuracy"] - 1e-12).sum()) / 100
+
+
+def alike(rng, spread=2.0):
+    """Return targets of 30 clips of 5 genres that are unlike each other."""
+    centres = spread * np.linalg.qr(rng.standard_normal((12, 5)))[0].T
+    return np.repeat(centres, 6, axis=0) + 0.4 * rng.standard_normal((30, 12))
+
+
+@pytest.mark.slow
+def test_noise_about_a_genre_that_was_not_learned_has_any_p():
+    """All but metal is decoded: their predictions lead away from it, unlike noise."""
+    p, alone = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        T = alike(rng)
+        predicted = T + 0.3 * rng.standard_normal(T.shape)
+        predicted[:6] = rng.standard_normal((6, 12))
+        row = of_metal(T, predicted, seed)
+        assert row["permuted"] < row["chance"] == 0.5
+        p.append(row["p"])
+        alone.append(by_permutations_alone(row, predicted, T, seed))
+    assert np.mean(np.array(p) <= 0.05) < 0.12
+    assert 0.35 < np.mean(p) < 0.65
+    assert np.mean(np.array(alone) <= 0.05) > 0.15  # what it was
+
+
+def test_an_accuracy_below_chance_is_not_significant(rng):
+    T = alike(rng)
+    predicted = T + 0.3 * rng.standard_normal(T.shape)
+    # A little of metal, and more of two genres that were learned.
+    predicted[:6] = 0.42 * T[:6] + 2 * T[6:18].mean(axis=0)
+    row = of_metal(T, predicted)
+    assert row["accuracy"] < row["chance"]
+    assert by_permutations_alone(row, predicted, T) <= 0.05
+    assert row["p"] >= 0.5
+
+
+def test_a_genre_near_to_all_predictions_has_their_score_as_chance(rng):
+    T = alike(rng)
+    T[:6] += T[6:].mean(axis=0) * 10
+    predicted = T.mean(axis=0) + 0.1 * rng.standard_normal(T.shape)
+    row = of_metal(T, predicted)
+    assert row["accuracy"] > 0.7
+    assert row["chance"] == row["permuted"] > 0.7
+    assert row["p"] > 0.05
+
+
+def test_what_is_known_of_a_genre_stands_above_both_kinds_of_chance(rng):
+    T = alike(rng)
+    row = of_metal(T, T + 0.3 * rng.standard_normal(T.shape))
+    assert row["accuracy"] > 0.9
+    assert row["p"] == 1 / 100
 
 
 def test_a_genre_with_one_test_clip_keeps_all_other_rows(study, genres):

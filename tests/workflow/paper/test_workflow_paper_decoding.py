@@ -86,6 +86,20 @@ def test_held_out_genres_stand_beside_full_training_in_both_pools(draw, table):
         )
 
 
+def test_each_genre_has_the_chance_of_its_own_row(draw, results):
+    path = results.saved.out / "tables/decoding_genres.csv"
+    rows = pd.read_csv(path, dtype={"subject": str})
+    central = (rows["genre"] == "jazz") & (rows["pool"] == "all")
+    rows.loc[central, "chance"] = 0.7
+    rows.to_csv(path, index=False)
+    (one,) = draw("held_out_genres").values()
+    everywhere, own = one.figure.axes
+    assert sorted(level(everywhere, "chance")) == [0.5] * 4 + [0.7] * 2
+    assert level(own, "chance") == [0.5]
+    (one,) = draw("genres").values()
+    assert sorted(level(one.figure.axes[0], "chance")) == [0.5, 0.5, 0.7]
+
+
 def test_agreement_of_classes_has_a_bar_per_group_and_comparison(draw, table):
     (one,) = draw("class_agreement").values()
     (ax,) = one.figure.axes
