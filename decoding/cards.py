@@ -199,24 +199,16 @@ def correlation_cards(
             "correlation. Leave them out of both."
         )
     judge = _Judge(pool, len(C) - 1, 0)
-    null = np.array(
-        [
-            np.nanmean(correlation(target, predicted[order]))
-            for order in judge.permutations
-        ]
-    )
+    null = np.array([_mean_r(target, predicted[order]) for order in judge.permutations])
     again = np.array(
-        [
-            np.nanmean(correlation(target[rows], predicted[rows]))
-            for rows in judge.resamples
-        ]
+        [_mean_r(target[rows], predicted[rows]) for rows in judge.resamples]
     )
     per_dimension = judge.finish(
         "correlation per dimension",
         float(observed.mean()),
         float(null.mean()),
         null=null,
-        again=again,
+        again=again[~np.isnan(again)],  # of few clips, one may be drawn alone
     )
     return [judge.card("correlation per sample", C), per_dimension]
 
@@ -362,6 +354,13 @@ class _Judge:
             p=one_sided_p(value, null),
             n_permutations=len(null),
         )
+
+
+def _mean_r(target: Floats, predicted: Floats) -> float:
+    """Return the mean correlation over dimensions that vary; NaN if none does."""
+    r = correlation(target, predicted)
+    r = r[~np.isnan(r)]
+    return float(r.mean()) if len(r) else np.nan
 
 
 def _turned(card: Card) -> Card:

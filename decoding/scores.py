@@ -15,7 +15,7 @@ from .cards import (
     correlation_cards,
     identification_cards,
 )
-from .rows import Pairs, average_windows
+from .rows import Pairs, average_windows, take_rows
 
 
 def score_decoding(
@@ -25,6 +25,7 @@ def score_decoding(
     chance: Pool,
     genres: ArrayLike | None = None,
     subsets: Mapping[str, ArrayLike] | None = None,
+    windows: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return the cards of every pool that the test rows allow.
 
@@ -41,6 +42,9 @@ def score_decoding(
     subsets : dict of name to array of bool, shape (n_test,), optional
         Such as 'artist-safe' and 'duplicate-safe': rows to score by themselves. A clip
         is in it as a whole or not at all.
+    windows : array of bool, shape (n_test,), optional
+        Rows that are scored as windows; all if not given. Those whose target has one
+        value in all dimensions correlate with nothing. Clips are means of all rows.
 
     Returns
     -------
@@ -75,7 +79,10 @@ def score_decoding(
         cards += cards_of_subset(means, target, part, inside)
     tables = [card_table(cards, unit="clip")]
     if len(clips) < len(test.clips):
-        tables.append(_of_windows(predicted, test, whole))
+        kept = np.ones(len(predicted), bool) if windows is None else np.asarray(windows)
+        _check_windows(kept, len(predicted))
+        some = take_rows(test, kept)
+        tables.append(_of_windows(predicted[kept], some, whole))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -85,6 +92,14 @@ def _of_windows(predicted: Floats, test: Pairs, whole: Pool) -> pd.DataFrame:
     cards = identification_cards(predicted, test.T, pool)
     cards += identification_cards(predicted, test.T, other)
     return card_table(cards + correlation_cards(predicted, test.T, pool), unit="window")
+
+
+def _check_windows(windows: NDArray, n_rows: int) -> None:
+    if windows.shape != (n_rows,) or windows.dtype != bool:
+        raise InputError(
+            f"windows has shape {windows.shape} and type {windows.dtype}, for {n_rows} "
+            "rows. Give one True or False per row."
+        )
 
 
 def _per_clip(values: NDArray, clips: NDArray, first: NDArray, name: str) -> NDArray:

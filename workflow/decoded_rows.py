@@ -99,6 +99,31 @@ class ToDecode:
         )
         return train, test
 
+    def rounding(self, name: str) -> tuple[Floats, Floats]:
+        """Return by how much rounding may have changed each value of `target`.
+
+        What was standardised was rounded before it was brought back, and what is there
+        of a row that was constant may differ from dimension to dimension by as much.
+        """
+        shift, _ = load_moments(self.designs, name)
+        step = np.finfo(self.train.X.dtype).eps
+        train, test = (
+            step * (np.abs(T - shift) + np.abs(T)) for T in self.target(name)
+        )
+        return train, test
+
+    def without_test_clips(self, clips: Sequence[str]) -> "ToDecode":
+        """Return the same without some clips in test; single volumes stay."""
+        test, kept = self.test, ~np.isin(self.test.labels, list(clips))
+        left = replace(
+            test,
+            rows=test.rows[kept].reset_index(drop=True),
+            Y=test.Y[kept],
+            X=test.X[kept],
+            labels=test.labels[kept],
+        )
+        return replace(self, test=left)
+
     def source(self, name: str) -> str:
         """Return what a target was made by."""
         return next(band.source for band in self.bands if band.name == name)

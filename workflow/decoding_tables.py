@@ -44,12 +44,14 @@ from .decoding_targets import (
     dimension_table,
     unit_of,
 )
+from .level_rows import level_notes
 from .opening import Opened
 from .session import Session
 from .volume_sources import levels_of
 
 Floats = NDArray[np.floating]
 Tables = dict[str, Any]
+FEWEST_CLIPS = 2  # to be told apart
 FEWEST_DIMENSIONS = 3  # of a row, for the correlation that identification rests on
 
 
@@ -95,17 +97,43 @@ def decode_target(
         return made, notes
     if unit == "clip":
         made |= _tried("decoding_optimism", notes, _optimism, study, decoder, target)
-    if isinstance(study.features[target.name], CategoryFeatures):
-        made |= _labels(study, opened, target, decoded.predicted, notes)
-    if len(target.kept) < FEWEST_DIMENSIONS:
-        return made, [*notes, too_few(target)]
-    made |= _identified(session, opened, rows, target, decoded.predicted, notes)
-    made["decoding_controls"] = _controls(study, rows, target, decoded.predicted)
-    if decoding.genres is not None:
-        made |= _generalised(study, opened, rows, target, decoder, notes)
-    if decoding.lags:
-        made |= _tried("decoding_lags", notes, _lags, study, rows, target, decoder)
+    notes += level_notes(target.level_test, target.test.clips)
+    made |= _of_clips(session, opened, rows, target, decoded.predicted, decoder, notes)
     return made, notes
+
+
+def _of_clips(
+    session: Session,
+    opened: Opened,
+    rows: ToDecode,
+    target: Target,
+    predicted: Floats,
+    decoder: Decoder,
+    notes: list[str],
+) -> Tables:
+    """Return every table in which clips are told apart, of those that can be."""
+    study, level = session.study, target.level_test.clips
+    if len(set(target.test.clips.tolist()) - set(level)) < FEWEST_CLIPS:
+        notes.append(f"no identification: it needs {FEWEST_CLIPS} test clips.")
+        return {}
+    if level:
+        predicted = predicted[target.level_test.apart(target.test.clips)]
+        rows, target = (one.without_test_clips(level) for one in (rows, target))
+    made: Tables = {}
+    if isinstance(study.features[target.name], CategoryFeatures):
+        made |= _labels(study, opened, target, predicted, notes)
+    if len(target.kept) < FEWEST_DIMENSIONS:
+        notes.append(too_few(target))
+        return made
+    made |= _identified(session, opened, rows, target, predicted, notes)
+    made |= _tried(
+        "decoding_controls", notes, _controls, study, rows, target, predicted
+    )
+    if study.decoding.genres is not None:
+        made |= _generalised(study, opened, rows, target, decoder, notes)
+    if study.decoding.lags:
+        made |= _tried("decoding_lags", notes, _lags, study, rows, target, decoder)
+    return made
 
 
 def _tried(
@@ -187,19 +215,24 @@ def _identified(
         if len(np.unique(test.clips[inside])) > 1
     }
     windows = rows.test.rows["sample_in_clip"].to_numpy()
+    varied = ~target.level_test.rows
+    score = partial(
+        score_decoding,
+        chance=pool_of(study, test),
+        genres=genres,
+        subsets=subsets,
+        windows=varied,
+    )
+    curve = partial(
+        window_curve,
+        seed=study.decoding.seed,
+        n_permutations=study.decoding.n_permutations,
+        n_resamples=study.decoding.n_resamples,
+    )
+    of_windows = (one[varied] for one in (predicted, test.T, test.clips, windows))
     return {
-        "decoding": score_decoding(
-            predicted, test, chance=pool_of(study, test), genres=genres, subsets=subsets
-        ),
-        "decoding_windows": window_curve(
-            predicted,
-            test.T,
-            test.clips,
-            windows,
-            seed=study.decoding.seed,
-            n_permutations=study.decoding.n_permutations,
-            n_resamples=study.decoding.n_resamples,
-        ),
+        **_tried("decoding", notes, score, predicted, test),
+        **_tried("decoding_windows", notes, curve, *of_windows),
     }
 
 

@@ -1,7 +1,7 @@
 """A target of a subject: what of it can be decoded, what was chosen, and each r."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,11 @@ from ..core.stats import varies
 from ..decoding.contrastive import Network
 from ..decoding.decoders import RoiEnsemble, varies_in_folds
 from ..decoding.folds import Unit, make_folds
-from ..decoding.rows import Pairs
+from ..decoding.rows import Pairs, take_rows
 from ..feature_spaces import CategoryFeatures, EventFeatures
 from ..study import Study
 from .decoded_rows import ToDecode
+from .level_rows import Level, find_level
 from .opening import Opened
 from .volume_sources import levels_of
 
@@ -44,6 +45,9 @@ class Target:
         Of the feature space.
     train_mean : array of shape (n_dimensions,)
         Over training rows, of all dimensions.
+    level_train, level_test : Level
+        Rows and clips that have one value in all kept dimensions: they cannot be
+        identified.
     """
 
     name: str
@@ -52,6 +56,14 @@ class Target:
     kept: NDArray[np.intp]
     n_dimensions: int
     train_mean: Floats
+    level_train: Level
+    level_test: Level
+
+    def without_test_clips(self, clips: Sequence[str]) -> "Target":
+        """Return the same without some clips in test."""
+        kept = ~np.isin(self.test.clips, list(clips))
+        level = Level(self.level_test.rows[kept], ())
+        return replace(self, test=take_rows(self.test, kept), level_test=level)
 
 
 def targets_that_vary(study: Study, rows: ToDecode, name: str) -> Target:
@@ -69,6 +81,12 @@ def targets_that_vary(study: Study, rows: ToDecode, name: str) -> Target:
             f"in each of {len(np.unique(folds))} folds of training. Take fewer "
             "decoding.n_folds, or leave it out of decoding.targets."
         )
+    level_train, level_test = (
+        find_level(T[:, kept], rounding[:, kept], side.labels)
+        for T, rounding, side in zip(
+            (train, test), rows.rounding(name), (rows.train, rows.test), strict=True
+        )
+    )
     return Target(
         name,
         rows.train.pairs(train[:, kept]),
@@ -76,6 +94,8 @@ def targets_that_vary(study: Study, rows: ToDecode, name: str) -> Target:
         kept,
         train.shape[1],
         train.mean(axis=0),
+        level_train,
+        level_test,
     )
 
 

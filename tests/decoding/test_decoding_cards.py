@@ -208,3 +208,10 @@ def test_a_table_has_a_row_per_card(target):
 def test_what_gives_no_card_is_refused(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+def test_a_resample_of_one_clip_alone_leaves_the_interval_whole(rng):
+    target = rng.standard_normal((3, 6))
+    pool = Pool(np.arange(3), n_permutations=100, n_resamples=300)
+    cards = correlation_cards(target + rng.standard_normal((3, 6)), target, pool)
+    assert -1 <= cards[1].low < cards[1].high <= 1

@@ -76,3 +76,20 @@ def test_the_settings_of_chance_are_not_changed(decoded):
     before = asdict(CHANCE)
     score_decoding(*decoded, chance=CHANCE)
     assert asdict(CHANCE) == before
+
+
+def test_windows_may_be_some_of_the_rows_and_clips_are_of_all(decoded):
+    predicted, test = decoded
+    some = np.arange(len(test.clips)) % 5 != 0
+    table, whole = (
+        score_decoding(predicted, test, chance=CHANCE, windows=windows)
+        for windows in (some, None)
+    )
+    found = table[table["metric"] == "identification accuracy"].set_index("pool")
+    by_hand = identification_accuracy(predicted[some], test.T[some]).mean()
+    assert_allclose(found["value"]["windows"], by_hand)
+    assert found["n"]["windows"] == some.sum()
+    clips = [one[one["unit"] == "clip"]["value"] for one in (table, whole)]
+    assert_allclose(*clips)
+    with pytest.raises(InputError, match="Give one True or False per row"):
+        score_decoding(predicted, test, chance=CHANCE, windows=some[:-1])
