@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix
 from ..core.stats import correlation
@@ -144,11 +144,7 @@ def identification_cards(
     _check_items(len(C), len(mask))
     lost, n_candidates = losses(C, mask), mask.sum(axis=1)
     expected = chance_losses(target, mask)
-    metrics: dict[str, Metric] = {"identification accuracy": accuracy}
-    metrics |= {
-        f"{n}-way accuracy": n_way(n) for n in n_ways if n <= n_candidates.min() + 1
-    }
-    metrics |= {f"top-{k}": top_k(k) for k in tops if k <= n_candidates.min()}
+    metrics = metrics_of(n_candidates, n_ways, tops)
     judge = _Judge(pool, int(n_candidates.min()), n_tied(target, mask))
     cards = []
     for name, metric in metrics.items():
@@ -159,6 +155,24 @@ def identification_cards(
     ranks, chance = -rank(lost, n_candidates), -chance_median_rank(expected)
     turned = judge.card("median rank", ranks, chance=chance, middle=np.median)
     return [*cards, _turned(turned)]
+
+
+def metrics_of(
+    n_candidates: NDArray[np.integer], n_ways: Sequence[int], tops: Sequence[int]
+) -> dict[str, Metric]:
+    """Return the metrics that a pool is large enough for, by their names.
+
+    Examples
+    --------
+    >>> list(metrics_of(np.array([3, 4]), (2, 5), (1, 10)))
+    ['identification accuracy', '2-way accuracy', 'top-1']
+    """
+    fewest = int(n_candidates.min())
+    return {
+        "identification accuracy": accuracy,
+        **{f"{n}-way accuracy": n_way(n) for n in n_ways if n <= fewest + 1},
+        **{f"top-{k}": top_k(k) for k in tops if k <= fewest},
+    }
 
 
 def correlation_cards(

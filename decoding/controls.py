@@ -10,6 +10,7 @@ from ..core.checks import Floats, InputError, as_matrix, nearest
 from ..core.selection import Selection
 from .cards import Pool, card_table, correlation_cards, identification_cards
 from .chance import clip_permutations
+from .draws import N_DRAWS, drawn_cards, mean_r, mean_r_of_items
 
 
 def mean_embedding(T_train: ArrayLike, n_items: int) -> Floats:
@@ -49,20 +50,26 @@ def random_embedding(T_train: ArrayLike, n_items: int, *, seed: int) -> Floats:
     return T.mean(axis=0) + weights @ centred
 
 
-def shuffled_clips(predicted: ArrayLike, clips: ArrayLike, *, seed: int) -> Floats:
-    """Return the predictions handed to other clips, windows kept together.
+def random_embeddings(
+    T_train: ArrayLike, n_items: int, n_draws: int, *, seed: int
+) -> list[Floats]:
+    """Return many draws of `random_embedding`, each of as many items.
 
-    Among clips of different numbers of windows as `clip_permutations` says.
-
-    Parameters
-    ----------
-    predicted : array of shape (n_items, n_dimensions)
-    clips : array of shape (n_items,)
-    seed : int
-        A clip may by chance keep its own.
+    Examples
+    --------
+    >>> [draw.shape for draw in random_embeddings(np.eye(4), 3, 2, seed=0)]
+    [(3, 4), (3, 4)]
     """
-    predicted = as_matrix(predicted, "predicted")
-    return predicted[clip_permutations(clips, 1, seed=seed)[0]]
+    T = as_matrix(T_train, "T_train").astype(np.float64)
+    if len(T) < 2:
+        raise InputError("T_train has 1 row, which has no covariance. Give more rows.")
+    mean = T.mean(axis=0)
+    # Its rows mixed have the covariance of all rows, and it has no more than columns.
+    root = np.linalg.qr((T - mean) / np.sqrt(len(T) - 1), mode="r")
+    rng = np.random.default_rng(seed)
+    return [
+        mean + rng.standard_normal((n_items, len(root))) @ root for _ in range(n_draws)
+    ]
 
 
 def control_roi(rois: Sequence[Selection], name: str) -> Selection:
@@ -104,25 +111,43 @@ def compare_controls(
     -------
     table : DataFrame
         Column 'prediction', with the names and 'mean embedding', 'random embedding'
-        and 'shuffled clips' (of the first prediction), and the fields of `Card`. The
-        mean embedding is the same for all items, so it has no correlation per
-        dimension and no row for it.
+        and 'shuffled clips' (of the first prediction), `n_draws`, and the fields of
+        `Card`. The mean embedding is the same for all items, so it has no correlation
+        per dimension and no row for it. Random embeddings and shuffled clips are drawn
+        200 times (n_draws; 1 in all other rows), and their cards are those of
+        `drawn_cards`: what one draw scores is luck. How many shuffled clips score as
+        much as a prediction is the p of that prediction.
     """
     target = as_matrix(target, "target")
-    first = next(iter(predictions.values()))
-    everything = {
-        **predictions,
-        "random embedding": random_embedding(T_train, len(target), seed=pool.seed),
-        "shuffled clips": shuffled_clips(first, pool.clips, seed=pool.seed),
-    }
+    first = as_matrix(next(iter(predictions.values())), "the first prediction")
     tables = [
         card_table(
             identification_cards(guess, target, pool)
             + correlation_cards(guess, target, pool),
             prediction=name,
+            n_draws=1,
         )
-        for name, guess in everything.items()
+        for name, guess in predictions.items()
+    ]
+    orders = clip_permutations(pool.clips, N_DRAWS, seed=pool.seed, strata=pool.groups)
+    drawn = {
+        "random embedding": random_embeddings(
+            T_train, len(target), N_DRAWS, seed=pool.seed
+        ),
+        "shuffled clips": [first[order] for order in orders],
+    }
+    scores = {
+        "correlation per sample": mean_r_of_items,
+        "correlation per dimension": mean_r,
+    }
+    tables += [
+        card_table(
+            drawn_cards(draws, target, pool, scores=scores),
+            prediction=name,
+            n_draws=N_DRAWS,
+        )
+        for name, draws in drawn.items()
     ]
     mean = identification_cards(mean_embedding(T_train, len(target)), target, pool)
-    tables.append(card_table(mean, prediction="mean embedding"))
+    tables.append(card_table(mean, prediction="mean embedding", n_draws=1))
     return pd.concat(tables, ignore_index=True)

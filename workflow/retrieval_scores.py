@@ -15,7 +15,9 @@ from ..decoding.cards import (
     identification_cards,
     pairs_card,
 )
-from ..decoding.controls import mean_embedding, random_embedding, shuffled_clips
+from ..decoding.chance import clip_permutations
+from ..decoding.controls import mean_embedding, random_embedding
+from ..decoding.draws import N_DRAWS, drawn_cards
 from ..decoding.retrieval import unit_rows
 from .corpus import embed_found
 from .decoded_rows import safe_subsets
@@ -32,10 +34,14 @@ SIZES: dict[str, tuple[int, ...]] = {"n_ways": (10,), "tops": (1,)}
 
 @dataclass(frozen=True, eq=False)
 class _Tracks:
-    """One track for each clip, and how it was found."""
+    """One track for each clip, and how it was found.
+
+    Those that are `drawn` know nothing of the clips, so each may be of any clip.
+    """
 
     rows: NDArray[np.intp]
     search: str
+    drawn: bool = False
 
 
 def retrieval_scores(
@@ -55,7 +61,8 @@ def retrieval_scores(
     -------
     table : DataFrame
         Fields of `Card` after subject, target, source, `items` (which tracks: see
-        `_all_tracks`), `search` (how they were found) and `scored_by` (a space).
+        `_all_tracks`), `search` (how they were found), `scored_by` (a space) and
+        `n_draws` (above 1, the cards are those of `drawn_cards`).
     """
     settings, index = session.study.retrieval, one.corpus.index
     tracks = _all_tracks(session, opened, one, rows)
@@ -87,10 +94,16 @@ def retrieval_scores(
     tables = []
     for space, items_of in spaces.items():
         for kind, items in items_of.items():
-            cards = _cards(items, truth[space], pool)
+            drawn = tracks[kind].drawn
+            cards = (_drawn if drawn else _cards)(items, truth[space], pool)
             if kind in JUDGED:
                 cards += _in_subsets(items, truth[space], pool, subsets)
-            labels = {"items": kind, "search": tracks[kind].search, "scored_by": space}
+            labels: dict[str, object] = {
+                "items": kind,
+                "search": tracks[kind].search,
+                "scored_by": space,
+                "n_draws": N_DRAWS if drawn else 1,
+            }
             tables.append(card_table(cards, **label, **labels))
     return pd.concat(tables, ignore_index=True)
 
@@ -103,7 +116,7 @@ def _all_tracks(
     'retrieved' by what was decoded, and 'oracle' by the true target. What knows
     nothing: 'mean embedding' and 'random embedding' retrieve by those of the training
     clips, 'shuffled clips' have what other clips retrieved, and a 'random track' is
-    drawn from the corpus.
+    drawn from the corpus. Of the last three, which clip has which is drawn many times.
     """
     study, index, n = session.study, one.corpus.index, len(rows)
     seed = study.retrieval.seed
@@ -116,12 +129,10 @@ def _all_tracks(
     found = {"retrieved": _Tracks(rows, index.how)}
     for kind, vectors in queries.items():
         near = index.search(vectors, identity=index.identity).rows[:, 0]
-        found[kind] = _Tracks(near, index.how)
-    clips = np.array(one.decoded.clips)
-    turned = shuffled_clips(rows[:, None], clips, seed=seed)[:, 0].astype(np.intp)
-    found["shuffled clips"] = _Tracks(turned, index.how)
+        found[kind] = _Tracks(near, index.how, drawn=kind == "random embedding")
+    found["shuffled clips"] = _Tracks(rows, index.how, drawn=True)
     drawn = np.random.default_rng(seed).integers(0, len(index), n)
-    found["random track"] = _Tracks(drawn, "none")
+    found["random track"] = _Tracks(drawn, "none", drawn=True)
     return found
 
 
@@ -131,6 +142,20 @@ def _cards(items: Floats, stimuli: Floats, pool: Pool) -> list[Card]:
         *identification_cards(items, stimuli, pool, **SIZES),
         pairs_card("mean cosine", cosines, pool),
     ]
+
+
+def _drawn(items: Floats, stimuli: Floats, pool: Pool) -> list[Card]:
+    """Return the cards of tracks that are given to the clips in many random orders."""
+    orders = clip_permutations(pool.clips, N_DRAWS, seed=pool.seed)
+    draws = [items[order] for order in orders]
+    return drawn_cards(
+        draws, stimuli, pool, **SIZES, scores={"mean cosine": _mean_cosine}
+    )
+
+
+def _mean_cosine(items: Floats, stimuli: Floats) -> float:
+    cosines = unit_rows(items, "items") * unit_rows(stimuli, "stimuli")
+    return float(cosines.sum(axis=1).mean())
 
 
 def _in_subsets(
