@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
+from .chance import clip_resamples, interval
 
 HOP_S = 0.023  # nearly 512 points at 22,050 Hz
 SILENCE_DB = -80.0
@@ -78,6 +79,7 @@ def temporal_agreement(
     made: Sequence[Contours],
     *,
     n_permutations: int = 1000,
+    n_resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return how well sounds made from responses go with those that were heard.
@@ -87,7 +89,7 @@ def temporal_agreement(
     heard, made : sequence of Contours
         Entry i of both is the same clip, from its beginning, at the same rate. Frames
         beyond the shorter of two are not compared.
-    n_permutations : int
+    n_permutations, n_resamples : int
     seed : int
 
     Returns
@@ -96,7 +98,8 @@ def temporal_agreement(
         One row per measure: 'tempo distance' (octaves, |log2 of the ratio|; smaller is
         better), 'onset correlation' and 'loudness correlation' (Pearson over frames).
         value is the mean over clips; chance the mean over all pairs of different
-        clips; p is one-sided, (1 + permutations at least as good) /
+        clips; low and high are the 95% interval by bootstrap over clips, each with
+        what was made of it; p is one-sided, (1 + permutations at least as good) /
         (1 + permutations); n clips.
 
     Raises
@@ -112,6 +115,7 @@ def temporal_agreement(
     rng = np.random.default_rng(seed)
     n = len(heard)
     orders = np.array([rng.permutation(n) for _ in range(n_permutations)])
+    draws = clip_resamples(np.arange(n), n_resamples, seed=seed)
     rows = []
     for name, measure, sign in MEASURES:
         table = np.array([[measure(a, b) for b in made] for a in heard])
@@ -119,8 +123,11 @@ def temporal_agreement(
         null = table[np.arange(n), orders].mean(axis=1)
         n_as_good = int((sign * null >= sign * value - 1e-12).sum())
         chance = float(table[~np.eye(n, dtype=bool)].mean())
-        rows.append((name, value, chance, (1 + n_as_good) / (1 + n_permutations), n))
-    return pd.DataFrame(rows, columns=["measure", "value", "chance", "p", "n"])
+        low, high = interval([np.diag(table)[drawn].mean() for drawn in draws])
+        p = (1 + n_as_good) / (1 + n_permutations)
+        rows.append((name, value, chance, low, high, p, n))
+    columns = ["measure", "value", "chance", "low", "high", "p", "n"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def tempo_distance(heard: Contours, made: Contours) -> float:

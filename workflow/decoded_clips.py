@@ -24,12 +24,15 @@ class DecodedClips:
     vectors : array of shape (n_clips, n_dimensions)
         The mean over a clip's rows. Dimensions that were not decoded have their mean
         over training rows.
+    random : array of shape (n_clips, n_dimensions)
+        The same of random responses: see `decoding.random_brain`.
     n_left_out : int
         How many those are.
     """
 
     clips: tuple[str, ...]
     vectors: Floats
+    random: Floats
     n_left_out: int
 
 
@@ -37,10 +40,14 @@ def read_decoded(session: Session, aligned: Aligned, target: str) -> DecodedClip
     """Read a subject's decoding of one target, in the target's own unit."""
     folder = session.out / f"decoding/sub-{aligned.opened.subject}"
     with np.load(folder / f"{target}.npz", allow_pickle=False) as saved:
-        predicted, dimensions = saved["predicted"], saved["dimensions"]
-        mean = saved["train_mean"]
+        rows = [saved["predicted"], saved["random"]]
+        dimensions, mean = saved["dimensions"], saved["train_mean"]
     clips = read_rows(folder / "rows.csv")["clip"].to_numpy()
-    whole = np.tile(mean, (len(predicted), 1))
-    whole[:, dimensions] = predicted
-    vectors, names = average_windows(whole, clips)
-    return DecodedClips(tuple(names.tolist()), vectors, len(mean) - len(dimensions))
+    vectors = []
+    for decoded in rows:
+        whole = np.tile(mean, (len(decoded), 1))
+        whole[:, dimensions] = decoded
+        means, names = average_windows(whole, clips)
+        vectors.append(means)
+    n_left_out = len(mean) - len(dimensions)
+    return DecodedClips(tuple(names.tolist()), vectors[0], vectors[1], n_left_out)

@@ -302,6 +302,7 @@ def _decode_all(session: Session, opened: Opened, folder: Path) -> list[str]:
         np.savez(
             folder / f"{name}.npz",
             predicted=made.pop("predicted"),
+            random=made.pop("random"),
             true=target.test.T,
             dimensions=target.kept,
             train_mean=target.train_mean,

@@ -27,6 +27,7 @@ from ..decoding.folds import make_folds
 from ..decoding.genres import genre_transfer, leave_one_genre_out
 from ..decoding.lags import Presented, lag_curve, window_curve
 from ..decoding.penalty_curve import penalty_curve
+from ..decoding.random_brain import random_responses
 from ..decoding.rows import Pairs, average_windows
 from ..decoding.scores import score_decoding
 from ..feature_spaces import CategoryFeatures
@@ -83,7 +84,11 @@ def decode_target(
             f"{len(shared)} test clips were in training, too: scores are of what was "
             "known by heart, in another condition."
         )
-    made: Tables = {"predicted": decoded.predicted}
+    random = random_responses(target.test.Y, target.test.runs, seed=decoding.seed)
+    made: Tables = {
+        "predicted": decoded.predicted,
+        "random": decoded.decoder.predict(random),
+    }
     made["decoding_chosen"], said = chosen_table(decoded.decoder, decoding.alphas)
     notes += said
     if isinstance(decoded.decoder, Linear | RoiEnsemble):
@@ -148,7 +153,14 @@ def _tried(
 
 
 def _optimism(study: Study, decoder: Decoder, target: Target) -> pd.DataFrame:
-    return optimism(decoder, target.train, n_folds=study.decoding.n_folds)
+    return optimism(
+        decoder,
+        target.train,
+        n_folds=study.decoding.n_folds,
+        level=target.level_train.clips,
+        n_resamples=study.decoding.n_resamples,
+        seed=study.decoding.seed,
+    )
 
 
 def too_few(target: Target) -> str:

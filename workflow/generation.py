@@ -14,10 +14,11 @@ from ..core.checks import InputError
 from ..decoding.candidates import Taken
 from ..decoding.cards import Pool, card_table, identification_cards
 from ..decoding.prior import prior_notes, prior_table, ranking_notes
+from ..decoding.random_brain import RANDOM_BRAIN
 from ..decoding.sounds import Sound
 from ..study import Study
 from .alignment import Aligned
-from .courses import compare_courses
+from .courses import as_in_its_file, compare_courses
 from .encoders import Encoder, embed_stimuli, encoder_of
 from .excerpts import N_CLIPS, spread, write_players
 from .generators import Source, judge_of, open_source, settings_of, weights_of
@@ -27,7 +28,7 @@ from .session import Session
 from .tagging import agreement, open_reference, tagger_identity
 
 Floats = NDArray[np.floating]
-VERSION = 2
+VERSION = 3
 PRIOR = "identification accuracy (prior-domination test)"
 RANKED = "identification accuracy (control of the ranking)"
 
@@ -51,6 +52,7 @@ def make_generation(
     judge, how = judge_of(study), settings_of(study)
     settings["checked_by"] = judge
     settings["run_with"] = None if how is None else asdict(how)
+    settings["random_brain"] = f"{RANDOM_BRAIN}, by seed {study.decoding.seed}"
     inputs = {
         "decoding": decoding,
         "corpus": corpus,
@@ -139,7 +141,7 @@ def _courses(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return agreement in time of the stimuli with what was made of each."""
     pairs = [
-        (source.encoder.stimulus(source.sounds[clip]), made)
+        (as_in_its_file(source.sounds[clip]), made)
         for clip, made in zip(source.clips, sounds, strict=True)
         if clip in source.sounds
     ]
@@ -148,6 +150,7 @@ def _courses(
         [made for _, made in pairs],
         "stimulus and generated",
         n_permutations=study.generation.n_permutations,
+        n_resamples=study.generation.n_resamples,
         seed=study.generation.seed,
     )
 

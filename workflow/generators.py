@@ -50,6 +50,8 @@ class Source:
     clips : tuple of str
     vectors : array of shape (n_clips, n_dimensions)
         As decoded.
+    random : array of shape (n_clips, n_dimensions)
+        As decoded from random responses.
     sounds : mapping of clip to its sound
     corpus : OpenCorpus or None
         Tracks that are long enough and no stimuli.
@@ -64,6 +66,7 @@ class Source:
     encoder: Encoder
     clips: tuple[str, ...]
     vectors: Floats
+    random: Floats
     sounds: Mapping[str, ClipSource]
     corpus: OpenCorpus | None
     generator: Generator
@@ -187,6 +190,7 @@ def open_source(
         encoder=encoder,
         clips=clips,
         vectors=decoded.vectors[chosen],
+        random=decoded.random[chosen],
         sounds={clip: every[clip] for clip in clips if clip in every},
         corpus=corpus,
         generator=generator,

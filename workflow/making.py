@@ -20,7 +20,11 @@ from .generators import Source
 from .session import Session
 
 Score = Callable[[str, Sound], float]
-NAMES = {"real": "decoded", "random": "random, as decoded", "mean": "mean decoded"}
+NAMES = {
+    "real": "decoded",
+    "random": "decoded of random responses",
+    "mean": "mean decoded",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +74,8 @@ def maker_of(session: Session, aligned: Aligned, source: Source) -> Maker:
 
 
 def make_all(session: Session, source: Source, maker: Maker) -> dict[str, list[Taken]]:
-    """Return what is made of each clip: of what was decoded, at random, of the mean."""
-    conditions = prior_conditions(source.vectors, seed=maker.seed)
+    """Return what is made of each clip: as decoded, of random responses, of a mean."""
+    conditions = prior_conditions(source.vectors, seed=maker.seed, random=source.random)
     made: dict[str, list[Taken]] = {}
     for name, vectors in conditions.items():
         text = f"{source.opened.name}: generating by {source.label} ({NAMES[name]})"

@@ -13,14 +13,14 @@ from ..decoding.sounds import read_start
 from ..study import Study
 from .alignment import Aligned
 from .corpus import second_identity
-from .courses import compare_courses
+from .courses import as_in_its_file, compare_courses
 from .encoders import encoder_of
 from .excerpts import played_clips, write_excerpt, write_players
 from .retrieval_scores import retrieval_scores
 from .searched import Searched, nearest
 from .session import Session
 
-VERSION = 2
+VERSION = 3
 
 
 def make_retrieval(
@@ -134,11 +134,11 @@ def _courses(
         for clip, row in zip(one.decoded.clips, rows, strict=True)
         if clip in one.sources and one.corpus.files
     ]
-    encoder = encoder_of(study, str(study.retrieval.target))
     return compare_courses(
-        [encoder.stimulus(source) for source, _ in pairs],
+        [as_in_its_file(source) for source, _ in pairs],
         [read_start(file) for _, file in pairs],
         "stimulus and retrieved",
         n_permutations=study.retrieval.n_permutations,
+        n_resamples=study.retrieval.n_resamples,
         seed=study.retrieval.seed,
     )

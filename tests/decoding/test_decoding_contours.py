@@ -48,6 +48,10 @@ def test_measures_equal_the_loops(rng):
         others = [pairs[i, j] for i in range(6) for j in range(6) if i != j]
         assert_allclose(table.loc[name, "chance"], np.mean(others))
     assert (table["n"] == 6).all()
+    drawn = np.random.default_rng(0).integers(6, size=(1000, 6))
+    for name, pairs in (("tempo distance", tempo), ("onset correlation", onsets)):
+        bounds = np.quantile(np.diag(pairs)[drawn].mean(axis=1), [0.025, 0.975])
+        assert_allclose(table.loc[name, ["low", "high"]].astype(float), bounds)
 
 
 def test_the_same_course_in_time_is_found_and_shuffled_is_chance(rng):

@@ -381,14 +381,22 @@ def _decoded_as(study, out, target="clap", *, from_truth=True, seed=0):
         rng = np.random.default_rng(seed)
         noise = rng.standard_normal(true.shape) * scale + mean
         predicted = true if from_truth else noise
+        random = rng.standard_normal(true.shape) * scale + mean
         kept = np.arange(true.shape[1] - 1)
 
         def work(
-            folder, predicted=predicted, true=true, kept=kept, rows=rows, mean=mean
+            folder,
+            predicted=predicted,
+            random=random,
+            true=true,
+            kept=kept,
+            rows=rows,
+            mean=mean,
         ):
             np.savez(
                 folder / f"{target}.npz",
                 predicted=predicted[:, kept],
+                random=random[:, kept],
                 true=true[:, kept],
                 dimensions=kept,
                 train_mean=mean,

@@ -34,7 +34,7 @@ n_resamples = 200
 seed = 5
 """
 N_VOXELS = 40
-CONDITIONS = ["decoded", "random, as decoded", "mean decoded"]
+CONDITIONS = ["decoded", "decoded of random responses", "mean decoded"]
 IDENTIFICATION = "identification accuracy"
 
 

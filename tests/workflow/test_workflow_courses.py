@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import soundfile
+from numpy.testing import assert_allclose
 
+from brain2music.data.stimuli import ClipSource
 from brain2music.decoding.contours import contours, temporal_agreement
 from brain2music.decoding.sounds import Sound
-from brain2music.workflow.courses import compare_courses
+from brain2music.workflow.courses import as_in_its_file, compare_courses
 
 pytest.importorskip("librosa")
 
@@ -21,7 +24,12 @@ def beats(rng, seconds=5.0, rate_hz=RATE_HZ):
 
 def compare(heard, made):
     return compare_courses(
-        heard, made, "stimulus and found", n_permutations=200, seed=1
+        heard,
+        made,
+        "stimulus and found",
+        n_permutations=200,
+        n_resamples=100,
+        seed=1,
     )
 
 
@@ -46,6 +54,23 @@ def test_all_are_cut_to_the_shortest_from_their_beginnings(rng):
     expected = temporal_agreement(whole, cut, n_permutations=200, seed=1)
     assert table["value"].tolist() == expected["value"].tolist()
     assert set(table["seconds"]) == {4.0}
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+
+
+def test_a_fade_of_the_space_is_in_none_of_the_two(rng, tmp_path):
+    """What was heard may be faded by the study; a track that is found is not."""
+    sounds = [beats(rng) for _ in range(3)]
+    sources = []
+    for k, sound in enumerate(sounds):
+        path = tmp_path / f"{k}.wav"
+        soundfile.write(path, sound.waveform, RATE_HZ, subtype="FLOAT")
+        sources.append(ClipSource(str(k), path, 1.0, 4.0))
+    heard = [as_in_its_file(source) for source in sources]
+    for found, sound in zip(heard, sounds, strict=True):
+        assert found.rate_hz == RATE_HZ
+        cut = sound.waveform[RATE_HZ : 4 * RATE_HZ]
+        assert_allclose(found.waveform, cut, atol=1e-6)
 
 
 def test_what_has_no_course_is_a_note(rng):

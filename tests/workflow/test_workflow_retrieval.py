@@ -15,6 +15,7 @@ from brain2music import load_study, run
 from brain2music.data.stimuli import shape_clip
 from brain2music.decoding.approximate import build_cells, by_cells
 from brain2music.decoding.chance import clip_permutations
+from brain2music.decoding.contours import contours, temporal_agreement
 from brain2music.decoding.corpus import find_music
 from brain2music.decoding.identify import identification_accuracy
 from brain2music.decoding.retrieval import Index, build_index, save_index
@@ -126,14 +127,33 @@ def test_controls_retrieve_by_what_training_clips_are_like(planted, step_table):
         found = [max(tracks, key=lambda track: cosine(track, query)) for query in asked]
         expected = np.mean([cosine(a, b) for a, b in zip(found, clips, strict=True)])
         got = value(scores, kind, "CLAP", "mean cosine")
+        if kind == "random embedding":
+            expected = over_orders(found, clips, test).mean()
+            assert (got["n_draws"], got["n_permutations"]) == (200, 200)
         assert got["value"] == pytest.approx(expected, abs=1e-4)
         other = value(scores, kind, "w2v")
         assert other["p"] > 0.05
     assert value(scores, "mean embedding", "CLAP", "mean cosine")["p"] == 1
     drawn = np.random.default_rng(0).integers(0, 14, 6)
-    by_row = [cosine(tracks[row], b) for row, b in zip(drawn, clips, strict=True)]
+    by_order = over_orders([tracks[row] for row in drawn], clips, test)
     got = value(scores, "random track", "CLAP", "mean cosine")
-    assert got["value"] == pytest.approx(np.mean(by_row), abs=1e-4)
+    assert got["value"] == pytest.approx(by_order.mean(), abs=1e-4)
+    bounds = np.quantile(by_order, [0.025, 0.975])
+    assert [got["low"], got["high"]] == pytest.approx(bounds.tolist(), abs=1e-4)
+    first = step_table(out, "retrieved").query("rank == 1")["track"]
+    mine = [vector_by_hand(study, study.folder / "corpus" / one) for one in first]
+    got = value(scores, "shuffled clips", "CLAP", "mean cosine")
+    assert got["value"] == pytest.approx(
+        over_orders(mine, clips, test).mean(), abs=1e-4
+    )
+    assert got["p"] > 0.2
+
+
+def over_orders(items, clips, names):
+    """Return the mean cosine of items and clips in each of 200 orders."""
+    table = np.array([[cosine(a, b) for b in clips] for a in items])
+    orders = clip_permutations(names, 200, seed=0)
+    return table[orders, np.arange(len(clips))].mean(axis=1)
 
 
 def test_safe_subsets_are_named_in_the_pool(
@@ -410,9 +430,20 @@ def test_excerpts_are_few_short_and_inside_the_folder(planted, step_table):
         assert_allclose(wave, own[: len(wave)], atol=1e-4)
 
 
-def test_courses_of_what_was_found_are_compared(planted, step_table):
-    _, _, out = planted
+def test_courses_of_what_was_found_are_compared_without_fades(planted, step_table):
+    study, _, out = planted
+    assert study.features["clap"].fade_s == 1
     found = step_table(out, "retrieval_in_time")
+    first = step_table(out, "retrieved").query("rank == 1")
+    heard = [study.root / f"sound/{clip}.wav" for clip in first["clip"]]
+    made = [study.folder / "corpus" / track for track in first["track"]]
+    sides = [
+        [contours(*soundfile.read(path, dtype="float32")) for path in paths]
+        for paths in (heard, made)
+    ]
+    expected = temporal_agreement(*sides, n_permutations=100, n_resamples=100)
+    for name in ("value", "chance", "low", "high", "p"):
+        assert_allclose(found[name], expected[name], rtol=1e-6)
     assert set(found["measure"]) == {
         "tempo distance",
         "onset correlation",
