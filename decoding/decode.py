@@ -1,5 +1,6 @@
 """The door of decoding: training rows and test rows, and nothing between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,13 @@ from numpy.typing import NDArray
 
 from ..core.checks import Floats, InputError
 from ..core.selection import masks_to_score
-from ..core.stats import correlation, varies
+from ..core.stats import varies
 from .decoders import Decoder, Fitted
 from .folds import UNITS, Unit, check_folds, make_folds
 from .identify import identification_accuracy
 from .rows import Pairs, average_windows, check_apart, take_rows
+
+ROUNDING = 1e-9  # of a sum of squares, below which nothing varies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +113,15 @@ def held_out_predictions(
     return predicted, folds
 
 
-def optimism(decoder: Decoder, train: Pairs, *, n_folds: int = 5) -> pd.DataFrame:
+def optimism(
+    decoder: Decoder,
+    train: Pairs,
+    *,
+    n_folds: int = 5,
+    level: Sequence[str] = (),
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Return training scores by held-out runs beside those by held-out clips.
 
     Clips next to each other in a run share haemodynamics and noise; with one in
@@ -121,21 +132,29 @@ def optimism(decoder: Decoder, train: Pairs, *, n_folds: int = 5) -> pd.DataFram
     decoder : Decoder
     train : Pairs
     n_folds : int
+    level : sequence of str
+        Clips whose target is one value in all dimensions: they are not identified.
+    n_resamples, seed : int
+        Of the interval.
 
     Returns
     -------
     table : DataFrame
-        Columns metric, by_run, by_clip, optimism (by_clip - by_run); metrics
-        'correlation per dimension' (means over folds of each fold's correlation, over
-        the dimensions that vary in it) and 'identification accuracy' of clips, told
-        apart from all clips.
+        Columns metric, by_run, by_clip, optimism (by_clip - by_run), low and high
+        (the 95% interval of optimism, by bootstrap over clips, the same in both);
+        metrics 'correlation per dimension' (means over folds of each fold's
+        correlation, over the dimensions that vary in it) and 'identification accuracy'
+        of clips, told apart from all clips.
 
     Raises
     ------
     InputError
         As `held_out_predictions`.
     """
-    scores = {}
+    names, of_row = np.unique(train.clips, return_inverse=True)
+    told = ~np.isin(names, list(level))
+    counts = _clip_counts(len(names), n_resamples, seed)
+    scores, again = {}, {}
     for unit in UNITS:
         predicted, folds = held_out_predictions(
             decoder,
@@ -143,26 +162,71 @@ def optimism(decoder: Decoder, train: Pairs, *, n_folds: int = 5) -> pd.DataFram
             n_folds=n_folds,
             unit=unit,
         )
-        means, _ = average_windows(predicted, train.clips)
-        truth, _ = average_windows(train.T, train.clips)
-        scores[unit] = {
-            "correlation per dimension": _r_of_folds(train.T, predicted, folds),
-            "identification accuracy": identification_accuracy(means, truth).mean(),
-        }
-    by_run, by_clip = scores["run"], scores["clip"]
-    rows = [(m, by_run[m], by_clip[m], by_clip[m] - by_run[m]) for m in by_run]
-    return pd.DataFrame(rows, columns=["metric", "by_run", "by_clip", "optimism"])
+        r = _RByFold(train.T, predicted, folds, of_row)
+        kept = told[of_row]
+        means, clips = average_windows(predicted[kept], train.clips[kept])
+        truth, _ = average_windows(train.T[kept], train.clips[kept])
+        won = np.zeros(len(names))
+        won[np.searchsorted(names, clips)] = identification_accuracy(means, truth)
+        scores[unit] = [
+            float(r.of(np.ones((1, len(names))))[0]),
+            float(won[told].mean()),
+        ]
+        again[unit] = [r.of(counts), (counts @ won) / (counts @ told)]
+    rows = []
+    metrics = ("correlation per dimension", "identification accuracy")
+    for k, metric in enumerate(metrics):
+        by_run, by_clip = scores["run"][k], scores["clip"][k]
+        low, high = np.nanquantile(again["clip"][k] - again["run"][k], [0.025, 0.975])
+        rows.append((metric, by_run, by_clip, by_clip - by_run, low, high))
+    columns = ["metric", "by_run", "by_clip", "optimism", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _r_of_folds(T: Floats, predicted: Floats, folds: NDArray) -> float:
-    means = []
-    for fold in np.unique(folds):
-        truth, guess = T[folds == fold], predicted[folds == fold]
-        scored = varies(truth) & varies(guess)
-        if not scored.any():
-            raise InputError(
-                f"no dimension varies in fold {fold}, so it has no correlation. Use "
-                "fewer folds."
+def _clip_counts(n_clips: int, n_resamples: int, seed: int) -> Floats:
+    """Return how often each clip is drawn in each resample."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_clips, np.full(n_clips, 1 / n_clips), n_resamples) * 1.0
+
+
+class _RByFold:
+    """The mean over folds of the correlation in each, with clips counted any times."""
+
+    def __init__(
+        self, T: Floats, predicted: Floats, folds: NDArray, of_row: NDArray
+    ) -> None:
+        self.sums: list[Floats] = []
+        n_clips = int(of_row.max()) + 1
+        for fold in np.unique(folds):
+            inside = folds == fold
+            truth, guess = T[inside], predicted[inside]
+            scored = varies(truth) & varies(guess)
+            if not scored.any():
+                raise InputError(
+                    f"no dimension varies in fold {fold}, so it has no correlation. "
+                    "Use fewer folds."
+                )
+            a, b = (
+                (one[:, scored] - one[:, scored].mean(axis=0)).astype(np.float64)
+                for one in (truth, guess)
             )
-        means.append(correlation(truth[:, scored], guess[:, scored]).mean())
-    return float(np.mean(means))
+            parts = np.stack([np.ones_like(a), a, b, a * a, b * b, a * b])
+            sums = np.zeros((n_clips, *parts.swapaxes(0, 1).shape[1:]))
+            np.add.at(sums, of_row[inside], parts.swapaxes(0, 1))
+            self.sums.append(sums)
+
+    def of(self, counts: Floats) -> Floats:
+        """Return the score of each row of `counts`; NaN where a fold has no clip.
+
+        A dimension that does not vary in what was drawn of a fold is left out there.
+        """
+        means = []
+        for sums in self.sums:
+            total = np.einsum("rc,cpd->prd", counts, sums, optimize=True)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                n, a, b, aa, bb, ab = total
+                spread_a, spread_b = aa - a * a / n, bb - b * b / n
+                varied = (spread_a > ROUNDING * aa) & (spread_b > ROUNDING * bb)
+                r = (ab - a * b / n) / np.sqrt(spread_a * spread_b)
+                means.append(np.where(varied, r, 0).sum(axis=1) / varied.sum(axis=1))
+        return np.mean(means, axis=0)

@@ -14,7 +14,7 @@ from ..analysis.multiple import false_discovery_q
 from ..analysis.permutations import permutation_test
 from ..core.checks import InputError
 from ..core.rows import each_run
-from ..core.stats import varies
+from ..core.stats import correlation, varies
 from ..decoding.contrastive import Network
 from ..decoding.decoders import RoiEnsemble, varies_in_folds
 from ..decoding.folds import Unit, make_folds
@@ -157,13 +157,11 @@ def dimension_table(
     )[key]
     low, high = np.nanquantile(resampled, [0.025, 0.975], axis=0)
     runs = rows.test.rows["run_name"].to_numpy()
-    moves = shift_runs(runs, n_permutations=settings.n_permutations, seed=settings.seed)
-    tested = permutation_test(test.T, predicted, moves)
     n_turns = float(np.prod([float(s.stop - s.start) for s in each_run(runs)]))
     table = pd.DataFrame(
         {
             "dimension": _names(study, opened, target),
-            "r": tested.r,
+            "r": correlation(test.T, predicted),
             "r_low": low,
             "r_high": high,
         }
@@ -171,6 +169,8 @@ def dimension_table(
     if n_turns < FEWEST_TURNS:
         notes.append(f"no p: the test runs turn in {n_turns:g} ways.")
         return table, notes
+    moves = shift_runs(runs, n_permutations=settings.n_permutations, seed=settings.seed)
+    tested = permutation_test(test.T, predicted, moves)
     return table.assign(
         p=tested.p,
         q_bh=false_discovery_q(tested.p),

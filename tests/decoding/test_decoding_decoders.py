@@ -13,7 +13,7 @@ from brain2music.decoding.decode import decode, held_out_predictions, optimism
 from brain2music.decoding.decoders import CortexRidge, RoiRidge, held_out_r
 from brain2music.decoding.folds import make_folds
 from brain2music.decoding.identify import identification_accuracy
-from brain2music.decoding.rows import Pairs
+from brain2music.decoding.rows import Pairs, average_windows
 from brain2music.decoding.voxels import best_voxels
 
 ALPHAS = (1.0, 30.0, 1000.0)
@@ -181,6 +181,49 @@ def test_folds_by_clip_are_optimistic_where_a_run_has_its_own_noise(rng):
     assert abs(table["by_run"] - [0, 0.5]).max() < 0.12
     assert (table["optimism"] > 0.25).all()
     assert_allclose(table["optimism"], table["by_clip"] - table["by_run"])
+    assert (table["low"] > 0).all()
+    assert (table["low"] < table["optimism"]).all()
+    assert (table["optimism"] < table["high"]).all()
+
+
+def test_optimism_equals_the_loops_and_leaves_level_clips_out(study):
+    train, _ = study
+    options = {"n_folds": 3, "n_resamples": 40, "seed": 5}
+    table = optimism(CortexRidge(), train, **options, level=["c3"]).set_index("metric")
+    names = np.unique(train.clips)
+    draws = np.random.default_rng(5).multinomial(48, np.full(48, 1 / 48), 40)
+    scores, again = {}, {}
+    for unit in ("run", "clip"):
+        predicted, folds = held_out_predictions(
+            CortexRidge(), train, n_folds=3, unit=unit
+        )
+        told = train.clips != "c3"
+        both = [
+            average_windows(x[told], train.clips[told])[0] for x in (predicted, train.T)
+        ]
+        clips = average_windows(predicted[told], train.clips[told])[1].tolist()
+        won = identification_accuracy(*both)
+
+        def r_of(rows, predicted=predicted, folds=folds):
+            each = []
+            for fold in range(3):
+                mine = [k for k in rows if folds[k] == fold]
+                pairs = zip(train.T[mine].T, predicted[mine].T, strict=True)
+                each.append(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
+            return np.mean(each)
+
+        scores[unit] = r_of(range(len(folds))), won.mean()
+        again[unit] = []
+        for draw in draws:
+            times = dict(zip(names.tolist(), draw.tolist(), strict=True))
+            rows = [k for k, c in enumerate(train.clips) for _ in range(times[c])]
+            weights = [times[c] for c in clips]
+            again[unit].append((r_of(rows), np.average(won, weights=weights)))
+    assert_allclose(table["by_run"], scores["run"])
+    assert_allclose(table["by_clip"], scores["clip"])
+    gained = np.array(again["clip"]) - again["run"]
+    bounds = np.quantile(gained, [0.025, 0.975], axis=0)
+    assert_allclose(table[["low", "high"]].T, bounds, atol=1e-9)
 
 
 def test_held_out_predictions_are_refits_without_the_fold(study):

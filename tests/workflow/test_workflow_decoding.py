@@ -15,6 +15,7 @@ from brain2music.decoding.cards import Pool
 from brain2music.decoding.conditions import compare_groups
 from brain2music.decoding.decode import decode
 from brain2music.decoding.decoders import CortexRidge
+from brain2music.decoding.random_brain import random_responses
 from brain2music.decoding.rows import Pairs
 from brain2music.decoding.scores import score_decoding
 from brain2music.workflow.decoded_rows import (
@@ -26,6 +27,7 @@ from brain2music.workflow.decoded_rows import (
 )
 from brain2music.workflow.decoding import groups_table
 from brain2music.workflow.decoding_across import roi_columns
+from brain2music.workflow.decoding_targets import dimension_table
 from brain2music.workflow.pipeline import table_files
 from brain2music.workflow.session import Session
 from brain2music.workflow.tables import read_table
@@ -136,6 +138,9 @@ def test_a_run_decodes_what_the_library_does_from_rows_taken_by_hand(decoded):
     expected = decode(decoder, train, test, n_folds=3)
     with np.load(decoded.out / "decoding/sub-01/music.npz") as saved:
         assert_allclose(saved["predicted"], expected.predicted, rtol=1e-4, atol=1e-5)
+        random = random_responses(test.Y, test.runs, seed=0)
+        guessed = expected.decoder.predict(random)
+        assert_allclose(saved["random"], guessed, rtol=1e-3, atol=1e-4)
         assert_allclose(saved["true"], test.T, atol=1e-6)
         assert_array_equal(saved["dimensions"], [0, 1, 2])
         assert_allclose(saved["train_mean"], train.T.mean(axis=0), atol=1e-6)
@@ -181,6 +186,28 @@ def test_controls_stand_beside_and_know_nothing(decoded):
     r = r[r["target"] == "music"].set_index(["prediction", "subject"])["value"]
     assert (r["decoder"] > 0.6).all()
     assert (r["noise alone"] < r["decoder"] - 0.2).all()
+
+
+def test_test_runs_that_hardly_turn_have_r_and_no_p(rng):
+    clips = np.repeat([f"c{k}" for k in range(10)], 3)
+    where = pd.DataFrame({"run": "1", "run_name": "run-1", "clip": clips})
+    T = rng.standard_normal((30, 2))
+    study = SimpleNamespace(
+        decoding=SimpleNamespace(n_resamples=50, n_permutations=100, seed=0),
+        dataset=SimpleNamespace(tr_s=1.5),
+        analysis=SimpleNamespace(block_s=6.0),
+        features={"x": None},
+    )
+    target = SimpleNamespace(
+        name="x", test=Pairs(T, T, ["run-1"] * 30, clips), kept=[0, 1], n_dimensions=2
+    )
+    sides = SimpleNamespace(test=SimpleNamespace(rows=where))
+    guess = T + rng.standard_normal(T.shape)
+    found, notes = dimension_table(study, None, sides, target, guess)
+    assert notes == ["no p: the test runs turn in 30 ways."]
+    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(T.T, guess.T, strict=True)]
+    assert_allclose(found["r"], r)
+    assert "p" not in found
 
 
 def test_labels_are_decoded_with_their_confusion(decoded):
