@@ -81,8 +81,9 @@ def drawn_cards(
         found["median rank"].append(float(np.median(rank(lost, n_candidates))))
     for name, score in (scores or {}).items():
         found[name], chance[name] = _scored(score, draws, target, pool)
-    about = (len(target), len(np.unique(np.asarray(pool.clips))))
-    about += (int(n_candidates.min()), n_tied(target, mask))
+    n_clips = len(np.unique(np.asarray(pool.clips)))
+    n_ties = n_tied(target, mask)
+    about = (len(target), n_clips, int(n_candidates.min()), n_ties)
     return [
         _card(name, values, chance[name], pool.described, about)
         for name, values in found.items()

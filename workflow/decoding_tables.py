@@ -123,7 +123,8 @@ def _of_clips(
         return {}
     if level:
         predicted = predicted[target.level_test.apart(target.test.clips)]
-        rows, target = (one.without_test_clips(level) for one in (rows, target))
+        rows = rows.without_test_clips(level)
+        target = target.without_test_clips(level)
     made: Tables = {}
     if isinstance(study.features[target.name], CategoryFeatures):
         made |= _labels(study, opened, target, predicted, notes)
