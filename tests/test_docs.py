@@ -121,7 +121,7 @@ def test_the_page_on_decoding_names_what_is_there():
     modules = (Path(__file__).parents[1] / "decoding").glob("*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in modules)
     known = {"shared_clips", "n_voxels", "stopped_early", "decoding_across"}
-    known |= {"across_rois", "decoding_groups", "n_components", *TABLES}
+    known |= {"across_rois", "decoding_groups", "n_components", "n_draws", *TABLES}
     for name in names - known:
         assert re.search(rf"^(def|class) {name}\b", text, re.M), name
 
