@@ -15,8 +15,8 @@ from ..core.store import open_store
 from ..core.types import Space
 from ..data.files import file_inside
 from ..decoding.alignment import check_transport
-from ..decoding.conditions import compare_groups
 from ..decoding.controls import control_roi
+from ..decoding.groups import compare_groups
 from ..study import Study
 from .decoded_rows import atlas, genre_of_clips, read_rows_to_decode
 from .decoding_across import decode_each_by_others

@@ -12,9 +12,9 @@ from brain2music import load_study, run
 from brain2music.core.checks import InputError
 from brain2music.core.store import open_store
 from brain2music.decoding.cards import Pool
-from brain2music.decoding.conditions import compare_groups
 from brain2music.decoding.decode import decode
 from brain2music.decoding.decoders import CortexRidge
+from brain2music.decoding.groups import compare_groups
 from brain2music.decoding.rows import Pairs
 from brain2music.decoding.scores import score_decoding
 from brain2music.workflow.decoded_rows import (
