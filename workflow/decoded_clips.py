@@ -26,11 +26,14 @@ class DecodedClips:
         over training rows.
     n_left_out : int
         How many those are.
+    control : array of shape (n_clips, n_dimensions), or None
+        The same of what the control ROI alone predicts, where the study names one.
     """
 
     clips: tuple[str, ...]
     vectors: Floats
     n_left_out: int
+    control: Floats | None = None
 
 
 def read_decoded(session: Session, aligned: Aligned, target: str) -> DecodedClips:
@@ -39,8 +42,18 @@ def read_decoded(session: Session, aligned: Aligned, target: str) -> DecodedClip
     with np.load(folder / f"{target}.npz", allow_pickle=False) as saved:
         predicted, dimensions = saved["predicted"], saved["dimensions"]
         mean = saved["train_mean"]
+        control = saved.get("control")
     clips = read_rows(folder / "rows.csv")["clip"].to_numpy()
-    whole = np.tile(mean, (len(predicted), 1))
-    whole[:, dimensions] = predicted
-    vectors, names = average_windows(whole, clips)
-    return DecodedClips(tuple(names.tolist()), vectors, len(mean) - len(dimensions))
+
+    def whole(rows: Floats) -> tuple[Floats, NDArray[np.str_]]:
+        every = np.tile(mean, (len(rows), 1))
+        every[:, dimensions] = rows
+        return average_windows(every, clips)
+
+    vectors, names = whole(predicted)
+    return DecodedClips(
+        tuple(names.tolist()),
+        vectors,
+        len(mean) - len(dimensions),
+        None if control is None else whole(control)[0],
+    )

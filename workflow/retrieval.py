@@ -20,7 +20,7 @@ from .retrieval_scores import retrieval_scores
 from .searched import Searched, nearest
 from .session import Session
 
-VERSION = 2
+VERSION = 3
 
 
 def make_retrieval(

@@ -18,6 +18,7 @@ from ..decoding.cards import (
 from ..decoding.controls import mean_embedding, random_embedding, shuffled_clips
 from ..decoding.retrieval import unit_rows
 from .corpus import embed_found
+from .decoded_controls import control_name
 from .decoded_rows import safe_subsets
 from .encoders import encoder_of
 from .opening import Opened
@@ -101,9 +102,10 @@ def _all_tracks(
     """Return the tracks to score.
 
     'retrieved' by what was decoded, and 'oracle' by the true target. What knows
-    nothing: 'mean embedding' and 'random embedding' retrieve by those of the training
-    clips, 'shuffled clips' have what other clips retrieved, and a 'random track' is
-    drawn from the corpus.
+    nothing: the control ROI, where there is one, by what it alone predicts; 'mean
+    embedding' and 'random embedding' retrieve by those of the training clips, 'shuffled
+    clips' have what other clips retrieved, and a 'random track' is drawn from the
+    corpus.
     """
     study, index, n = session.study, one.corpus.index, len(rows)
     seed = study.retrieval.seed
@@ -113,6 +115,8 @@ def _all_tracks(
         "mean embedding": mean_embedding(train, n),
         "random embedding": random_embedding(train, n, seed=seed),
     }
+    if one.decoded.control is not None:
+        queries[control_name(study)] = one.decoded.control
     found = {"retrieved": _Tracks(rows, index.how)}
     for kind, vectors in queries.items():
         near = index.search(vectors, identity=index.identity).rows[:, 0]
