@@ -138,7 +138,7 @@ def responses_at(presented: Presented, lag: int) -> AtLag:
             "shorter lags."
         )
     ends = pd.Series(presented.samples).groupby(presented.runs).agg(["min", "max"])
-    first, last = ends.loc[presented.onset_runs].to_numpy().T
+    first, last = ends.loc[pd.Index(presented.onset_runs)].to_numpy().T
     outside = (asked < first) | (asked > last)
     pairs = Pairs(
         presented.Y[rows[there]],
