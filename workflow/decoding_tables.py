@@ -69,6 +69,7 @@ def decode_target(
             "known by heart, in another condition."
         )
     made: Tables = {"predicted": decoded.predicted}
+    made["control"] = decode_control(study, rows, target)
     made["decoding_chosen"], said = chosen_table(decoded.decoder, decoding.alphas)
     notes += said
     if isinstance(decoded.decoder, Linear | RoiEnsemble):
@@ -88,7 +89,6 @@ def decode_target(
         return made, [*notes, too_few(target)]
     genres = _genres_told_apart(study, opened, target, notes)
     made |= _identified(session, opened, rows, target, decoded.predicted, genres)
-    made["control"] = decode_control(study, rows, target)
     made["decoding_controls"] = controls_table(
         study, target, decoded.predicted, control=made["control"], genres=genres
     )
