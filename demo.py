@@ -27,7 +27,7 @@ from .workflow.pipeline import run
 from .workflow.result import Result
 from .workflow.session import Progress, Session
 
-VERSION = 4
+VERSION = 5
 TITLE = "Demo: a simulated study on a real design"
 STUDY = """\
 # A simulated study: the design is that of ds003720, the brains are nobody's. Paths
@@ -125,6 +125,7 @@ targets = ["mulan-music", "genre"]
 genres = "genre"                      # genres that were not in training, too
 genre_transfer = true
 lags = [0, 2, 4, 6, 8]                # volumes after the onset, each by itself
+control_roi = "V1 (simulated)"        # nothing is planted there
 """
 RETRIEVAL = """
 [retrieval]

@@ -84,6 +84,7 @@ PARTITION = ("partition", "partition_views")
 DECODING = (
     "decoding",
     "decoding_controls",
+    "decoding_rows",
     "decoding_chosen",
     "decoding_labels",
     "decoding_confusion",

@@ -42,6 +42,8 @@ class Generation:
     nearest track of the corpus. `steps` are of denoising; `strength` says how far the
     nearest track is taken back to noise before, from 0 to 1 (None: 0.6), `guidance` how
     far generation is led away from what no text would give (None: 2, of MusicGen 3).
+    MusicGen goes on from the first `anchor_s` of the nearest track (None: 5), and draws
+    tokens at a `temperature` (None: 1).
     `n_clips` test clips are taken, evenly spread; None takes all. `rank` 'likelihood'
     takes, of `n_candidates`, the one under which an encoding model of the training
     runs finds the measured response most likely: the choice is then part of the decoder
@@ -58,6 +60,8 @@ class Generation:
     steps: Count = 200
     strength: Annotated[float, Field(gt=0, le=1)] | None = None
     guidance: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    anchor_s: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] | None = None
+    temperature: Positive | None = None
     n_candidates: Count = 1
     n_clips: Annotated[int, Field(ge=3)] | None = None
     rank: Literal["first", "likelihood"] = "first"
@@ -156,6 +160,7 @@ def _unused_keys(generation: Generation) -> Iterator[str]:
         )
     if generation.guidance is not None and kind == "retrieved":
         yield "generation.guidance leads a generator, and 'retrieved' makes nothing."
+    yield from _of_musicgen(generation)
     strength = generation.strength
     if strength is None:
         return
@@ -170,6 +175,16 @@ def _unused_keys(generation: Generation) -> Iterator[str]:
             f"generation.strength {strength:g} of {generation.steps} steps is less "
             "than half a step: the nearest track would come back unchanged. Raise one."
         )
+
+
+def _of_musicgen(generation: Generation) -> Iterator[str]:
+    for name in ("anchor_s", "temperature"):
+        given = getattr(generation, name) is not None
+        if given and generation.generator != "musicgen":
+            yield (
+                f"generation.{name} is for 'musicgen', and not "
+                f"{generation.generator!r}. Leave it out."
+            )
 
 
 def _not_decoded(section: str, name: str, targets: tuple[str, ...]) -> Iterator[str]:

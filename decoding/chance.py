@@ -61,10 +61,12 @@ def clip_permutations(
         )
     rng = np.random.default_rng(seed)
     orders = np.tile(np.arange(len(which)), (n_permutations, 1))
+    # Each clip's rows as they fill a place of so many windows.
+    filling = {n: [np.resize(mine, n) for mine in rows] for n in set(map(len, rows))}
     for order in orders:
         for kind in kinds:
             for place, source in zip(kind, rng.permutation(kind), strict=True):
-                order[rows[place]] = np.resize(rows[source], len(rows[place]))
+                order[rows[place]] = filling[len(rows[place])][source]
     return orders
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
-from ..core.rows import each_run
 from .cards import Pool, card_table, identification_cards
 from .chance import clip_permutations, clip_resamples, interval, one_sided_p
 from .decode import decode
@@ -21,15 +20,19 @@ from .rows import Pairs, average_repeats, average_windows
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Presented:
-    """Whole runs of responses, and the clips that were presented in them.
+    """Responses of whole runs, and the clips that were presented in them.
 
     Parameters
     ----------
     Y : array of shape (n_samples, n_voxels)
-        Responses of one run after the other.
+        Responses, one row per volume.
     runs : array of str, shape (n_samples,)
-    onset_rows : array of int, shape (n_presentations,)
-        Row of `Y` at which each presentation starts.
+    samples : array of int, shape (n_samples,)
+        Number of each volume in its run. A volume that was cut out, such as a censored
+        one, has no row, and the others keep their numbers.
+    onset_runs : array of str, shape (n_presentations,)
+    onsets : array of int, shape (n_presentations,)
+        Number of the volume at which each presentation starts; it may be cut out.
     clips : array of str, shape (n_presentations,)
     T : array of shape (n_presentations, n_dimensions)
         Target of each presented clip.
@@ -37,30 +40,69 @@ class Presented:
 
     Y: Floats
     runs: NDArray[np.str_]
-    onset_rows: NDArray[np.integer]
+    samples: NDArray[np.integer]
+    onset_runs: NDArray[np.str_]
+    onsets: NDArray[np.integer]
     clips: NDArray[np.str_]
     T: Floats
 
     def __post_init__(self) -> None:
         for name in ("Y", "T"):
             object.__setattr__(self, name, as_matrix(getattr(self, name), name))
-        for name in ("runs", "clips"):
+        for name in ("runs", "onset_runs", "clips"):
             object.__setattr__(self, name, np.asarray(getattr(self, name)).astype(str))
-        rows = np.asarray(self.onset_rows)
-        object.__setattr__(self, "onset_rows", rows)
-        check_same_samples(Y=self.Y, runs=self.runs)
-        check_same_samples(onset_rows=rows, clips=self.clips, T=self.T)
-        whole = np.issubdtype(rows.dtype, np.integer)
-        if not whole or rows.min(initial=0) < 0 or rows.max(initial=0) >= len(self.Y):
+        for name in ("samples", "onsets"):
+            numbers = np.asarray(getattr(self, name))
+            object.__setattr__(self, name, numbers)
+            if not np.issubdtype(numbers.dtype, np.integer):
+                raise InputError(
+                    f"{name} must be numbers of volumes, counted from the start of "
+                    f"their run, whole; got {numbers.dtype}."
+                )
+        check_same_samples(Y=self.Y, runs=self.runs, samples=self.samples)
+        check_same_samples(
+            onset_runs=self.onset_runs, onsets=self.onsets, clips=self.clips, T=self.T
+        )
+        unknown = sorted(set(self.onset_runs.tolist()) - set(self.runs.tolist()))
+        if unknown:
             raise InputError(
-                f"onset_rows must be rows of Y, whole numbers from 0 to "
-                f"{len(self.Y) - 1}; got {rows.dtype} from {rows.min(initial=0)} to "
-                f"{rows.max(initial=0)}."
+                f"clips were presented in run {unknown[0]!r}, of which there is no "
+                "volume. Give its responses, or leave its clips out."
+            )
+        if self.volumes.has_duplicates:
+            raise InputError(
+                "two rows of Y are the same volume of one run. Number the volumes of "
+                "each run, and give each run a name of its own."
             )
 
+    @property
+    def volumes(self) -> pd.MultiIndex:
+        """Run and number of each row of Y."""
+        return pd.MultiIndex.from_arrays([self.runs, self.samples])
 
-def responses_at(presented: Presented, lag: int) -> tuple[Pairs, int]:
-    """Return the response `lag` TRs after each onset, and how many have none.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AtLag:
+    """Responses so many TRs after each onset, and how many presentations have none.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Of the presentations whose volume is there.
+    n_outside : int
+        Presentations whose volume would lie before the first or beyond the last volume
+        of their run: left out, not filled.
+    n_cut_out : int
+        Those whose volume was cut out from between others: left out as well.
+    """
+
+    pairs: Pairs
+    n_outside: int
+    n_cut_out: int
+
+
+def responses_at(presented: Presented, lag: int) -> AtLag:
+    """Return the response `lag` TRs after each onset, in the same run.
 
     Parameters
     ----------
@@ -70,42 +112,41 @@ def responses_at(presented: Presented, lag: int) -> tuple[Pairs, int]:
 
     Returns
     -------
-    pairs : Pairs
-        Of presentations whose row lies in the same run.
-    n_outside : int
-        Presentations whose row would lie outside their run: left out, not filled.
+    found : AtLag
 
     Raises
     ------
     InputError
-        If no presentation has such a row.
+        If no presentation has such a volume.
 
     Examples
     --------
-    >>> Y = np.arange(6.0)[:, None]
-    >>> shown = Presented(Y, ["1"] * 3 + ["2"] * 3, [1, 3], ["a", "b"], np.eye(2))
-    >>> pairs, n_outside = responses_at(shown, 2)
-    >>> pairs.Y.tolist(), n_outside
-    ([[5.0]], 1)
+    >>> Y, runs = np.arange(5.0)[:, None], ["1", "1", "2", "2", "2"]
+    >>> samples = [0, 2, 0, 1, 2]  # volume 1 of run 1 was censored
+    >>> shown = Presented(Y, runs, samples, ["1", "2"], [0, 0], ["a", "b"], np.eye(2))
+    >>> found = responses_at(shown, 1)
+    >>> found.pairs.Y.tolist(), found.n_outside, found.n_cut_out
+    ([[3.0]], 0, 1)
     """
-    first, last = np.empty(len(presented.Y), int), np.empty(len(presented.Y), int)
-    for run in each_run(presented.runs):
-        first[run], last[run] = run.start, run.stop - 1
-    onsets = presented.onset_rows
-    rows = onsets + lag
-    inside = (rows >= first[onsets]) & (rows <= last[onsets])
-    if not inside.any():
+    asked = presented.onsets + lag
+    wanted = pd.MultiIndex.from_arrays([presented.onset_runs, asked])
+    rows = presented.volumes.get_indexer(wanted)
+    there = rows >= 0
+    if not there.any():
         raise InputError(
             f"no presentation has a sample {lag} TRs after its onset in its run. Use "
             "shorter lags."
         )
+    ends = pd.Series(presented.samples).groupby(presented.runs).agg(["min", "max"])
+    first, last = ends.loc[pd.Index(presented.onset_runs)].to_numpy().T
+    outside = (asked < first) | (asked > last)
     pairs = Pairs(
-        presented.Y[rows[inside]],
-        presented.T[inside],
-        presented.runs[onsets[inside]],
-        presented.clips[inside],
+        presented.Y[rows[there]],
+        presented.T[there],
+        presented.onset_runs[there],
+        presented.clips[there],
     )
-    return pairs, int((~inside).sum())
+    return AtLag(pairs, int(outside.sum()), int((~there & ~outside).sum()))
 
 
 def lag_curve(
@@ -144,8 +185,9 @@ def lag_curve(
     Returns
     -------
     table : DataFrame
-        One row per lag: lag, lag_s, n_train and n_outside (presentations, of both, that
-        have no such sample) and the fields of the card of identification accuracy.
+        One row per lag: lag, lag_s, n_train, the fields of the card of identification
+        accuracy, and n_outside and n_cut_out: presentations, of both sides, that have
+        no such volume, as `AtLag` counts them.
 
     Raises
     ------
@@ -159,8 +201,8 @@ def lag_curve(
     test = replace(test, T=means[[place[clip] for clip in test.clips.tolist()]])
     rows = []
     for lag in lags:
-        training, n_out = responses_at(train, lag)
-        held, n_out_test = responses_at(test, lag)
+        sides = responses_at(train, lag), responses_at(test, lag)
+        training, held = (side.pairs for side in sides)
         held = average_repeats(held, np.zeros(len(held.Y), int))
         decoded = decode(decoder, training, held, n_folds=n_folds, unit=unit)
         this = replace(pool or Pool(held.clips), clips=held.clips)
@@ -168,7 +210,11 @@ def lag_curve(
             decoded.predicted, held.T, this, n_ways=(), tops=()
         )
         facts = {"lag": lag, "lag_s": lag * tr_s, "n_train": len(training.Y)}
-        rows.append(card_table(cards[:1], **facts, n_outside=n_out + n_out_test))
+        lost = {
+            name: sum(getattr(side, name) for side in sides)
+            for name in ("n_outside", "n_cut_out")
+        }
+        rows.append(card_table(cards[:1], **facts, **lost))
     return pd.concat(rows, ignore_index=True)
 
 

@@ -155,6 +155,6 @@ def brain_models_fixture():
     return brain_models()
 
 
-@pytest.fixture(name="Fmriprep")
+@pytest.fixture(name="Fmriprep", scope="session")
 def fmriprep_class():
     return Fmriprep

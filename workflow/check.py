@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..core.checks import InputError, MissingFileError
 from ..core.cluster import job_script
@@ -16,6 +17,7 @@ from ..data.splits import make_split
 from ..feature_spaces import ControlFeatures
 from ..features.networks import width_of
 from ..study import Study
+from .across_doors import check_training_across, check_voxels_across
 from .alignment import Aligned, align, joint_windowing
 from .costs import describe_cost
 from .fitting import check_backend, scheduler_of
@@ -24,7 +26,7 @@ from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_
 from .pipeline import check_subject
 from .reconstruction import retrieval_notes
 from .regions import load_rois
-from .responses import store_responses
+from .responses import clean_responses
 from .source_names import source_of
 from .sources import space_runs
 
@@ -51,7 +53,9 @@ def check_study(study: Study) -> Check:
         time that it will take, and what is missing. Print it.
     """
     found = Check([study.title, f"data set: {study.root}"])
-    opened = []
+    opened: list[Opened] = []
+    ready: list[Aligned] = []
+    valid: dict[str, NDArray[np.bool_]] = {}
     try:
         check_backend(study)
     except InputError as error:
@@ -62,10 +66,11 @@ def check_study(study: Study) -> Check:
             _describe(study, one, found)
             check_subject(study, one)
             aligned = align(study, one)
-            store_responses(study, aligned, None)
+            valid[subject] = clean_responses(study, aligned, None).valid
             notes = retrieval_notes(study, one, aligned.rows)
             found.lines += [f"  note: {one.name}, retrieval: {note}" for note in notes]
             opened.append(one)
+            ready.append(aligned)
         except InputError as error:
             missing = _what_is_missing(study, subject)
             found.problems.append(missing or str(error))
@@ -73,6 +78,8 @@ def check_study(study: Study) -> Check:
                 _describe_events(study, subject, found)
     try:
         check_same_runs(study, opened)
+        check_training_across(study, ready)
+        check_voxels_across(study, opened, valid)
     except InputError as error:
         found.problems.append(str(error))
     if opened:

@@ -28,26 +28,37 @@ class DecodedClips:
         The same of random responses: see `decoding.random_brain`.
     n_left_out : int
         How many those are.
+    control : array of shape (n_clips, n_dimensions), or None
+        The same of what the control ROI alone predicts, where the study names one.
     """
 
     clips: tuple[str, ...]
     vectors: Floats
     random: Floats
     n_left_out: int
+    control: Floats | None = None
 
 
 def read_decoded(session: Session, aligned: Aligned, target: str) -> DecodedClips:
     """Read a subject's decoding of one target, in the target's own unit."""
     folder = session.out / f"decoding/sub-{aligned.opened.subject}"
     with np.load(folder / f"{target}.npz", allow_pickle=False) as saved:
-        rows = [saved["predicted"], saved["random"]]
+        arrays = {
+            key: saved[key]
+            for key in ("predicted", "random", "control")
+            if key in saved
+        }
         dimensions, mean = saved["dimensions"], saved["train_mean"]
     clips = read_rows(folder / "rows.csv")["clip"].to_numpy()
-    vectors = []
-    for decoded in rows:
+    vectors = {}
+    for kind, decoded in arrays.items():
         whole = np.tile(mean, (len(decoded), 1))
         whole[:, dimensions] = decoded
-        means, names = average_windows(whole, clips)
-        vectors.append(means)
-    n_left_out = len(mean) - len(dimensions)
-    return DecodedClips(tuple(names.tolist()), vectors[0], vectors[1], n_left_out)
+        vectors[kind], names = average_windows(whole, clips)
+    return DecodedClips(
+        tuple(names.tolist()),
+        vectors["predicted"],
+        vectors["random"],
+        len(mean) - len(dimensions),
+        vectors.get("control"),
+    )

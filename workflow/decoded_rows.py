@@ -25,6 +25,7 @@ from .regions import rois_to_score
 from .session import Session
 
 Floats = NDArray[np.floating]
+PRESENTATION = ["session", "task", "run", "run_name", "presentation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +177,9 @@ def _side(
             "(or clip, where repeats are averaged). Take shorter encoding.delays."
         )
     mine = rows.iloc[kept].reset_index(drop=True)
+    if averages(rows):
+        mine, order = _clip_by_clip(mine)
+        kept, at = kept[order], at[order]
     return Side(
         mine,
         _late(Y, at, decoding.responses == "stack"),
@@ -193,12 +197,14 @@ def response_places(
 
     Rows that lack a response are left out: it would lie beyond the run, in a volume
     that was cut out, or, where repeats are averaged, beyond the clip, after which each
-    repeat goes on with another one.
+    repeat goes on with another one. A volume that is there in some repeats is the mean
+    over these.
 
     Parameters
     ----------
     rows : DataFrame
-        run_name, sample and, where repeats are averaged, n_repeats and presentation.
+        run_name, sample and, where repeats are averaged, n_repeats, clip and
+        sample_in_clip.
     delays : sequence of int
         In rows; (0,) where rows are windows, which have their lag already.
 
@@ -210,9 +216,9 @@ def response_places(
     if tuple(delays) == (0,):
         every = np.arange(len(rows))
         return every, every[:, None]
-    stretch, sample = stretches(rows), rows["sample"].to_numpy()
-    index = pd.MultiIndex.from_arrays([stretch, sample])
-    later = [pd.MultiIndex.from_arrays([stretch, sample + d]) for d in delays]
+    stretch, moment = stretches(rows), moments(rows)
+    index = pd.MultiIndex.from_arrays([stretch, moment])
+    later = [pd.MultiIndex.from_arrays([stretch, moment + d]) for d in delays]
     places = np.stack([index.get_indexer(one) for one in later], axis=1)
     kept = np.flatnonzero((places >= 0).all(axis=1))
     return kept, places[kept]
@@ -221,12 +227,39 @@ def response_places(
 def stretches(rows: pd.DataFrame) -> NDArray[np.str_]:
     """Return the stretch of each row beyond which nothing is a response to it.
 
-    That is the run; where repeats are averaged, the presentation.
+    That is the run; where repeats are averaged, the clip.
     """
     names = rows["run_name"].astype(str)
-    if "n_repeats" in rows and (rows["n_repeats"] > 1).any():
-        names = names + ", presentation " + rows["presentation"].astype(str)
+    if averages(rows):
+        clips = rows["clip"].astype(str)
+        names = names.where(clips == "", "clip " + clips)
     return names.to_numpy().astype(np.str_)
+
+
+def moments(rows: pd.DataFrame) -> NDArray[np.integer]:
+    """Return the number of each row's volume (or window) in its stretch."""
+    sample = rows["sample"].to_numpy()
+    if averages(rows):
+        in_clip = rows["sample_in_clip"].to_numpy()
+        return np.where(rows["clip"] == "", sample, in_clip)
+    return sample
+
+
+def averages(rows: pd.DataFrame) -> bool:
+    """Return whether some rows are means over the repeats of a clip."""
+    return "n_repeats" in rows and bool((rows["n_repeats"] > 1).any())
+
+
+def _clip_by_clip(rows: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """Return rows of averaged repeats with each clip's together, in time, and how.
+
+    A moment that was censored in the first presentation of its clip comes from a later
+    one, and stands there: it is named by the first one, as the others of its clip are.
+    """
+    by_clip = rows.groupby("clip", sort=False)
+    named = rows.assign(**by_clip[PRESENTATION].transform("first"))
+    order = np.lexsort((rows["sample_in_clip"], by_clip.ngroup()))
+    return named.iloc[order].reset_index(drop=True), order
 
 
 def _late(Y: Floats, at: NDArray[np.intp], stacked: bool) -> Floats:

@@ -15,9 +15,11 @@ from ..core.store import open_store
 from ..core.types import Space
 from ..data.files import file_inside
 from ..decoding.alignment import check_transport
-from ..decoding.conditions import compare_groups
 from ..decoding.controls import control_roi
+from ..decoding.groups import compare_groups
 from ..study import Study
+from .across_doors import check_voxels_across
+from .decoded_losses import rows_table
 from .decoded_rows import atlas, genre_of_clips, read_rows_to_decode
 from .decoding_across import decode_each_by_others
 from .decoding_tables import decode_target
@@ -33,6 +35,7 @@ VERSION = 3
 ACROSS = "decoding/across"
 TABLES = (
     "decoding",
+    "decoding_rows",
     "decoding_controls",
     "decoding_chosen",
     "decoding_alphas",
@@ -101,14 +104,20 @@ def _check_installed(study: Study) -> None:
         check_transport()
 
 
-def check_alive(session: Session, opened: Opened) -> None:
-    """Raise if an ROI that decoding names has no voxel that varies.
+def check_alive(session: Session, opened: Sequence[Opened]) -> None:
+    """Raise if too few voxels vary, or too many are to be aligned across subjects.
 
     To be called when responses are there, and before anything is fitted.
     """
-    study, decoding = session.study, session.study.decoding
-    if not decoding.targets:
+    if not session.study.decoding.targets:
         return
+    valid = {one.subject: _check_alive(session, one) for one in opened}
+    check_voxels_across(session.study, opened, valid)
+
+
+def _check_alive(session: Session, opened: Opened) -> NDArray[np.bool_]:
+    """Return the voxels that vary; raise if an ROI that decoding names has none."""
+    study, decoding = session.study, session.study.decoding
     store = open_store(session.out / f"responses/sub-{opened.subject}")
     rois = atlas(study, store.space, store.repeat_rows(), opened.subject)
     dead = [roi.name for roi in rois if not roi.mask[store.valid].any()]
@@ -128,6 +137,7 @@ def check_alive(session: Session, opened: Opened) -> None:
             f"{opened.name}: decoding.n_voxels is {decoding.n_voxels}, and "
             f"{int(store.valid.sum())} voxels vary in all runs. Lower it."
         )
+    return store.valid
 
 
 def _check_clips(study: Study, opened: Opened, rows: pd.DataFrame) -> None:
@@ -292,21 +302,25 @@ def _participants(study: Study) -> pd.DataFrame:
 def _decode_all(session: Session, opened: Opened, folder: Path) -> list[str]:
     study = session.study
     rows = read_rows_to_decode(session, opened)
-    tables: dict[str, list[pd.DataFrame]] = {}
+    counts, said = rows_table(study, opened, rows)
+    counts.insert(0, "subject", opened.subject)
+    tables: dict[str, list[pd.DataFrame]] = {"decoding_rows": [counts]}
     advance = session.ticker(f"{opened.name}: decoding", len(study.decoding.targets))
-    notes = []
+    notes = [f"{opened.name}, decoding: {note}" for note in said]
     for name in study.decoding.targets:
         target = targets_that_vary(study, rows, name)
         made, said = decode_target(session, opened, rows, target)
         notes += [f"{opened.name}, {name}: {note}" for note in said]
-        np.savez(
-            folder / f"{name}.npz",
-            predicted=made.pop("predicted"),
-            random=made.pop("random"),
-            true=target.test.T,
-            dimensions=target.kept,
-            train_mean=target.train_mean,
-        )
+        arrays = {
+            "predicted": made.pop("predicted"),
+            "random": made.pop("random"),
+            "true": target.test.T,
+            "dimensions": target.kept,
+            "train_mean": target.train_mean,
+            "control": made.pop("control"),
+        }
+        there = {key: value for key, value in arrays.items() if value is not None}
+        np.savez(folder / f"{name}.npz", **there)
         for key, table in made.items():
             table.insert(0, "subject", opened.subject)
             table.insert(1, "target", name)

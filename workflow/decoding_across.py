@@ -12,13 +12,13 @@ from ..decoding.across_subjects import NewSubject, decode_across
 from ..decoding.rows import Pairs
 from ..decoding.scores import score_decoding
 from ..study import Study
+from .across_doors import in_clip_order
 from .decoded_rows import Side, ToDecode, read_rows_to_decode
-from .decoding_tables import FEWEST_DIMENSIONS, decoder_of, pool_of, too_few
+from .decoding_choices import decoder_of, pool_of
+from .decoding_tables import FEWEST_DIMENSIONS, too_few
 from .decoding_targets import Target, targets_that_vary, unit_of
 from .opening import Opened
 from .session import Session
-
-MOST_COLUMNS = 4000  # of two subjects: an alignment is a matrix of all pairs
 
 
 def decode_each_by_others(
@@ -32,7 +32,7 @@ def decode_each_by_others(
     Raises
     ------
     InputError
-        If subjects heard other clips in training, or too many voxels are aligned.
+        If the features of the training clips are not the same for all subjects.
     """
     study = session.study
     rows = {one.subject: read_rows_to_decode(session, one) for one in opened}
@@ -89,14 +89,7 @@ def _shared(
     found: dict[str, tuple[Pairs, Pairs]] = {}
     first: Pairs | None = None
     for subject, one in rows.items():
-        columns = roi_columns(study, one)
-        if not 0 < columns.sum() <= MOST_COLUMNS:
-            raise InputError(
-                f"sub-{subject}: {int(columns.sum())} voxels would be aligned; 1 to "
-                f"{MOST_COLUMNS} can be, since an alignment holds all pairs. Name ROIs "
-                "in decoding.across_rois."
-            )
-        target = targets[subject]
+        columns, target = roi_columns(study, one), targets[subject]
         order = _order(one.train)
         train = target.train
         pairs = Pairs(
@@ -108,9 +101,10 @@ def _shared(
         first = pairs if first is None else first
         if not _same_stimuli(pairs, first):
             raise InputError(
-                f"sub-{subject} and sub-{next(iter(rows))} did not hear the same "
-                f"training clips ({len(pairs.T)} and {len(first.T)} rows of "
-                f"{target.name}), by which they are aligned. Leave decoding.across out."
+                f"the training clips of sub-{subject} and sub-{next(iter(rows))} have "
+                f"other features of {target.name} ({len(pairs.T)} and {len(first.T)} "
+                "rows), by which they are aligned. Leave decoding.across out, or take "
+                "features that are the same for all subjects."
             )
         pairs = Pairs(pairs.Y, first.T, pairs.runs, pairs.clips)
         test = target.test
@@ -120,9 +114,7 @@ def _shared(
 
 def _order(side: Side) -> NDArray[np.intp]:
     """Return training rows by clip, presentation of the clip, and place in it."""
-    rows = side.rows.assign(clip=side.labels)
-    keys = ["clip", "run_name", "presentation", "sample_in_clip"]
-    return rows.sort_values(keys, kind="stable").index.to_numpy()
+    return in_clip_order(side.rows.assign(clip=side.labels)).index.to_numpy()
 
 
 def _same_stimuli(one: Pairs, other: Pairs) -> bool:

@@ -1,7 +1,6 @@
 """One target of one subject: decoded, and every table that tells what it is worth."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,35 +9,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
-from ..core.selection import Selection
-from ..decoding.cards import Pool, card_table
+from ..decoding.cards import card_table
 from ..decoding.classify import classify
-from ..decoding.contrastive import Contrastive
-from ..decoding.controls import compare_controls, control_roi
 from ..decoding.decode import decode, optimism
-from ..decoding.decoders import (
-    CortexRidge,
-    Decoder,
-    Linear,
-    RoiEnsemble,
-    RoiRidge,
-)
+from ..decoding.decoders import Decoder, Linear, RoiEnsemble
 from ..decoding.folds import make_folds
 from ..decoding.genres import genre_transfer, leave_one_genre_out
-from ..decoding.lags import Presented, lag_curve, window_curve
+from ..decoding.lags import window_curve
 from ..decoding.penalty_curve import penalty_curve
 from ..decoding.random_brain import random_responses
 from ..decoding.rows import Pairs, average_windows
 from ..decoding.scores import score_decoding
 from ..feature_spaces import CategoryFeatures
 from ..study import Study
-from .decoded_rows import (
-    Side,
-    ToDecode,
-    genre_of_clips,
-    safe_subsets,
-    stretches,
-)
+from .decoded_controls import controls_table, decode_control
+from .decoded_lags import lag_notes, lags_table
+from .decoded_rows import ToDecode, genre_of_clips, safe_subsets
+from .decoding_choices import decoder_of, pool_of
 from .decoding_targets import (
     Target,
     chosen_table,
@@ -88,6 +75,7 @@ def decode_target(
     made: Tables = {
         "predicted": decoded.predicted,
         "random": decoded.decoder.predict(random),
+        "control": decode_control(study, rows, target),
     }
     made["decoding_chosen"], said = chosen_table(decoded.decoder, decoding.alphas)
     notes += said
@@ -103,7 +91,8 @@ def decode_target(
     if unit == "clip":
         made |= _tried("decoding_optimism", notes, _optimism, study, decoder, target)
     notes += level_notes(target.level_test, target.test.clips)
-    made |= _of_clips(session, opened, rows, target, decoded.predicted, decoder, notes)
+    predicted = {key: made[key] for key in ("predicted", "control")}
+    made |= _of_clips(session, opened, rows, target, predicted, decoder, notes)
     return made, notes
 
 
@@ -112,7 +101,7 @@ def _of_clips(
     opened: Opened,
     rows: ToDecode,
     target: Target,
-    predicted: Floats,
+    made: Tables,
     decoder: Decoder,
     notes: list[str],
 ) -> Tables:
@@ -121,25 +110,30 @@ def _of_clips(
     if len(set(target.test.clips.tolist()) - set(level)) < FEWEST_CLIPS:
         notes.append(f"no identification: it needs {FEWEST_CLIPS} test clips.")
         return {}
+    predicted, control = made["predicted"], made["control"]
     if level:
-        predicted = predicted[target.level_test.apart(target.test.clips)]
+        apart = target.level_test.apart(target.test.clips)
+        predicted = predicted[apart]
+        control = None if control is None else control[apart]
         rows = rows.without_test_clips(level)
         target = target.without_test_clips(level)
-    made: Tables = {}
+    found: Tables = {}
     if isinstance(study.features[target.name], CategoryFeatures):
-        made |= _labels(study, opened, target, predicted, notes)
+        found |= _labels(study, opened, target, predicted, notes)
     if len(target.kept) < FEWEST_DIMENSIONS:
         notes.append(too_few(target))
-        return made
-    made |= _identified(session, opened, rows, target, predicted, notes)
-    made |= _tried(
-        "decoding_controls", notes, _controls, study, rows, target, predicted
-    )
+        return found
+    genres = _genres_told_apart(study, opened, target, notes)
+    found |= _identified(session, opened, rows, target, predicted, genres, notes)
+    controls = partial(controls_table, control=control, genres=genres)
+    found |= _tried("decoding_controls", notes, controls, study, target, predicted)
     if study.decoding.genres is not None:
-        made |= _generalised(study, opened, rows, target, decoder, notes)
+        found |= _generalised(study, opened, rows, target, decoder, notes)
     if study.decoding.lags:
-        made |= _tried("decoding_lags", notes, _lags, study, rows, target, decoder)
-    return made
+        given = (study, rows, target, decoder)
+        found |= _tried("decoding_lags", notes, lags_table, *given)
+        notes += lag_notes(found.get("decoding_lags"))
+    return found
 
 
 def _tried(
@@ -172,32 +166,22 @@ def too_few(target: Target) -> str:
     )
 
 
-def decoder_of(study: Study, rois: Sequence[Selection]) -> Decoder:
-    """Return the decoder that a study names."""
-    settings = study.decoding
-    if settings.decoder == "contrastive":
-        return Contrastive(settings.seed, n_voxels=settings.n_voxels)
-    if settings.decoder == "cortex":
-        return CortexRidge(
-            settings.alphas, n_voxels=settings.n_voxels, choose_by=settings.choose_by
-        )
-    return RoiRidge(
-        rois,
-        n_best=settings.n_best,
-        alphas=settings.alphas,
-        choose_by=settings.choose_by,
+def _genres_told_apart(
+    study: Study, opened: Opened, target: Target, notes: list[str]
+) -> NDArray[np.str_] | None:
+    """Return the genre of each test row, if each has clips to be told from."""
+    if study.decoding.genres is None:
+        return None
+    genres = _genres(study, opened, target.test)
+    n_clips = pd.Series(target.test.clips).groupby(genres).nunique()
+    alone = n_clips.index[n_clips < 2].tolist()
+    if not alone:
+        return genres
+    notes.append(
+        f"no identification within {study.decoding.genres}: "
+        f"{', '.join(alone)} has one clip in test, with none to be told from."
     )
-
-
-def pool_of(study: Study, test: Pairs) -> Pool:
-    """Return how often chance is tried for the rows of a test side."""
-    decoding = study.decoding
-    return Pool(
-        clips=test.clips,
-        n_permutations=decoding.n_permutations,
-        n_resamples=decoding.n_resamples,
-        seed=decoding.seed,
-    )
+    return None
 
 
 def _identified(
@@ -206,20 +190,10 @@ def _identified(
     rows: ToDecode,
     target: Target,
     predicted: Floats,
+    genres: NDArray[np.str_] | None,
     notes: list[str],
 ) -> Tables:
     study, test = session.study, target.test
-    genres = None
-    if study.decoding.genres is not None:
-        genres = _genres(study, opened, test)
-        n_clips = pd.Series(test.clips).groupby(genres).nunique()
-        alone = n_clips.index[n_clips < 2].tolist()
-        if alone:
-            notes.append(
-                f"no identification within {study.decoding.genres}: "
-                f"{', '.join(alone)} has one clip in test, with none to be told from."
-            )
-            genres = None
     subsets = {
         name: inside
         for name, inside in safe_subsets(
@@ -247,30 +221,6 @@ def _identified(
         **_tried("decoding", notes, score, predicted, test),
         **_tried("decoding_windows", notes, curve, *of_windows),
     }
-
-
-def _controls(
-    study: Study, rows: ToDecode, target: Target, predicted: Floats
-) -> pd.DataFrame:
-    """Return the decoder's cards per clip beside those of what knows nothing."""
-    train, test, decoding = target.train, target.test, study.decoding
-    predictions = {"decoder": average_windows(predicted, test.clips)[0]}
-    if decoding.control_roi is not None:
-        roi = control_roi(rows.rois, decoding.control_roi)
-        alone = CortexRidge(decoding.alphas, inside=roi, choose_by=decoding.choose_by)
-        other = decode(
-            alone,
-            train,
-            test,
-            n_folds=decoding.n_folds,
-            unit=unit_of(study, rows),
-            shared_clips=True,
-        )
-        means, _ = average_windows(other.predicted, test.clips)
-        predictions[f"{roi.name} alone"] = means
-    truth, clips = average_windows(test.T, test.clips)
-    pool = replace(pool_of(study, test), clips=clips, name="clips")
-    return compare_controls(predictions, truth, train.T, pool=pool)
 
 
 def _labels(
@@ -334,46 +284,6 @@ def _generalised(
         make = partial(compare, **known)
         made |= _tried(name, notes, make, decoder, target.train, target.test)
     return made
-
-
-def _lags(
-    study: Study, rows: ToDecode, target: Target, decoder: Decoder
-) -> pd.DataFrame:
-    """Return identification by one volume, so many after the onset of the clip."""
-    sides = zip((rows.train, rows.test), (target.train, target.test), strict=True)
-    train, test = (_presented(side, pairs) for side, pairs in sides)
-    return lag_curve(
-        decoder,
-        train,
-        test,
-        lags=study.decoding.lags,
-        tr_s=study.dataset.tr_s,
-        pool=pool_of(study, target.test),
-        n_folds=study.decoding.n_folds,
-        unit=unit_of(study, rows),
-    )
-
-
-def _presented(side: Side, pairs: Pairs) -> Presented:
-    """Return all volumes of a side, and the mean target of each presentation."""
-    keys = ["run_name", "presentation"]
-    means = (
-        pd.DataFrame(pairs.T)
-        .groupby([side.rows[key] for key in keys], sort=False)
-        .mean()
-    )
-    assert side.volumes is not None, "read where decoding.lags are asked for"
-    every = side.every.reset_index(drop=True)
-    onsets = every[(every["clip"] != "") & (every["sample_in_clip"] == 0)]
-    onsets = onsets[pd.MultiIndex.from_frame(onsets[keys]).isin(means.index)]
-    found = pd.MultiIndex.from_frame(onsets[keys])
-    return Presented(
-        side.volumes,
-        stretches(every),
-        onsets.index.to_numpy(),
-        onsets["clip"].to_numpy(),
-        means.loc[found].to_numpy(),
-    )
 
 
 def _genres(study: Study, opened: Opened, pairs: Pairs) -> NDArray[np.str_]:

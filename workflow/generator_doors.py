@@ -22,7 +22,7 @@ from ..decoding.sounds import START_S, Sound
 from ..study import Study
 from .corpus import corpus_place, is_index
 from .encoders import Encoder, encoder_of
-from .generators import judge_of, place_of, target_of
+from .generators import judge_of, place_of, start_key, start_seconds, target_of
 
 SAME = 0.95  # cosine of one sound under two copies of one network
 PROBE_HZ = 48_000
@@ -131,10 +131,11 @@ def _probe(window_s: float) -> Sound:
 def _check_start(study: Study) -> None:
     """Raise if nothing could start from the tracks of the corpus."""
     settings, place = study.generation, corpus_place(study)
-    if settings.seconds > START_S:
+    if start_seconds(study) > START_S:
         raise InputError(
-            f"generation.seconds is {settings.seconds:g}, and the first {START_S:g} s "
-            "of each track of the corpus are read. Ask for less, or start = 'noise'."
+            f"generation.{start_key(study)} is {start_seconds(study):g}, and the first "
+            f"{START_S:g} s of each track of the corpus are read. Ask for less, or "
+            "start = 'noise'."
         )
     if is_index(place):
         raise InputError(

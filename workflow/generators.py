@@ -139,13 +139,27 @@ def judge_of(study: Study) -> str | None:
 def settings_of(study: Study) -> Settings | Sampling | None:
     """Return how the generator is run: what the study says, else the defaults."""
     one = study.generation
-    given: dict[str, Any] = {"strength": one.strength, "guidance": one.guidance}
-    given = {name: value for name, value in given.items() if value is not None}
+    names = ("strength", "guidance", "anchor_s", "temperature")
+    every: dict[str, Any] = {name: getattr(one, name) for name in names}
+    given = {name: value for name, value in every.items() if value is not None}
     if one.generator == "retrieved":
         return None
     if one.generator == "musicgen":
         return Sampling(**given)
     return Settings(steps=one.steps, **given)
+
+
+def start_seconds(study: Study) -> float:
+    """Return how much of a track's start is heard by what starts from it, in s."""
+    settings = settings_of(study)
+    if isinstance(settings, Sampling):
+        return settings.anchor_s
+    return study.generation.seconds
+
+
+def start_key(study: Study) -> str:
+    """Return which key of the study says so."""
+    return "anchor_s" if study.generation.generator == "musicgen" else "seconds"
 
 
 def weights_of(study: Study) -> str:
@@ -176,7 +190,7 @@ def open_source(
     if settings.anchored:
         searched = ready()
         decoded = searched.decoded
-        corpus, notes = _long_enough(searched.corpus, settings, opened)
+        corpus, notes = _long_enough(study, searched.corpus, opened)
     else:
         decoded = read_decoded(session, aligned, target)
     encoder = encoder_of(study, target)
@@ -201,16 +215,15 @@ def open_source(
 
 
 def _long_enough(
-    corpus: OpenCorpus, settings: Any, opened: Opened
+    study: Study, corpus: OpenCorpus, opened: Opened
 ) -> tuple[OpenCorpus, list[str]]:
     """Leave out tracks that are shorter than what shall start from them."""
-    needed = Sampling().anchor_s if settings.generator == "musicgen" else 0.0
-    needed = needed or settings.seconds
+    settings, needed = study.generation, start_seconds(study)
     kept = np.array([corpus.seconds[name] >= needed for name in corpus.index.ids])
     if not kept.any():
         raise InputError(
             f"{opened.name}: no track of the corpus lasts {needed:g} s. Ask for less "
-            "in generation.seconds."
+            f"in generation.{start_key(study)}."
         )
     if settings.generator == "retrieved" and kept.sum() < settings.n_candidates:
         raise InputError(

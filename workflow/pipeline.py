@@ -30,6 +30,7 @@ from ..core.threads import limit_threads
 from ..figures.cortex import has_pycortex
 from ..report import write_report
 from ..study import Study
+from .across_doors import check_training_across
 from .alignment import align
 from .corpus import check_outside
 from .decoding import (
@@ -199,8 +200,7 @@ def _run_stages(session: Session, subjects: Sequence[str], last: int) -> None:
     }
     if last < STAGES.index("encoding"):
         return
-    for one in opened:
-        check_alive(session, one)
+    check_alive(session, opened)
     with open_places(session) as open_place:
         models = {
             one.subject: make_encoding(
@@ -274,6 +274,8 @@ def open_all(study: Study, subjects: Sequence[str], progress: Progress) -> list[
         progress(text, number, len(subjects))
     check_same_runs(study, opened)
     check_same_sources(study, subjects)
+    if study.decoding.across is not None:
+        check_training_across(study, [align(study, one) for one in opened])
     return opened
 
 

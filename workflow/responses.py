@@ -44,9 +44,24 @@ class CleanedRun:
     notes: list[str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cleaned:
+    """Which voxels vary in all runs, and what should be known of the responses."""
+
+    valid: NDArray[np.bool_]
+    notes: list[str]
+
+
 def store_responses(
     study: Study, aligned: Aligned, folder: Path | None, advance: Advance = None
 ) -> list[str]:
+    """Return the notes of `clean_responses`, which takes the same."""
+    return clean_responses(study, aligned, folder, advance).notes
+
+
+def clean_responses(
+    study: Study, aligned: Aligned, folder: Path | None, advance: Advance = None
+) -> Cleaned:
     """Read and clean each run into a store, and return what should be known of it.
 
     One run is worked on at a time, some voxels at a time: memory grows neither with
@@ -75,11 +90,12 @@ def store_responses(
         notes += done.notes
         if advance:
             advance(1)
-    if not valid_runs.all(axis=0).any():
+    valid = np.asarray(valid_runs.all(axis=0))
+    if not valid.any():
         raise InputError(
             f"{opened.name}: no voxel varies in every run. Nothing to fit."
         )
-    notes += spread_notes(opened, spread, np.asarray(valid_runs.all(axis=0)))
+    notes += spread_notes(opened, spread, valid)
     tables = row_tables(study, aligned)
     notes += repeat_notes(opened, tables["test_rows"])
     if folder is not None:
@@ -92,7 +108,7 @@ def store_responses(
             (valid_runs, spread),
             tables,
         )
-    return notes
+    return Cleaned(valid, notes)
 
 
 @contextmanager

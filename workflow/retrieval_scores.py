@@ -20,6 +20,7 @@ from ..decoding.controls import mean_embedding, random_embedding
 from ..decoding.draws import N_DRAWS, drawn_cards
 from ..decoding.retrieval import unit_rows
 from .corpus import embed_found
+from .decoded_controls import control_name
 from .decoded_rows import safe_subsets
 from .encoders import encoder_of
 from .opening import Opened
@@ -114,9 +115,10 @@ def _all_tracks(
     """Return the tracks to score.
 
     'retrieved' by what was decoded, and 'oracle' by the true target. What knows
-    nothing: 'mean embedding' and 'random embedding' retrieve by those of the training
-    clips, 'shuffled clips' have what other clips retrieved, and a 'random track' is
-    drawn from the corpus. Of the last three, which clip has which is drawn many times.
+    nothing: the control ROI, where there is one, by what it alone predicts; 'mean
+    embedding' and 'random embedding' retrieve by those of the training clips, 'shuffled
+    clips' have what other clips retrieved, and a 'random track' is drawn from the
+    corpus. Of the last three, which clip has which is drawn many times.
     """
     study, index, n = session.study, one.corpus.index, len(rows)
     seed = study.retrieval.seed
@@ -126,6 +128,8 @@ def _all_tracks(
         "mean embedding": mean_embedding(train, n),
         "random embedding": random_embedding(train, n, seed=seed),
     }
+    if one.decoded.control is not None:
+        queries[control_name(study)] = one.decoded.control
     found = {"retrieved": _Tracks(rows, index.how)}
     for kind, vectors in queries.items():
         near = index.search(vectors, identity=index.identity).rows[:, 0]

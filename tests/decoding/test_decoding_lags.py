@@ -1,5 +1,7 @@
 """Tests of identification by lag and by window."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -18,19 +20,30 @@ N_TR, PEAK = 6, 3  # TRs of a clip, and the TR after its onset that holds it
 
 def presented(rng, weights, *, runs, first_clip, n_repeats=1):
     """Return runs of 10 clips, each one of n_repeats times, known at one lag only."""
-    Y, labels, onsets, clips, T = [], [], [], [], []
+    Y, onset_runs, onsets, clips, T = [], [], [], [], []
     for k, run in enumerate(runs):
         names = [f"c{first_clip + 10 * k + i}" for i in range(10)]
         targets = rng.standard_normal((10, 4))
         for name, target in list(zip(names, targets, strict=True)) * n_repeats:
-            onsets.append(len(labels))
+            onset_runs.append(run)
+            onsets.append(N_TR * onset_runs[:-1].count(run))
             block = rng.standard_normal((N_TR, 12))
             block[PEAK] += 1.5 * target @ weights
             Y.append(block)
-            labels += [run] * N_TR
             clips.append(name)
             T.append(target)
-    return Presented(np.concatenate(Y), labels, onsets, clips, np.array(T))
+    labels, n = np.repeat(onset_runs, N_TR), 10 * n_repeats * N_TR
+    samples = np.tile(np.arange(n), len(runs))
+    return Presented(
+        np.concatenate(Y), labels, samples, onset_runs, onsets, clips, np.array(T)
+    )
+
+
+def without(shown, run, *samples):
+    """Return what was presented with some volumes of a run cut out."""
+    kept = ~((shown.runs == run) & np.isin(shown.samples, samples))
+    rest = {name: getattr(shown, name)[kept] for name in ("Y", "runs", "samples")}
+    return replace(shown, **rest)
 
 
 @pytest.fixture
@@ -81,7 +94,9 @@ def test_repeats_may_have_targets_that_differ(shown):
     more = Presented(
         np.concatenate([test.Y, block + 1]),
         np.r_[test.runs, np.repeat("b3", N_TR)],
-        np.r_[test.onset_rows, len(test.Y)],
+        np.r_[test.samples, np.arange(N_TR)],
+        np.append(test.onset_runs, "b3"),
+        np.r_[test.onsets, 0],
         test.clips[again],
         T,
     )
@@ -120,14 +135,52 @@ def test_folds_of_the_curve_may_be_of_clips(shown):
 
 def test_a_lag_never_reaches_into_the_next_run(shown):
     train, _ = shown
-    pairs, n_outside = responses_at(train, N_TR + 1)
-    assert n_outside == 4
-    rows = train.onset_rows + N_TR + 1
+    found = responses_at(train, N_TR + 1)
+    assert (found.n_outside, found.n_cut_out) == (4, 0)
     keep = np.arange(40) % 10 != 9
-    assert_array_equal(pairs.Y, train.Y[rows[keep]])
-    assert_array_equal(pairs.clips, train.clips[keep])
+    rows = N_TR * np.arange(40) + N_TR + 1
+    assert_array_equal(found.pairs.Y, train.Y[rows[keep]])
+    assert_array_equal(found.pairs.clips, train.clips[keep])
     with pytest.raises(InputError, match="no presentation has a sample 60 TRs"):
         responses_at(train, 60)
+
+
+def test_a_censored_volume_is_left_out_and_never_another_one(shown):
+    train, _ = shown
+    # Of run a2: a volume, the onset of the next clip, and the end.
+    onset, last = 4 * N_TR, 10 * N_TR - 1
+    gone = (2 * N_TR + PEAK, onset, last - 1, last)
+    cut = without(train, "a2", *gone)
+    for lag in range(-1, N_TR + 1):
+        found = responses_at(cut, lag)
+        rows, clips = [], []
+        for k, (run, first) in enumerate(zip(cut.onset_runs, cut.onsets, strict=True)):
+            for row in np.flatnonzero((train.runs == run) & (train.samples == first)):
+                at = row + lag
+                inside = 0 <= first + lag < 10 * N_TR
+                if inside and not (run == "a2" and first + lag in gone):
+                    rows.append(at)
+                    clips.append(cut.clips[k])
+        assert_array_equal(found.pairs.Y, train.Y[rows])
+        assert_array_equal(found.pairs.clips, clips)
+        lost = 40 - len(rows)
+        assert found.n_outside + found.n_cut_out == lost
+        # A censored end is no more to be told from one that never was.
+        outside = {-1: 4, N_TR - 2: 1, N_TR - 1: 1, N_TR: 4}.get(lag, 0)
+        assert found.n_outside == outside
+    assert responses_at(cut, PEAK).n_cut_out == 1
+
+
+def test_the_curve_counts_what_was_cut_out_of_both_sides(shown):
+    train, test = shown
+    cut = without(train, "a1", PEAK), without(test, "b2", PEAK, 10 * N_TR + PEAK)
+    found = lag_curve(CortexRidge(), *cut, lags=[PEAK, PEAK + 1], tr_s=1.5)
+    assert found["n_cut_out"].tolist() == [3, 0]
+    assert found["n_outside"].tolist() == [0, 0]
+    assert found["n_train"].tolist() == [39, 40]
+    assert found["n"].tolist() == [19, 20]  # one clip lost both of its repeats
+    whole = lag_curve(CortexRidge(), *shown, lags=[PEAK + 1], tr_s=1.5)
+    assert_allclose(found["value"][1], whole["value"][0])
 
 
 def test_windows_equal_the_loops(rng):
@@ -202,12 +255,27 @@ def test_equal_windows_of_a_clip_cannot_be_told_apart(rng):
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
-    [([0, 9], "whole numbers from 0 to 5"), ([0.5, 1], "got float64")],
+    ("change", "words"),
+    [
+        ({"onsets": [0.5, 1.0]}, "onsets must be numbers of volumes.*got float64"),
+        ({"samples": np.arange(6.0)}, "samples must be .* got float64"),
+        ({"onset_runs": ["1", "2"]}, "run '2', of which there is no volume"),
+        ({"samples": np.arange(6) % 5}, "the same volume of one run"),
+    ],
 )
-def test_onsets_outside_the_runs_are_refused(rows, words):
+def test_volumes_that_cannot_be_told_are_refused(change, words):
+    whole = {
+        "Y": np.eye(6),
+        "runs": ["1"] * 6,
+        "samples": np.arange(6),
+        "onset_runs": ["1", "1"],
+        "onsets": [0, 3],
+        "clips": ["a", "b"],
+        "T": np.eye(2),
+    }
+    Presented(**whole)
     with pytest.raises(InputError, match=words):
-        Presented(np.eye(6), ["1"] * 6, rows, ["a", "b"], np.eye(2))
+        Presented(**whole | change)
 
 
 def test_a_period_of_nothing_is_refused(shown):

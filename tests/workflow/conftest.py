@@ -359,10 +359,11 @@ def step_table():
     return _step_table
 
 
-def _decoded_as(study, out, target="clap", *, from_truth=True, seed=0):
+def _decoded_as(study, out, target="clap", *, from_truth=True, seed=0, control=False):
     """Write a decoding of both subjects: its targets as they are, or noise like them.
 
-    The last dimension is not decoded. Returns sessions' arguments.
+    With `control`, a control ROI predicts the noise. The last dimension is not decoded.
+    Returns sessions' arguments.
     """
     session = Session(study, out, lambda *_: None)
     aligned = [align(study, open_subject(study, one)) for one in study.dataset.subjects]
@@ -383,28 +384,18 @@ def _decoded_as(study, out, target="clap", *, from_truth=True, seed=0):
         predicted = true if from_truth else noise
         random = rng.standard_normal(true.shape) * scale + mean
         kept = np.arange(true.shape[1] - 1)
+        arrays = {"predicted": predicted[:, kept], "true": true[:, kept]}
+        arrays |= {"random": random[:, kept]}
+        arrays |= {"dimensions": kept, "train_mean": mean}
+        arrays |= {"control": noise[:, kept]} if control else {}
 
-        def work(
-            folder,
-            predicted=predicted,
-            random=random,
-            true=true,
-            kept=kept,
-            rows=rows,
-            mean=mean,
-        ):
-            np.savez(
-                folder / f"{target}.npz",
-                predicted=predicted[:, kept],
-                random=random[:, kept],
-                true=true[:, kept],
-                dimensions=kept,
-                train_mean=mean,
-            )
+        def work(folder, arrays=arrays, rows=rows):
+            np.savez(folder / f"{target}.npz", **arrays)
             rows.to_csv(folder / "rows.csv", index=False)
             return []
 
-        recipe = Recipe("decoding", 1, {"from_truth": from_truth, "seed": seed}, {})
+        settings = {"from_truth": from_truth, "seed": seed, "control": control}
+        recipe = Recipe("decoding", 1, settings, {})
         identities[subject] = session.make(f"decoding/sub-{subject}", recipe, work)
     return session, aligned, identities
 

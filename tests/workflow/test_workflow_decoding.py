@@ -1,5 +1,6 @@
 """Tests of what a run decodes: the rows, every table, and what is refused."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,14 +11,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music import load_study, run
 from brain2music.core.checks import InputError
+from brain2music.core.selection import Selection
 from brain2music.core.store import open_store
 from brain2music.decoding.cards import Pool
-from brain2music.decoding.conditions import compare_groups
+from brain2music.decoding.contrastive import Contrastive
 from brain2music.decoding.decode import decode
 from brain2music.decoding.decoders import CortexRidge
+from brain2music.decoding.groups import compare_groups
+from brain2music.decoding.identify import identification_accuracy
 from brain2music.decoding.random_brain import random_responses
 from brain2music.decoding.rows import Pairs
 from brain2music.decoding.scores import score_decoding
+from brain2music.study_decoding import Decoding
+from brain2music.workflow import across_doors
+from brain2music.workflow.check import check_study
+from brain2music.workflow.decoded_controls import decoder_inside
 from brain2music.workflow.decoded_rows import (
     genre_of_clips,
     read_rows_to_decode,
@@ -44,6 +52,7 @@ control_roi = "noise"
 n_permutations = 200
 n_resamples = 200
 """
+ALPHAS = (1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
 MASKS = {"music": range(4), "genre": range(4, 8), "noise": range(8, 12)}
 
 
@@ -77,7 +86,10 @@ def rows(text):
         columns=["run_name", "presentation", "sample", "n_repeats"],
     )
     numbers = ["presentation", "sample", "n_repeats"]
-    return found.astype(dict.fromkeys(numbers, int))
+    found["clip"] = "clip " + found["presentation"]
+    found = found.astype(dict.fromkeys(numbers, int))
+    first = found.groupby(["run_name", "presentation"])["sample"].transform("min")
+    return found.assign(sample_in_clip=found["sample"] - first)
 
 
 def test_responses_come_later_in_the_same_run_and_across_no_gap():
@@ -134,7 +146,7 @@ def by_hand(result, subject):
 
 def test_a_run_decodes_what_the_library_does_from_rows_taken_by_hand(decoded):
     train, test = by_hand(decoded, "01")
-    decoder = CortexRidge((1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6), choose_by="r")
+    decoder = CortexRidge(ALPHAS, choose_by="r")
     expected = decode(decoder, train, test, n_folds=3)
     with np.load(decoded.out / "decoding/sub-01/music.npz") as saved:
         assert_allclose(saved["predicted"], expected.predicted, rtol=1e-4, atol=1e-5)
@@ -208,6 +220,56 @@ def test_test_runs_that_hardly_turn_have_r_and_no_p(rng):
     r = [np.corrcoef(a, b)[0, 1] for a, b in zip(T.T, guess.T, strict=True)]
     assert_allclose(found["r"], r)
     assert "p" not in found
+
+
+def test_controls_stand_in_every_pool_beside_the_decoders_own_cards(decoded):
+    keys = ["subject", "target", "metric", "pool"]
+    cards = table(decoded, "decoding").set_index(keys).sort_index()
+    found = table(decoded, "decoding_controls")
+    pools = {"clips", "clips, within genre", "windows", "windows of other clips"}
+    assert set(cards.index.get_level_values("pool")) == pools
+    for name, part in found.groupby("prediction"):
+        assert set(part["pool"]) == pools, name
+    own = found[found["prediction"] == "decoder"].set_index(keys).sort_index()
+    columns = ["value", "chance", "low", "high", "p", "n", "n_candidates"]
+    pd.testing.assert_frame_equal(own[columns], cards[columns])
+
+
+def test_the_control_roi_is_decoded_alone_and_saved(decoded):
+    train, test = by_hand(decoded, "01")
+    noise = Selection("noise", np.arange(12) >= 8, "atlas")
+    alone = CortexRidge(ALPHAS, inside=noise, choose_by="r")
+    expected = decode(alone, train, test, n_folds=3).predicted
+    with np.load(decoded.out / "decoding/sub-01/music.npz") as saved:
+        assert_allclose(saved["control"], expected, rtol=1e-4, atol=1e-5)
+    found = table(decoded, "decoding_controls").query(
+        "subject == '01' and target == 'music' and prediction == 'noise alone'"
+    )
+    found = found[found["metric"] == "identification accuracy"].set_index("pool")
+    value = identification_accuracy(expected, test.T).mean()
+    assert found.loc["windows", "value"] == pytest.approx(value, abs=0.002)
+    chance = found.loc["windows of other clips"]
+    assert abs(chance["value"] - chance["chance"]) < 0.12
+    assert chance["p"] > 0.01
+
+
+def test_the_control_roi_has_the_studys_kind_of_decoder():
+    roi = Selection("V1", np.arange(9) < 4, "atlas")
+
+    def inside(**settings):
+        study = SimpleNamespace(decoding=Decoding(targets=("music",), **settings))
+        return decoder_inside(study, roi)
+
+    whole = inside(choose_by="error")
+    assert isinstance(whole, CortexRidge)
+    assert (whole.inside, whole.alphas, whole.choose_by) == (roi, ALPHAS, "error")
+    assert inside(n_voxels=3).n_voxels == 3
+    assert inside(n_voxels=4).n_voxels is None  # there are no more to choose from
+    ridge = inside(decoder="rois", n_best=5)
+    assert (ridge.rois, ridge.n_best, ridge.choose_by) == ([roi], 1, "r")
+    network = inside(decoder="contrastive", n_voxels=2, seed=3)
+    assert isinstance(network, Contrastive)
+    assert (network.inside, network.n_voxels, network.seed) == (roi, 2, 3)
 
 
 def test_labels_are_decoded_with_their_confusion(decoded):
@@ -294,6 +356,9 @@ REFUSED = {
     'targets = ["music"]\nn_best = 2': "n_best is for 'rois', and .* is 'cortex'",
     'targets = ["music"]\ndecoder = "contrastive"\nalphas = [1]': "alphas is for",
     'targets = ["music"]\nn_voxels = 500': "has 12 voxels",
+    'targets = ["music"]\nacross = "ridge"\nacross_rois = ["noise"]\nn_voxels = 5': (
+        "chooses from 4 voxels of sub-01 that are aligned"
+    ),
     'targets = ["music"]\nlags = [40]': "volume 40 after a clip's onset",
 }
 
@@ -306,6 +371,22 @@ def test_what_cannot_be_decoded_is_said_before_anything_is_fitted(
     with pytest.raises(InputError, match=REFUSED[text]):
         run(with_decoding(path, f"[decoding]\n{text}\n"), tmp_path / "out")
     assert not (tmp_path / "out/models").exists()
+
+
+def test_too_many_voxels_to_align_are_said_before_anything_is_fitted(
+    tmp_path, write_study, monkeypatch
+):
+    path = write_study(tmp_path / "data")
+    monkeypatch.setattr(across_doors, "MOST_COLUMNS", 23)
+    text = '[decoding]\ntargets = ["music"]\nacross = "ridge"\nresponses = "stack"\n'
+    study = with_decoding(path, text)
+    words = r"sub-01: 24 voxels would be aligned .* 1 to 23 can be.* Name ROIs"
+    assert any(re.search(words, problem) for problem in check_study(study).problems)
+    with pytest.raises(InputError, match=words):
+        run(study, tmp_path / "out")
+    assert not (tmp_path / "out/models").exists()
+    mean = replace(study.decoding, responses="mean")
+    assert check_study(replace(study, decoding=mean)).problems == []
 
 
 def test_clips_on_both_sides_are_refused_or_told_of(tmp_path, write_study):

@@ -132,6 +132,8 @@ def test_there_are_as_many_tracks_as_candidates_to_give(study_of):
     [
         (MUSICLDM.replace("tiny", "other"), {}, "is not that of features.clap: one"),
         (MUSICLDM, {"tiny-musicldm": without_unet}, r"has no diffusion_pytorch_model"),
+        (f"{MUSICGEN}\nanchor_s = 16", {}, r"anchor_s is 16, and the first 15 s"),
+        (f"{MUSICLDM}\nseconds = 16", {}, r"generation\.seconds is 16, and the first"),
         (MUSICGEN, {"tiny-musicgen": stereo}, r"makes 2 channels \(stereo\)"),
         (MUSICGEN.replace("tiny-musicgen", "tiny-clap"), {}, "and musicgen needs a"),
         (tagged("tiny-clap"), {}, "holds a 'clap', and classes are told by"),
@@ -171,6 +173,7 @@ def test_what_cannot_be_used_is_said_at_the_door(study_of, keys, networks, messa
     [
         (MUSICLDM, {}),
         (MUSICGEN, {}),
+        (f"{MUSICGEN}\nseconds = 16\nanchor_s = 15", {}),
         (tagged("tiny-tagger"), {"tiny-tagger": without("genres", "moods")}),
         (f'{RETRIEVED}\nchecked_by = "other"', {}),
     ],
@@ -190,6 +193,10 @@ def test_settings_are_those_of_the_study_file_or_the_usual_ones(study_of):
     assert settings_of(replace(study, generation=plain)) == Settings(steps=2)
     musicgen = replace(plain, generator="musicgen", steps=200, guidance=1.5)
     assert settings_of(replace(study, generation=musicgen)) == Sampling(guidance=1.5)
+    sampled = replace(musicgen, anchor_s=2.5, temperature=0.7)
+    assert settings_of(replace(study, generation=sampled)) == Sampling(
+        guidance=1.5, anchor_s=2.5, temperature=0.7
+    )
     retrieved = replace(plain, generator="retrieved", weights=None, steps=200)
     assert settings_of(replace(study, generation=retrieved)) is None
 
@@ -210,6 +217,10 @@ def test_how_it_is_run_is_part_of_the_results_identity(study_of, monkeypatch, tm
     assert identity() == plain
     for change in ({"strength": 0.5}, {"guidance": 4.0}, {"seconds": 11.0}):
         assert identity(**change) != plain
+    sung = {"generator": "musicgen", "weights": "networks/tiny-musicgen", "steps": 200}
+    plain = identity(**sung)
+    for change in ({"anchor_s": 2.0}, {"temperature": 0.5}):
+        assert identity(**sung, **change) != plain
 
 
 @pytest.mark.parametrize(
@@ -218,6 +229,10 @@ def test_how_it_is_run_is_part_of_the_results_identity(study_of, monkeypatch, tm
         (f"{MUSICLDM}\nstart = 'noise'\nstrength = 0.5", "start = 'noise' has none"),
         (f"{MUSICGEN}\nstrength = 0.5", "'musicgen' takes none"),
         (f"{RETRIEVED}\nguidance = 2", "'retrieved' makes nothing"),
+        (f"{MUSICLDM}\nanchor_s = 2", "anchor_s is for 'musicgen', and not 'musicldm'"),
+        (f"{RETRIEVED}\ntemperature = 2", "temperature is for 'musicgen'"),
+        (f"{MUSICGEN}\nanchor_s = 0.05", "anchor_s"),
+        (f"{MUSICGEN}\ntemperature = 0", "temperature"),
         (f"{MUSICLDM}\nstrength = 0.2", r"0\.2 of 2 steps is less than half a step"),
         (f"{MUSICLDM}\nstrength = 1.2", "strength"),
         (f"{MUSICLDM}\nstrength = 0", "strength"),

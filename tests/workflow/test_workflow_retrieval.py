@@ -156,6 +156,46 @@ def over_orders(items, clips, names):
     return table[orders, np.arange(len(clips))].mean(axis=1)
 
 
+def test_a_control_roi_retrieves_by_what_it_predicts(
+    heard_study, tmp_path, decoded_as, step_table, moments
+):
+    study = load_study(heard_study)
+    study = replace(
+        study,
+        decoding=replace(study.decoding, control_roi="V1"),
+        retrieval=replace(study.retrieval, checked_by=None),
+    )
+    session, aligned, decoded = decoded_as(study, tmp_path, control=True)
+    make_reconstruction(session, aligned[:1], decoded)
+    scores = step_table(tmp_path, "retrieval")
+    assert list(dict.fromkeys(scores["items"])) == [
+        "retrieved",
+        "oracle",
+        "mean embedding",
+        "random embedding",
+        "V1 alone",
+        "shuffled clips",
+        "random track",
+    ]
+    rows = aligned[0].rows[aligned[0].rows["side"] == "test"]
+    rows = rows.drop_duplicates(["clip", "sample_in_clip"])
+    mean, scale = moments(study, aligned[0], "clap")
+    noise = np.random.default_rng(0).standard_normal((len(rows), len(mean)))
+    noise = noise * scale + mean
+    noise[:, -1] = mean[-1]  # it was not decoded: its training mean stands in
+    tracks = [
+        vector_by_hand(study, track.path)
+        for track in find_music(study.folder / "corpus")
+    ]
+    clips = rows["clip"].unique()
+    truth = [vector_by_hand(study, study.root / f"sound/{clip}.wav") for clip in clips]
+    asked = [noise[(rows["clip"] == clip).to_numpy()].mean(axis=0) for clip in clips]
+    found = [max(tracks, key=lambda track: cosine(track, query)) for query in asked]
+    expected = identification_accuracy(found, truth).mean()
+    assert value(scores, "V1 alone", "CLAP")["value"] == pytest.approx(expected)
+    assert value(scores, "retrieved", "CLAP")["value"] > expected
+
+
 def test_safe_subsets_are_named_in_the_pool(
     heard_study, tmp_path, decoded_as, step_table
 ):

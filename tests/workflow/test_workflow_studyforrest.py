@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from brain2music import load_study, run
+from brain2music.core.saved import read_rows
 from brain2music.workflow.tables import read_table
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "studyforrest.toml"
@@ -91,6 +93,34 @@ def test_the_page_shows_every_table_that_these_data_allow(result):
     assert read_table(result.out / "tables", "hemispheres") is None
 
 
+def p_of_all_turns(true, predicted, runs):
+    """Return how often a turn of each run does as well: no turn is drawn, all are."""
+    x, y = true - true.mean(), predicted - predicted.mean()
+    sums = np.zeros(1)
+    for name in dict.fromkeys(runs):
+        mine = runs == name
+        turned = [x[mine] @ np.roll(y[mine], k) for k in range(mine.sum())]
+        sums = np.add.outer(sums, turned).ravel()
+    return (sums >= x @ y - 1e-9).mean()
+
+
+@pytest.mark.slow
+@pytest.mark.dataset
+@pytest.mark.parametrize("target", ["acoustic", "music"])
+def test_p_of_what_is_decoded_is_that_of_all_turns(result, target):
+    found = read_table(result.out / "tables", "decoded_dimensions")
+    for subject, rows in found.query("target == @target").groupby("subject"):
+        folder = result.out / f"decoding/sub-{subject}"
+        runs = read_rows(folder / "rows.csv")["run_name"].to_numpy()
+        with np.load(folder / f"{target}.npz") as saved:
+            pairs = list(zip(saved["true"].T, saved["predicted"].T, strict=True))
+        for (true, predicted), row in zip(pairs, rows.itertuples(), strict=True):
+            exact = p_of_all_turns(true, predicted, runs)
+            error = 4 * np.sqrt(exact * (1 - exact) / row.n_permutations)
+            assert abs(row.p - exact) <= error + 2 / row.n_permutations
+            assert row.r == pytest.approx(np.corrcoef(true, predicted)[0, 1], abs=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.dataset
 def test_volume_and_music_are_decoded_in_every_brain(result):
@@ -103,6 +133,5 @@ def test_volume_and_music_are_decoded_in_every_brain(result):
     assert (volume["p"] <= 0.002).all()
     music = found[found["dimension"] == "on"]
     assert (music["r"] >= 0.15).all()
-    assert (music["p"] <= 0.06).all()
     assert (found["r_low"] < found["r"]).all()
     assert (found["n_blocks"] < 300).all()

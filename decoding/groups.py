@@ -1,4 +1,4 @@
-"""Decoding in another condition, and differences between groups of subjects."""
+"""Differences of scores between two groups of subjects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,70 +10,6 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, permutation_test
 
 from ..core.checks import InputError, nearest
-from .decode import Decoded, decode
-from .decoders import Decoder
-from .rows import Pairs, take_rows
-
-
-def decode_across_conditions(
-    decoder: Decoder,
-    pairs: Pairs,
-    conditions: Mapping[str, str],
-    *,
-    train: str,
-    test: str,
-    n_folds: int = 5,
-) -> Decoded:
-    """Fit a decoder on runs of one condition and predict those of another.
-
-    Parameters
-    ----------
-    decoder : Decoder
-    pairs : Pairs
-        Rows of all runs. A clip may be in both conditions: that is what is asked, such
-        as of music heard and then imagined.
-    conditions : dict of run to condition
-        Such as {'task-listen_run-1': 'listen', 'task-imagine_run-1': 'imagine'}. Rows
-        of other conditions are left aside.
-    train, test : str
-        Conditions.
-    n_folds : int
-
-    Returns
-    -------
-    decoded : Decoded
-
-    Raises
-    ------
-    InputError
-        If a run has no condition, or no run has one of the two, or both are the same.
-    """
-    missing = sorted(pairs.run_names - set(conditions))
-    if missing:
-        raise InputError(
-            f"run {missing[0]!r} has no condition. Name the condition of all runs, "
-            "such as their task."
-        )
-    known = sorted({conditions[run] for run in pairs.run_names})
-    for name in (train, test):
-        if name not in known:
-            raise InputError(
-                f"no run is of condition {name!r}; there is {', '.join(known)}."
-                f"{nearest(name, known)}"
-            )
-    if train == test:
-        raise InputError(
-            f"train and test are both {train!r}. Use decode for two parts of one "
-            "condition."
-        )
-    of_row = np.array([_condition(run, conditions) for run in pairs.runs.tolist()])
-    return decode(
-        decoder,
-        take_rows(pairs, of_row == train),
-        take_rows(pairs, of_row == test),
-        n_folds=n_folds,
-        shared_clips=True,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +139,6 @@ def _grouped(
             raise InputError(f"subject {subject!r} has score {score}. Leave it out.")
         labels.append(str(value))
     return np.array(list(scores.values()), float), np.array(labels)
-
-
-def _condition(run: str, conditions: Mapping[str, str]) -> str:
-    found = sorted({conditions[name] for name in run.split("+")})
-    if len(found) > 1:
-        raise InputError(
-            f"rows of {run} average repeats over conditions {', '.join(found)}. "
-            "Average inside a condition only."
-        )
-    return found[0]
 
 
 def _bare(subject: object) -> str:
