@@ -15,8 +15,9 @@ from ..study import Study
 from .across_doors import in_clip_order
 from .decoded_rows import Side, ToDecode, read_rows_to_decode
 from .decoding_choices import decoder_of, pool_of
-from .decoding_tables import FEWEST_DIMENSIONS, too_few
+from .decoding_tables import FEWEST_CLIPS, FEWEST_DIMENSIONS, too_few
 from .decoding_targets import Target, targets_that_vary, unit_of
+from .level_rows import level_notes
 from .opening import Opened
 from .session import Session
 
@@ -42,10 +43,9 @@ def decode_each_by_others(
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
     for name in study.decoding.targets:
-        targets = {s: targets_that_vary(study, one, name) for s, one in rows.items()}
-        few = [one for one in targets.values() if len(one.kept) < FEWEST_DIMENSIONS]
-        if few:
-            notes.append(f"subjects by each other, {name}: {too_few(few[0])}")
+        targets, said = _identifiable(study, rows, name)
+        notes += [f"subjects by each other, {name}: {note}" for note in said]
+        if not targets:
             advance(len(rows))
             continue
         shared = _shared(study, rows, targets)
@@ -62,7 +62,12 @@ def decode_each_by_others(
                 unit=unit_of(study, one),
             )
             pool = pool_of(study, test)
-            table = score_decoding(decoded.predicted, test, chance=pool)
+            table = score_decoding(
+                decoded.predicted,
+                test,
+                chance=pool,
+                windows=~targets[subject].level_test.rows,
+            )
             table.insert(0, "subject", subject)
             table.insert(1, "target", name)
             table.insert(2, "source", one.source(name))
@@ -70,6 +75,23 @@ def decode_each_by_others(
             tables.append(table)
             advance(1)
     return pd.concat(tables, ignore_index=True) if tables else None, notes
+
+
+def _identifiable(
+    study: Study, rows: dict[str, ToDecode], name: str
+) -> tuple[dict[str, Target], list[str]]:
+    """Return each target without level clips; none if these do not allow it."""
+    targets, notes = {}, []
+    for subject, one in rows.items():
+        target = targets_that_vary(study, one, name)
+        if len(target.kept) < FEWEST_DIMENSIONS:
+            return {}, [too_few(target)]
+        level = level_notes(target.level_test, target.test.clips)
+        notes += [f"sub-{subject}: {note}" for note in level]
+        targets[subject] = target.without_test_clips(target.level_test.clips)
+        if len(np.unique(targets[subject].test.clips)) < FEWEST_CLIPS:
+            return {}, [*notes, f"identification needs {FEWEST_CLIPS} test clips."]
+    return targets, notes
 
 
 def roi_columns(study: Study, rows: ToDecode) -> NDArray[np.bool_]:

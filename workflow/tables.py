@@ -75,6 +75,18 @@ def read_planted(study: Study) -> pd.DataFrame | None:
     return planted
 
 
+def _check_planted_names(study: Study, planted: pd.DataFrame | None) -> None:
+    """Raise if a space that was planted is not among those that are fitted."""
+    known = {*study.encoding.bands, "none"}
+    unknown = [] if planted is None else sorted(set(planted["planted"]) - known)
+    if unknown:
+        raise InputError(
+            f"analysis.planted has {unknown[0]!r} planted, and the models have "
+            f"{', '.join(study.encoding.bands)}. Use the same names in both, fit that "
+            "space, too, or leave analysis.planted out."
+        )
+
+
 def check_analysis(
     study: Study, space: Space, test_rows: pd.DataFrame, subject: str
 ) -> None:
@@ -98,6 +110,7 @@ def check_analysis(
             f"analysis.planted names none of the ROIs: it has "
             f"{', '.join(planted['roi'][:5])}, the study {', '.join(list(rois)[:5])}."
         )
+    _check_planted_names(study, planted)
     blocks = blocks_of(study, test_rows)
     n_blocks, needed = len(np.unique(blocks)), 2 if planted is None else 6
     if n_blocks < needed:

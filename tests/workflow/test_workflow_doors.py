@@ -55,6 +55,7 @@ def test_a_delay_or_lead_in_that_leaves_no_row_is_refused(study_file, refuses):
         (None, "no file .*truth.csv"),
         ({"region": ["a"], "planted": ["b"]}, "truth.csv lacks the column roi"),
         ({"roi": ["nowhere"], "planted": ["b"]}, "analysis.planted names none"),
+        ({"roi": ["all voxels"], "planted": ["b"]}, "analysis.planted has 'b' planted"),
     ],
 )
 def test_a_wrong_table_of_what_was_planted_is_refused(

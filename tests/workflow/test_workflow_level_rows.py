@@ -27,6 +27,7 @@ targets = ["music", "mood", "on"]
 genres = "genre"
 n_folds = 3
 lags = [2]
+across = "procrustes"
 n_permutations = 100
 n_resamples = 100
 """
@@ -95,6 +96,10 @@ def test_a_clip_that_is_level_is_left_out_on_both_sides_and_named(quiet, target)
         assert set(table(result, name, target)["n_clips"]) == {5}
     genres = table(result, "decoding_genres", target).query("pool == 'all'")
     assert set(genres["n_candidates"]) == {4}
+    across = table(result, "decoding_across", target)
+    assert set(across.query("pool == 'clips'")["n_clips"]) == {5}
+    by_others = f"subjects by each other, {target}: sub-01: 1 of 6 test clips"
+    assert sum(note.startswith(by_others) for note in result.notes) == 1
     (note,) = [n for n in result.notes if f"sub-01, {target}: 1 of 6 test clips" in n]
     assert note.endswith(f"They are not identified: {silent}.")
 
@@ -105,7 +110,10 @@ def test_windows_that_are_level_are_left_out_and_stay_in_the_mean(quiet):
     rows = pd.read_csv(result.out / "decoding/sub-01/rows.csv", dtype={"clip": str})
     level = (rows["clip"] == half) & (rows["sample_in_clip"] < 6)
     assert level.sum() == 6
-    assert set(windows["n"]) == {len(rows) - 6 - (rows["clip"] == silent).sum()}
+    n_left = len(rows) - 6 - (rows["clip"] == silent).sum()
+    assert set(windows["n"]) == {n_left}
+    across = table(result, "decoding_across", "music").query("pool == 'windows'")
+    assert set(across["n"]) == {n_left}
     curve = table(result, "decoding_windows", "music").set_index("window")["n"]
     assert curve[0] == 4
     assert curve[7] == 5
