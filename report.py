@@ -1,6 +1,7 @@
 """One page from what a run has saved, and from nothing else."""
 
 import base64
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from .report_players import Clip, find_clips
 from .report_texts import CAPTIONS, SECTIONS, TEXTS, WARNINGS
 
 MAX_ROWS = 600
+STYLES = ("report.css",)
+SCRIPTS = ("vendor/sortable.min.js", "report.js")
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,22 @@ def write_report(
     notes: Sequence[str],
 ) -> list[str]:
     """Write `index.html` into `folder` from the figures and tables below `out`."""
-    page = _template().render(
+    environment = _environment()
+    style, script = _source(environment, STYLES), _source(environment, SCRIPTS)
+    said = summarise(_warnings_first(notes))
+    page = environment.get_template("report.html").render(
         title=study["title"],
         simulated=study["dataset"]["simulated"],
         subjects=list(subjects),
         bands=_band_labels(out, study),
-        notes=summarise(_warnings_first(notes)),
+        warnings=[note for note in said if _is_warning(note)],
+        notes=[note for note in said if not _is_warning(note)],
         sections=_sections(out, subjects),
         made=_made(out, study),
+        style=style,
+        style_hash=_hash_of(style),
+        script=script,
+        script_hash=_hash_of(script),
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
     return []
@@ -80,17 +91,33 @@ def write_report(
 
 def _warnings_first(notes: Sequence[str]) -> list[str]:
     """Put what limits every number first: few permutations, subjects or blocks."""
-    return sorted(notes, key=lambda note: not any(w in note for w in WARNINGS))
+    return sorted(notes, key=lambda note: not _is_warning(note))
 
 
-def _template() -> Any:
-    environment = Environment(
+def _is_warning(note: str) -> bool:
+    return any(words in note for words in WARNINGS)
+
+
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("brain2music"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    return environment.get_template("report.html")
+
+
+def _source(environment: Environment, names: Sequence[str]) -> str:
+    """Return files of the page, one after the other, as they are."""
+    loader = environment.loader
+    assert loader is not None, "made with one"
+    return "\n".join(loader.get_source(environment, name)[0] for name in names)
+
+
+def _hash_of(text: str) -> str:
+    """Return what names a style or a script to the browser, which runs no other."""
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def _band_labels(out: Path, study: dict[str, Any]) -> list[str]:
