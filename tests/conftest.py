@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 # Before numpy is imported: its threads are set as it loads.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -158,3 +159,53 @@ def brain_models_fixture():
 @pytest.fixture(name="Fmriprep", scope="session")
 def fmriprep_class():
     return Fmriprep
+
+
+# A browser for the tests of pages
+
+
+def _tools():
+    browsers = ("chromium", "chromium-browser", "google-chrome")
+    browser = next((path for name in browsers if (path := shutil.which(name))), None)
+    return browser, shutil.which("chromedriver")
+
+
+def _start(*options):
+    """Start headless Chromium that draws without a graphics card."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    browser, driver = _tools()
+    if not (browser and driver):
+        reason = "no chromium and chromedriver: apt-get install chromium-driver"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    chosen = webdriver.ChromeOptions()
+    chosen.binary_location = browser
+    for option in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--mute-audio",
+        "--autoplay-policy=no-user-gesture-required",
+        "--window-size=1400,1000",
+        *options,
+    ):
+        chosen.add_argument(option)
+    chosen.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(chosen, webdriver.ChromeService(driver))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Return headless Chromium, or skip where there is none (in CI: fail)."""
+    driver = _start()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(name="start_browser")
+def start_browser_fixture():
+    """Give `start_browser(*options)`: another browser, to quit by hand."""
+    return _start

@@ -1,7 +1,6 @@
 """A made study on fsaverage5 whose every number is planted, and a headless browser."""
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -187,50 +186,3 @@ def whole(tmp_path_factory):
 def copied(made, tmp_path):
     """Return the folder of a copy of the planted results."""
     return shutil.copytree(made.out, tmp_path / "copy")
-
-
-def _tools():
-    browsers = ("chromium", "chromium-browser", "google-chrome")
-    browser = next((path for name in browsers if (path := shutil.which(name))), None)
-    return browser, shutil.which("chromedriver")
-
-
-def _start(*options):
-    """Start headless Chromium that draws without a graphics card."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    browser, driver = _tools()
-    if not (browser and driver):
-        reason = "no chromium and chromedriver: apt-get install chromium-driver"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    chosen = webdriver.ChromeOptions()
-    chosen.binary_location = browser
-    for option in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--mute-audio",
-        "--autoplay-policy=no-user-gesture-required",
-        "--window-size=1400,1000",
-        *options,
-    ):
-        chosen.add_argument(option)
-    chosen.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(chosen, webdriver.ChromeService(driver))
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Return headless Chromium, or skip where there is none (in CI: fail)."""
-    driver = _start()
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(name="start_browser")
-def start_browser_fixture():
-    """Give `start_browser(*options)`: another browser, to quit by hand."""
-    return _start

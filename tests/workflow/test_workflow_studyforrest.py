@@ -83,7 +83,7 @@ def test_the_page_shows_every_table_that_these_data_allow(result):
     page = result.report.read_text(encoding="utf-8")
     tables = ("roi_significance", "partition", "partition_views", "added", "gradient")
     for name in (*tables, "roi_summaries", "roi_differences", "group"):
-        assert f'id="{name}"' in page, name
+        assert f'id="table-{name}"' in page, name
         assert len(read_table(result.out / "tables", name)) > 0
     first = page.split("</ul>")[1]
     assert "cannot give a p below 0.125" in first
