@@ -28,6 +28,7 @@ from .features.catalogue import every_space
 from .features.elsewhere import Elsewhere
 from .features.models import model_named
 from .features.windows import Windows
+from .init import KNOWN, write_new_study
 from .study import load_study
 from .viewer import OwnSurfaces, serve_study, write_static
 from .workflow.check import check_study
@@ -119,6 +120,21 @@ def run(
             progress=bars,
         )
     _say_done(result)
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(KNOWN)}.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
+    root: Annotated[
+        str | None, typer.Option(help="Folder of the recordings, from the study file.")
+    ] = None,
+) -> None:
+    """Write a commented study file, and a list of what the study needs."""
+    study = write_new_study(name, folder, root)
+    for path in (study.with_name(file) for file in KNOWN[name].written):
+        typer.echo(f"written: {path}")
+    typer.echo(f"what is there and what is missing: brain2music check {study}")
 
 
 @app.command()

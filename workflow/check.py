@@ -21,6 +21,7 @@ from .across_doors import check_training_across, check_voxels_across
 from .alignment import Aligned, align, joint_windowing
 from .costs import describe_cost
 from .fitting import check_backend, scheduler_of
+from .inventory import missing_parts
 from .networks import layers_of, network_of, network_space
 from .opening import Opened, check_same_runs, n_dropped, open_subject, read_all_events
 from .pipeline import check_subject
@@ -84,6 +85,8 @@ def check_study(study: Study) -> Check:
         found.problems.append(str(error))
     if opened:
         _describe_work(study, opened, found)
+    else:
+        found.problems += missing_parts(study)
     # What is wrong with the study itself meets every subject.
     found.problems = list(dict.fromkeys(found.problems))
     return found
