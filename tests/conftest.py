@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from importlib import resources
 
 # Before numpy is imported: its threads are set as it loads.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -209,3 +210,30 @@ def chromium():
 def start_browser_fixture():
     """Give `start_browser(*options)`: another browser, to quit by hand."""
     return _start
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Give `axe(driver, scheme)`: what axe-core finds on a page, and what passes.
+
+    In CI it must be there.
+    """
+    if os.environ.get("CI") != "true":
+        pytest.importorskip("axe_playwright_python")
+    path = resources.files("axe_playwright_python").joinpath("axe.min.js")
+    script = path.read_text(encoding="utf-8")
+
+    def check(driver, scheme):
+        wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
+        try:
+            driver.execute_script(script)
+            found = driver.execute_async_script("axe.run().then(arguments[0])")
+        finally:
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        violations = [
+            (one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]
+        ]
+        return violations, {one["id"] for one in found["passes"]}
+
+    return check
