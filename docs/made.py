@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from concept_pictures import draw_all
 from layers import draw_layers
 from pydantic import TypeAdapter
 from typer.cli import get_docs_for_click
@@ -41,7 +42,7 @@ NAMES |= {"integer": "whole number", "null": "left out", "object": "table"}
 
 
 def write(folder: Path) -> None:
-    """Write the pages that have changed, and the drawing of the layers."""
+    """Write the pages that have changed, and the pictures."""
     folder.mkdir(exist_ok=True)
     pages = {
         "study": study_page(),
@@ -53,6 +54,7 @@ def write(folder: Path) -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     draw_layers(folder / "layers.svg")
+    draw_all(folder)
 
 
 def study_page() -> str:

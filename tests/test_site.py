@@ -61,6 +61,9 @@ def test_pages_are_written_once(made, tmp_path):
     drawn = (tmp_path / "layers.svg").read_text()
     for name in ("decoding", "workflow", "core"):
         assert f">{name}<" in drawn
+    page = (ROOT / "docs/concepts.md").read_text(encoding="utf-8")
+    for picture in re.findall(r"reference/(\w+\.svg)", page):
+        assert "<svg" in (tmp_path / picture).read_text(encoding="utf-8")
 
 
 def test_ci_runs_each_command_of_the_tutorial():
