@@ -1,4 +1,4 @@
-"""The pictures of the page on concepts: simulated data, through the package's functions."""
+"""The pictures of the page on concepts, of simulated data, by what a study uses."""
 
 from collections.abc import Callable
 from pathlib import Path
