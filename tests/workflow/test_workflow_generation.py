@@ -214,16 +214,21 @@ def test_tracks_that_are_too_short_start_nothing(heard_study, rng):
     corpus = OpenCorpus(index, {}, seconds)
     study = load_study(heard_study)
     opened = open_subject(study, "01")
-    settings = replace(study.generation, generator="musicldm", seconds=12.0)
-    kept, (note,) = _long_enough(corpus, settings, opened)
+
+    def long_enough(**keys):
+        settings = replace(study.generation, **keys)
+        return _long_enough(SimpleNamespace(generation=settings), corpus, opened)
+
+    kept, (note,) = long_enough(generator="musicldm", seconds=12.0)
     assert kept.index.ids == ("a", "c")
     assert_allclose(kept.index.embeddings, index.embeddings[[0, 2]])
     assert note == "2 tracks shorter than 12 s start nothing."
-    settings = replace(settings, generator="musicgen")
-    assert _long_enough(corpus, settings, opened) == (corpus, [])
-    settings = replace(settings, generator="musicldm", seconds=15.5)
+    assert long_enough(generator="musicgen", seconds=12.0) == (corpus, [])
+    kept, (note,) = long_enough(generator="musicgen", seconds=12.0, anchor_s=9.5)
+    assert kept.index.ids == ("a", "c")
+    assert note == "2 tracks shorter than 9.5 s start nothing."
     with pytest.raises(InputError, match=r"no track of the corpus lasts 15\.5 s"):
-        _long_enough(corpus, settings, opened)
+        long_enough(generator="musicldm", seconds=15.5)
 
 
 # Which candidate is taken
