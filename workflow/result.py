@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,8 @@ from ..core.artefacts import artefacts_below, read_about
 from ..core.checks import InputError
 from ..study import Study, read_study
 from .tables import read_table
+
+MOST_ROWS = 12  # of a table in a notebook
 
 
 @dataclass(frozen=True)
@@ -24,22 +27,22 @@ class Result:
     @property
     def roi_scores(self) -> pd.DataFrame:
         """Scores per subject, ROI, model and feature space, with 95 % intervals."""
-        return self._table("roi_scores")
+        return self.table("roi_scores")
 
     @property
     def roi_differences(self) -> pd.DataFrame:
         """Paired differences of two feature spaces per subject and ROI."""
-        return self._table("roi_differences")
+        return self.table("roi_differences")
 
     @property
     def voxel_scores(self) -> pd.DataFrame:
         """One row per subject, voxel, model, feature space and kind of score."""
-        return self._table("voxel_scores")
+        return self.table("voxel_scores")
 
     @property
     def truth(self) -> pd.DataFrame:
         """Simulated studies only: the planted and the recovered feature space."""
-        return self._table("truth")
+        return self.table("truth")
 
     @property
     def notes(self) -> list[str]:
@@ -51,7 +54,26 @@ class Result:
         """The page that shows it all."""
         return self.out / "report" / "index.html"
 
-    def _table(self, name: str) -> pd.DataFrame:
+    def _repr_html_(self) -> str:
+        """Show in a notebook what there is: the folder, the page, scores per ROI."""
+        page = escape(self.report.resolve().as_uri(), quote=True)
+        text = (
+            f"<p>Results in <code>{escape(str(self.out))}</code>: "
+            f'<a href="{page}">report</a>, {len(self.notes)} notes.</p>'
+        )
+        scores = read_table(self.out / "tables", "roi_scores")
+        if scores is None:
+            return text
+        return text + str(scores.to_html(max_rows=MOST_ROWS, index=False))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return any table of the run by its name, such as 'decoding' or 'ceilings'.
+
+        Raises
+        ------
+        InputError
+            If the run has no such table.
+        """
         table = read_table(self.out / "tables", name)
         if table is None:
             raise InputError(

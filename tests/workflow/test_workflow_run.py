@@ -16,6 +16,7 @@ from brain2music.core.ridge.candidates import structured_candidates
 from brain2music.core.saved import read_rows
 from brain2music.core.store import open_store
 from brain2music.workflow.pipeline import redraw
+from brain2music.workflow.result import Result
 
 
 def saved(result, name, subject="01"):
@@ -325,3 +326,22 @@ def test_the_page_is_drawn_again_from_what_is_saved(finished, tmp_path):
     assert figures == sorted(path.name for path in (result.out / "figures").iterdir())
     with pytest.raises(InputError, match=r"holds no results of a study"):
         redraw(tmp_path)
+
+
+def test_a_result_shows_itself_in_a_notebook_with_text_escaped(finished, tmp_path):
+    result = Result(finished[1].out)
+    page = result._repr_html_()
+    assert result.report.as_uri() in page
+    assert f"{len(result.notes)} notes" in page
+    assert "r_mean" in page
+    assert str(result.roi_scores["feature_space"].iloc[0]) in page
+    empty = Result(tmp_path / "<b>x")
+    assert "<b>" not in empty._repr_html_()
+    assert "table" not in empty._repr_html_()
+
+
+def test_any_table_is_read_by_its_name(finished):
+    result = Result(finished[1].out)
+    assert len(result.table("roi_scores")) == len(result.roi_scores)
+    with pytest.raises(InputError, match="has no table 'rio_scores'"):
+        result.table("rio_scores")
