@@ -8,8 +8,13 @@ import pandas as pd
 import soundfile
 
 from ..decoding.sounds import START_S, Sound
+from ..study import Study
+from .decoded_rows import genre_of_clips
+from .opening import Opened
 
-N_CLIPS = 6  # of each subject: a page to listen to, and no copy of the stimuli
+# Of each subject, where no genres are named: a page to listen to, and no copy of the
+# stimuli.
+N_CLIPS = 6
 PLAYERS = "players.csv"
 COLUMNS = ("clip", "what", "track", "file")
 
@@ -28,10 +33,12 @@ def spread(n_all: int, n: int | None = None) -> list[int]:
     return np.linspace(0, n_all - 1, n).astype(int).tolist()
 
 
-def played_clips(n_clips: int, n_made: int | None) -> list[int]:
-    """Return which clips are played: of those that music is made of, evenly spread.
+def played_clips(
+    n_clips: int, n_made: int | None, genres: Sequence[str] | None = None
+) -> list[int]:
+    """Return which clips are played, of those that music is made of.
 
-    They are not chosen by their scores.
+    The first of each genre, or evenly spread; they are not chosen by their scores.
 
     Parameters
     ----------
@@ -39,9 +46,29 @@ def played_clips(n_clips: int, n_made: int | None) -> list[int]:
         All test clips.
     n_made : int, optional
         How many of them music is made of; None is all.
+    genres : sequence of str, optional
+        Of each test clip.
+
+    Examples
+    --------
+    >>> played_clips(5, None, ["rock", "jazz", "rock", "jazz", "pop"])
+    [0, 1, 4]
     """
     made = spread(n_clips, n_made)
-    return [made[k] for k in spread(len(made), N_CLIPS)]
+    if genres is None:
+        return [made[k] for k in spread(len(made), N_CLIPS)]
+    first: dict[str, int] = {}
+    for k in made:
+        first.setdefault(genres[k], k)
+    return sorted(first.values())
+
+
+def genres_of(study: Study, opened: Opened, clips: Sequence[str]) -> list[str] | None:
+    """Return the genre of each clip, or None where the study names no such column."""
+    if study.decoding.genres is None:
+        return None
+    of_clip = genre_of_clips(opened, study.decoding.genres)
+    return [of_clip[clip] for clip in clips]
 
 
 def write_excerpt(path: Path, sound: Sound) -> None:

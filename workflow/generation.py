@@ -20,7 +20,7 @@ from ..study import Study
 from .alignment import Aligned
 from .courses import as_in_its_file, compare_courses
 from .encoders import Encoder, embed_stimuli, encoder_of
-from .excerpts import N_CLIPS, spread, write_players
+from .excerpts import genres_of, played_clips, write_players
 from .generators import Source, judge_of, open_source, settings_of, weights_of
 from .making import NAMES, candidate_of, make_all, maker_of, write_made
 from .retrieval import Searched
@@ -28,7 +28,7 @@ from .session import Session
 from .tagging import agreement, open_reference, tagger_identity
 
 Floats = NDArray[np.floating]
-VERSION = 3
+VERSION = 4
 PRIOR = "identification accuracy (prior-domination test)"
 RANKED = "identification accuracy (control of the ranking)"
 
@@ -91,7 +91,9 @@ def _generate(
         reference = open_reference(session, source, scorers[0].truth)
     made = make_all(session, source, maker)
     sounds = [one.sound for one in made["real"]]
-    _play(source, write_made(study, source, made["real"], folder), folder)
+    files = write_made(study, source, made["real"], folder)
+    genres = genres_of(study, opened, source.clips)
+    _play(source, files, played_clips(len(files), None, genres), folder)
     table, notes = _scores(study, source, scorers, made)
     courses, more = _courses(study, source, sounds)
     tables = {"generation": table, "generation_in_time": courses}
@@ -107,13 +109,12 @@ def _generate(
     return [f"{opened.name}, generation: {note}" for note in notes]
 
 
-def _play(source: Source, files: Sequence[str], folder: Path) -> None:
+def _play(
+    source: Source, files: Sequence[str], clips: Sequence[int], folder: Path
+) -> None:
     """Write which sounds are played on the page."""
     row = {"what": "generated", "track": source.label}
-    players = [
-        {"clip": source.clips[k], **row, "file": files[k]}
-        for k in spread(len(files), N_CLIPS)
-    ]
+    players = [{"clip": source.clips[k], **row, "file": files[k]} for k in clips]
     write_players(folder, players)
 
 

@@ -1,6 +1,6 @@
 """The step that finds, for each test clip, the tracks nearest to what was decoded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,12 @@ from .alignment import Aligned
 from .corpus import second_identity
 from .courses import as_in_its_file, compare_courses
 from .encoders import encoder_of
-from .excerpts import played_clips, write_excerpt, write_players
+from .excerpts import genres_of, played_clips, write_excerpt, write_players
 from .retrieval_scores import retrieval_scores
 from .searched import Searched, nearest
 from .session import Session
 
-VERSION = 3
+VERSION = 4
 
 
 def make_retrieval(
@@ -72,7 +72,12 @@ def _retrieve(
     _tracks(study, one, found, opened.subject).to_csv(
         folder / "retrieved.csv", index=False, float_format="%.9g"
     )
-    _write_excerpts(study, one, found, folder)
+    played = played_clips(
+        len(one.decoded.clips),
+        study.generation.n_clips,
+        genres_of(study, opened, one.decoded.clips),
+    )
+    _write_excerpts(study, one, found, folder, played)
     courses, more = _courses(study, one, found.rows[:, 0])
     if not courses.empty:
         courses.insert(0, "subject", opened.subject)
@@ -105,10 +110,12 @@ def _tracks(study: Study, one: Searched, found: Found, subject: str) -> pd.DataF
     return table
 
 
-def _write_excerpts(study: Study, one: Searched, found: Found, folder: Path) -> None:
+def _write_excerpts(
+    study: Study, one: Searched, found: Found, folder: Path, clips: Sequence[int]
+) -> None:
     """Write a few clips and the track that each retrieved first, as they are."""
     players, encoder = [], encoder_of(study, str(study.retrieval.target))
-    for k in played_clips(len(one.decoded.clips), study.generation.n_clips):
+    for k in clips:
         clip = one.decoded.clips[k]
         if clip not in one.sources or not one.corpus.files:
             continue

@@ -511,6 +511,18 @@ def test_clips_are_spread_and_the_same_are_played_everywhere():
     assert played_clips(4, 20) == [0, 1, 2, 3]
 
 
+def test_one_clip_of_each_genre_is_played_of_those_that_music_is_made_of():
+    genres = [f"g{k % 10}" for k in range(60)]
+    assert played_clips(60, None, genres) == list(range(10))
+    made = spread(60, 7)
+    played = played_clips(60, 7, genres)
+    assert set(played) <= set(made)
+    assert sorted({genres[k] for k in made}) == sorted(genres[k] for k in played)
+    # Generation counts those that it made, and plays the same.
+    inside = played_clips(7, None, [genres[k] for k in made])
+    assert [made[k] for k in inside] == played
+
+
 # In a run
 
 
