@@ -193,8 +193,9 @@ TEXTS = {
         "often a decoded clip correlates more with its own target than with another "
         "clip's (a tie is no win); chance is counted with the targets' ties, low and "
         "high bound a 95 % interval over clips, p is one-sided by clips that change "
-        "places. Controls must be at chance: where one is not, read no number of that "
-        "pool. decoded_dimensions: r over test rows, with p by turning runs."
+        "places. Random and mean embeddings must be at chance: where they are not, "
+        "read no number of that pool; shuffled clips show how far luck goes. "
+        "decoded_dimensions: r over test rows, with p by turning runs."
     ),
     "generalised": (
         "Genres: identification of a genre's test clips with and without the genre in "

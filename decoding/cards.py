@@ -193,24 +193,24 @@ def correlation_cards(
     Returns
     -------
     cards : list of Card
-        'correlation per sample' and 'correlation per dimension'. In resamples and
-        permutations of clips, a dimension that does not vary has no correlation and is
-        left out.
+        'correlation per sample' and 'correlation per dimension'. A dimension that
+        does not vary over the items, or in a resample of clips, has no correlation and
+        is left out of the mean.
 
     Raises
     ------
     InputError
-        If a row, or a dimension over the items, is constant.
+        If a row is constant, or every dimension over the items.
     """
     C = similarity(predicted, target)
     predicted, target = np.asarray(predicted, float), np.asarray(target, float)
     _check_items(len(C), len(np.asarray(pool.clips)))
     observed = correlation(target, predicted)
-    if np.isnan(observed).any():
+    if np.isnan(observed).all():
         raise InputError(
-            f"{int(np.isnan(observed).sum())} of {len(observed)} dimensions are "
-            "constant over the items, in target or prediction, and have no "
-            "correlation. Leave them out of both."
+            f"all {len(observed)} dimensions are constant over the items, in target or "
+            "prediction, and have no correlation. Take a target that tells the items "
+            "apart."
         )
     judge = _Judge(pool, len(C) - 1, 0)
     null = np.array([_mean_r(target, predicted[order]) for order in judge.permutations])
@@ -219,7 +219,7 @@ def correlation_cards(
     )
     per_dimension = judge.finish(
         "correlation per dimension",
-        float(observed.mean()),
+        float(np.nanmean(observed)),
         float(null.mean()),
         null=null,
         again=again[~np.isnan(again)],  # of few clips, one may be drawn alone

@@ -1,69 +1,78 @@
 """Responses that know nothing of any stimulus, and are like measured ones."""
 
+import zlib
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix
 from ..core.rows import each_run
 
 RANDOM_BRAIN = (
-    "phases of the test responses drawn anew, run by run, about the mean of all rows"
+    "Gaussian, with the mean of the test responses and their covariance over voxels "
+    "and time, drawn for each clip by itself"
 )
 
 
-def random_responses(Y: ArrayLike, runs: ArrayLike, *, seed: int) -> Floats:
-    """Return responses with the spectra of `Y` in each run, and phases at random.
+def random_responses(
+    Y: ArrayLike, runs: ArrayLike, clips: ArrayLike, *, seed: int, name: str = ""
+) -> Floats:
+    """Return Gaussian responses with the course and covariance of `Y`, clip by clip.
 
-    Each voxel keeps its mean over all rows and, in each run, its variance and its
-    autocorrelation (around the end of the run). Phases are turned by the same in all
-    voxels, so covariances of voxels stay, too. When what happened is lost; so is what
-    tells the means of runs apart, which would say which run a clip was heard in.
+    The responses to a clip are a random mixture of `Y` at all of its moments, which
+    goes on in time as `Y` does: row t of the clip mixes what came t rows after each
+    moment, around the end of its run. So voxels go together as they did, and rows that
+    follow each other are as alike, while two clips have nothing in common. Nothing says
+    which clip it is, or which run it was heard in.
 
     Parameters
     ----------
     Y : array of shape (n_samples, n_voxels)
     runs : array of shape (n_samples,)
         Run of each row, its rows adjacent and in the order of time.
+    clips : array of shape (n_samples,)
+        Clip of each row; rows of one clip are taken in their order.
     seed : int
+    name : str
+        Whose responses they are: others have other draws by the same seed.
 
     Returns
     -------
-    random : array of shape (n_samples, n_voxels), float64
-        In a run of one row, the mean of all rows.
+    random : array of shape (n_samples, n_voxels)
+        Of the precision of `Y`.
 
     Raises
     ------
     InputError
         If shapes do not fit, or a run comes in two pieces.
 
-    References
-    ----------
-    Prichard, D. & Theiler, J. (1994). Generating surrogate data for time series with
-    several simultaneously measured variables. Physical Review Letters 73.
-
     Examples
     --------
     >>> Y = np.random.default_rng(0).standard_normal((40, 3))
-    >>> found = random_responses(Y, np.repeat([1, 2], 20), seed=1)
-    >>> bool(np.allclose(found[:20].std(axis=0), Y[:20].std(axis=0)))
-    True
+    >>> runs, clips = np.repeat([1, 2], 20), np.repeat(["a", "b", "c", "d"], 10)
+    >>> random_responses(Y, runs, clips, seed=1).shape
+    (40, 3)
     """
-    Y = as_matrix(Y, "Y").astype(np.float64)
-    runs = np.asarray(runs)
-    if runs.shape != (len(Y),):
-        raise InputError(f"Y has {len(Y)} rows, and runs has shape {runs.shape}.")
-    rng, random = np.random.default_rng(seed), np.empty_like(Y)
-    mean = Y.mean(axis=0)
-    for rows in each_run(runs):
-        random[rows] = mean + _turned(Y[rows] - Y[rows].mean(axis=0), rng)
-    return random
+    Y = as_matrix(Y, "Y")
+    runs, clips = np.asarray(runs), np.asarray(clips).astype(str)
+    for given, what in ((runs, "runs"), (clips, "clips")):
+        if given.shape != (len(Y),):
+            raise InputError(f"Y has {len(Y)} rows, and {what} has {given.shape}.")
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    mean = Y.mean(axis=0, dtype=np.float64)
+    mixed = _mixture(runs, clips, rng).astype(Y.dtype) @ (Y - mean.astype(Y.dtype))
+    return np.asarray(mixed + mean.astype(Y.dtype))
 
 
-def _turned(course: Floats, rng: np.random.Generator) -> Floats:
-    """Return a course whose frequencies have other phases, the same in all columns."""
-    n = len(course)
-    spectrum = np.fft.rfft(course, axis=0)
-    turns = np.exp(2j * np.pi * rng.random(len(spectrum)))
-    if n % 2 == 0:  # the highest frequency is real: it may only change its sign
-        turns[-1] = rng.choice([-1.0, 1.0])
-    return np.fft.irfft(spectrum * turns[:, None], n, axis=0)
+def _mixture(runs: NDArray, clips: NDArray, rng: np.random.Generator) -> Floats:
+    """Return how much of each row there is in each random row."""
+    n = len(runs)
+    places = [np.arange(rows.start, rows.stop) for rows in each_run(runs)]
+    mixture = np.empty((n, n))
+    for clip in dict.fromkeys(clips.tolist()):
+        inside = np.flatnonzero(clips == clip)
+        shares = rng.standard_normal(n) / np.sqrt(n)
+        for t, row in enumerate(inside):
+            for run in places:
+                mixture[row, run] = np.roll(shares[run], t)
+    return mixture

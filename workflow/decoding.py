@@ -31,7 +31,7 @@ from .session import Session
 from .tables import read_tables
 
 Floats = NDArray[np.floating]
-VERSION = 3
+VERSION = 4
 ACROSS = "decoding/across"
 TABLES = (
     "decoding",

@@ -71,7 +71,10 @@ def decode_target(
             f"{len(shared)} test clips were in training, too: scores are of what was "
             "known by heart, in another condition."
         )
-    random = random_responses(target.test.Y, target.test.runs, seed=decoding.seed)
+    test = target.test
+    random = random_responses(
+        test.Y, test.runs, test.clips, seed=decoding.seed, name=opened.name
+    )
     made: Tables = {
         "predicted": decoded.predicted,
         "random": decoded.decoder.predict(random),
@@ -119,7 +122,10 @@ def _of_clips(
         target = target.without_test_clips(level)
     found: Tables = {}
     if isinstance(study.features[target.name], CategoryFeatures):
-        found |= _labels(study, opened, target, predicted, notes)
+        try:
+            found |= _labels(study, opened, target, predicted, notes)
+        except InputError as error:
+            notes.append(f"no labels are decoded: {error}")
     if len(target.kept) < FEWEST_DIMENSIONS:
         notes.append(too_few(target))
         return found

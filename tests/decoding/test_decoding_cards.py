@@ -187,9 +187,9 @@ def test_a_table_has_a_row_per_card(target):
         ),
         (
             lambda: correlation_cards(
-                np.eye(3, 4), np.c_[np.eye(3), np.zeros(3)], Pool(list("abc"))
+                np.eye(3), np.tile([0.0, 1.0, 3.0], (3, 1)), Pool(list("abc"))
             ),
-            "1 of 4 dimensions are constant",
+            "all 3 dimensions are constant",
         ),
         (
             lambda: pairs_card("x", np.ones((3, 2)), Pool(list("abc"))),
@@ -208,6 +208,19 @@ def test_a_table_has_a_row_per_card(target):
 def test_what_gives_no_card_is_refused(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+def test_a_dimension_that_is_constant_over_the_items_has_no_part_in_the_mean(rng):
+    target = rng.standard_normal((9, 5))
+    predicted = target + rng.standard_normal((9, 5))
+    pool = Pool(np.arange(9), n_permutations=100, n_resamples=100)
+    wider = (
+        np.c_[one, extra]
+        for one, extra in ((predicted, rng.random(9)), (target, np.ones(9)))
+    )
+    found = correlation_cards(*wider, pool)[1]
+    alone = correlation_cards(predicted, target, pool)[1]
+    assert found == alone
 
 
 def test_a_resample_of_one_clip_alone_leaves_the_interval_whole(rng):

@@ -150,7 +150,7 @@ def test_a_run_decodes_what_the_library_does_from_rows_taken_by_hand(decoded):
     expected = decode(decoder, train, test, n_folds=3)
     with np.load(decoded.out / "decoding/sub-01/music.npz") as saved:
         assert_allclose(saved["predicted"], expected.predicted, rtol=1e-4, atol=1e-5)
-        random = random_responses(test.Y, test.runs, seed=0)
+        random = random_responses(test.Y, test.runs, test.clips, seed=0, name="sub-01")
         guessed = expected.decoder.predict(random)
         assert_allclose(saved["random"], guessed, rtol=1e-3, atol=1e-4)
         assert_allclose(saved["true"], test.T, atol=1e-6)

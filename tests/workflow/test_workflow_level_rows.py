@@ -17,7 +17,7 @@ column = "mood"
 [features.on]
 kind = "events"
 path = "events/task-{task}_run-{run}_events.tsv"
-columns = [{ column = "a" }, { column = "b" }, { column = "c" }]
+columns = [{ column = "a" }, { column = "b" }, { column = "c" }, { column = "d" }]
 
 [encoding]
 """
@@ -53,6 +53,8 @@ def quiet(tmp_path_factory, write_study):
         for shift, name in enumerate("abc"):
             table[name] = 1.0 + np.sin(numbers * (2.3 + shift) + k)
         off = np.array(clips) == silent
+        # The same in all test clips that are left.
+        table["d"] = np.where(off, 0.0, 1.0) if "Test" in events.name else numbers % 2
         table.loc[off, "mood"] = "n/a"
         table.loc[off, list("abc")] = 0.0
         table.to_csv(events, sep="\t", index=False)
