@@ -173,7 +173,7 @@ def test_the_command_writes_a_folder(made, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted(made):
-    # Of a shell's background jobs, interrupts are ignored: the child must not inherit it.
+    # Background jobs of a shell ignore interrupts: the child must not inherit that.
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{heard}; from brain2music.cli import main; main()"
     words = [sys.executable, "-c", code, "view", str(made.out), "--no-sound"]
