@@ -70,7 +70,7 @@ def write_report(
     """Write `index.html` into `folder` from the figures and tables below `out`."""
     environment = _environment()
     style, script = _source(environment, STYLES), _source(environment, SCRIPTS)
-    said = summarise(_warnings_first(notes))
+    said = summarise(notes)
     page = environment.get_template("report.html").render(
         title=study["title"],
         simulated=study["dataset"]["simulated"],
@@ -89,12 +89,8 @@ def write_report(
     return []
 
 
-def _warnings_first(notes: Sequence[str]) -> list[str]:
-    """Put what limits every number first: few permutations, subjects or blocks."""
-    return sorted(notes, key=lambda note: not _is_warning(note))
-
-
 def _is_warning(note: str) -> bool:
+    """Return whether a note limits every number: few permutations, subjects, blocks."""
     return any(words in note for words in WARNINGS)
 
 

@@ -185,8 +185,8 @@ TEXTS = {
         "are ranked by the response, controls of the ranking show how much that alone "
         "identifies. Agreement of classes is the overlap of the most probable ones; "
         "its chance is that of different clips, and an oracle is what one track "
-        "reaches with itself, or the track nearest to it. To listen: a few clips, "
-        "evenly spread and not chosen by their scores."
+        "reaches with itself, or the track nearest to it. To listen: a clip of "
+        "each genre, or a few evenly spread, not chosen by their scores."
     ),
     "decoding": (
         "Feature spaces read from the responses of test runs. Identification: how "

@@ -148,8 +148,7 @@ def _on_each(
 ) -> list[Found]:
     """Do the work on each batch of the sample, once the plan's factors are made."""
     remote, made, parts = sent
-    new = list(engine.plan.candidates[len(made) :])
-    made += client.map(_make, [remote] * len(new), new, retries=N_RETRIES, pure=False)
+    made += _make_on(client, remote, engine.plan.candidates[len(made) :])
     done = client.submit(_count, made, pure=False)
     options = {"retries": N_RETRIES, "pure": False}
     found: list[Found] = client.gather(
@@ -192,11 +191,16 @@ def _start_making(
     _wait_for_workers(client)
     shared = replace(engine, factors=Factors(engine.factors.max_bytes, folder))
     remote = _scatter(client, (shared, work), broadcast=True)
-    candidates = list(shared.plan.candidates)
-    made = client.map(
-        _make, [remote] * len(candidates), candidates, retries=N_RETRIES, pure=False
+    return remote, _make_on(client, remote, shared.plan.candidates)
+
+
+def _make_on(client: Any, remote: Any, candidates: NDArray) -> list[Any]:
+    """Start a candidate's factorisations on some worker, for each candidate."""
+    sent = [remote] * len(candidates)
+    made: list[Any] = client.map(
+        _make, sent, list(candidates), retries=N_RETRIES, pure=False
     )
-    return remote, made
+    return made
 
 
 def _scatter(client: Any, what: Any, *, broadcast: bool = False) -> Any:

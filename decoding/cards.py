@@ -213,9 +213,9 @@ def correlation_cards(
             "apart."
         )
     judge = _Judge(pool, len(C) - 1, 0)
-    null = np.array([_mean_r(target, predicted[order]) for order in judge.permutations])
+    null = np.array([mean_r(predicted[order], target) for order in judge.permutations])
     again = np.array(
-        [_mean_r(target[rows], predicted[rows]) for rows in judge.resamples]
+        [mean_r(predicted[rows], target[rows]) for rows in judge.resamples]
     )
     per_dimension = judge.finish(
         "correlation per dimension",
@@ -370,8 +370,11 @@ class _Judge:
         )
 
 
-def _mean_r(target: Floats, predicted: Floats) -> float:
-    """Return the mean correlation over dimensions that vary; NaN if none does."""
+def mean_r(predicted: Floats, target: Floats) -> float:
+    """Return the correlation over items, mean over dimensions that vary.
+
+    NaN if none does.
+    """
     r = correlation(target, predicted)
     r = r[~np.isnan(r)]
     return float(r.mean()) if len(r) else np.nan

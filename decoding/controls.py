@@ -8,9 +8,15 @@ from numpy.typing import ArrayLike
 
 from ..core.checks import Floats, InputError, as_matrix, nearest
 from ..core.selection import Selection
-from .cards import Pool, card_table, correlation_cards, identification_cards
+from .cards import (
+    Pool,
+    card_table,
+    correlation_cards,
+    identification_cards,
+    mean_r,
+)
 from .chance import clip_permutations
-from .draws import N_DRAWS, drawn_cards, mean_r, mean_r_of_items
+from .draws import N_DRAWS, drawn_cards, mean_r_of_items
 
 
 def mean_embedding(T_train: ArrayLike, n_items: int) -> Floats:
@@ -41,13 +47,10 @@ def random_embedding(T_train: ArrayLike, n_items: int, *, seed: int) -> Floats:
     -------
     predicted : array of shape (n_items, n_dimensions)
     """
-    T = as_matrix(T_train, "T_train").astype(np.float64)
-    if len(T) < 2:
-        raise InputError("T_train has 1 row, which has no covariance. Give more rows.")
-    centred = (T - T.mean(axis=0)) / np.sqrt(len(T) - 1)
+    mean, centred = _mean_and_spread(T_train)
     # Weighted sums of centred rows have just this covariance, of whatever rank.
-    weights = np.random.default_rng(seed).standard_normal((n_items, len(T)))
-    return T.mean(axis=0) + weights @ centred
+    weights = np.random.default_rng(seed).standard_normal((n_items, len(centred)))
+    return mean + weights @ centred
 
 
 def random_embeddings(
@@ -60,16 +63,22 @@ def random_embeddings(
     >>> [draw.shape for draw in random_embeddings(np.eye(4), 3, 2, seed=0)]
     [(3, 4), (3, 4)]
     """
-    T = as_matrix(T_train, "T_train").astype(np.float64)
-    if len(T) < 2:
-        raise InputError("T_train has 1 row, which has no covariance. Give more rows.")
-    mean = T.mean(axis=0)
+    mean, centred = _mean_and_spread(T_train)
     # Its rows mixed have the covariance of all rows, and it has no more than columns.
-    root = np.linalg.qr((T - mean) / np.sqrt(len(T) - 1), mode="r")
+    root = np.linalg.qr(centred, mode="r")
     rng = np.random.default_rng(seed)
     return [
         mean + rng.standard_normal((n_items, len(root))) @ root for _ in range(n_draws)
     ]
+
+
+def _mean_and_spread(T_train: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the mean row, and rows whose products add up to the covariance."""
+    T = as_matrix(T_train, "T_train").astype(np.float64)
+    if len(T) < 2:
+        raise InputError("T_train has 1 row, which has no covariance. Give more rows.")
+    mean = T.mean(axis=0)
+    return mean, (T - mean) / np.sqrt(len(T) - 1)
 
 
 def control_roi(rois: Sequence[Selection], name: str) -> Selection:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix
-from ..core.stats import correlation
 from .cards import N_WAYS, TOPS, Card, Pool, metrics_of
 from .chance import clip_permutations, interval
 from .identify import similarity
@@ -88,11 +87,6 @@ def drawn_cards(
         _card(name, values, chance[name], pool.described, about)
         for name, values in found.items()
     ]
-
-
-def mean_r(predicted: Floats, target: Floats) -> float:
-    """Return the correlation over items, mean over dimensions that vary."""
-    return float(np.nanmean(correlation(target, predicted)))
 
 
 def mean_r_of_items(predicted: Floats, target: Floats) -> float:

@@ -115,11 +115,17 @@ def _find(module: str, name: str) -> Any:
 def _parts_of(value: dict[str, Any], parts: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the tables that a key refers to, as it does or for each of its names."""
     if "$ref" in value:
-        return [parts[value["$ref"].rsplit("/", 1)[1]]]
+        return [_named(value, parts)]
     inside = value.get("additionalProperties")
     if isinstance(inside, dict) and "oneOf" in inside:
-        return [parts[one["$ref"].rsplit("/", 1)[1]] for one in inside["oneOf"]]
+        return [_named(one, parts) for one in inside["oneOf"]]
     return []
+
+
+def _named(value: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    """Return the part that a reference names."""
+    found: dict[str, Any] = parts[value["$ref"].rsplit("/", 1)[1]]
+    return found
 
 
 def _table(part: dict[str, Any], parts: dict[str, Any]) -> Iterator[str]:
@@ -148,7 +154,7 @@ def _kind(value: dict[str, Any], parts: dict[str, Any]) -> str:
     if choices:
         return " or ".join(f"`{json.dumps(choice)}`" for choice in choices)
     if "$ref" in value:
-        keys = parts[value["$ref"].rsplit("/", 1)[1]]["properties"]
+        keys = _named(value, parts)["properties"]
         return "table of " + ", ".join(f"`{key}`" for key in keys)
     for several in ("anyOf", "oneOf"):
         if several in value:

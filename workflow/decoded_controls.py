@@ -7,16 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.selection import Selection
 from ..decoding.cards import Pool
-from ..decoding.contrastive import Contrastive
 from ..decoding.controls import compare_controls, control_roi
 from ..decoding.decode import decode
-from ..decoding.decoders import CortexRidge, Decoder, RoiRidge
 from ..decoding.rows import average_windows
 from ..study import Study
 from .decoded_rows import ToDecode
-from .decoding_choices import pool_of
+from .decoding_choices import decoder_of, pool_of
 from .decoding_targets import Target, unit_of
 
 Floats = NDArray[np.floating]
@@ -31,7 +28,7 @@ def decode_control(study: Study, rows: ToDecode, target: Target) -> Floats | Non
     if name is None:
         return None
     done = decode(
-        decoder_inside(study, control_roi(rows.rois, name)),
+        decoder_of(study, (), inside=control_roi(rows.rois, name)),
         target.train,
         target.test,
         n_folds=study.decoding.n_folds,
@@ -39,26 +36,6 @@ def decode_control(study: Study, rows: ToDecode, target: Target) -> Floats | Non
         shared_clips=True,
     )
     return done.predicted
-
-
-def decoder_inside(study: Study, roi: Selection) -> Decoder:
-    """Return the study's decoder inside one ROI.
-
-    Where that has no more voxels than decoding.n_voxels, all of them are taken.
-    """
-    settings = study.decoding
-    n_voxels = settings.n_voxels
-    if n_voxels is not None and n_voxels >= roi.mask.sum():
-        n_voxels = None
-    if settings.decoder == "contrastive":
-        return Contrastive(settings.seed, inside=roi, n_voxels=n_voxels)
-    if settings.decoder == "rois":
-        return RoiRidge(
-            [roi], n_best=1, alphas=settings.alphas, choose_by=settings.choose_by
-        )
-    return CortexRidge(
-        settings.alphas, inside=roi, n_voxels=n_voxels, choose_by=settings.choose_by
-    )
 
 
 def control_name(study: Study) -> str:

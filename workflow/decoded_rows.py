@@ -279,6 +279,14 @@ def atlas(
     return tuple(Selection(name, mask, "atlas") for name, mask in rois.items())
 
 
+def genres_of(study: Study, opened: Opened, clips: Sequence[str]) -> list[str] | None:
+    """Return the genre of each clip, or None where the study names no such column."""
+    if study.decoding.genres is None:
+        return None
+    of_clip = genre_of_clips(opened, study.decoding.genres)
+    return [of_clip[clip] for clip in clips]
+
+
 def genre_of_clips(opened: Opened, column: str) -> dict[str, str]:
     """Return the genre of each clip, by a column of the events.
 

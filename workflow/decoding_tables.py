@@ -24,7 +24,7 @@ from ..feature_spaces import CategoryFeatures
 from ..study import Study
 from .decoded_controls import controls_table, decode_control
 from .decoded_lags import lag_notes, lags_table
-from .decoded_rows import ToDecode, genre_of_clips, safe_subsets
+from .decoded_rows import ToDecode, genres_of, safe_subsets
 from .decoding_choices import decoder_of, pool_of
 from .decoding_targets import (
     Target,
@@ -293,5 +293,4 @@ def _generalised(
 
 
 def _genres(study: Study, opened: Opened, pairs: Pairs) -> NDArray[np.str_]:
-    of_clip = genre_of_clips(opened, str(study.decoding.genres))
-    return np.array([of_clip[clip] for clip in pairs.clips.tolist()])
+    return np.array(genres_of(study, opened, pairs.clips.tolist()))

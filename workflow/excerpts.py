@@ -8,9 +8,6 @@ import pandas as pd
 import soundfile
 
 from ..decoding.sounds import START_S, Sound
-from ..study import Study
-from .decoded_rows import genre_of_clips
-from .opening import Opened
 
 # Of each subject, where no genres are named: a page to listen to, and no copy of the
 # stimuli.
@@ -61,14 +58,6 @@ def played_clips(
     for k in made:
         first.setdefault(genres[k], k)
     return sorted(first.values())
-
-
-def genres_of(study: Study, opened: Opened, clips: Sequence[str]) -> list[str] | None:
-    """Return the genre of each clip, or None where the study names no such column."""
-    if study.decoding.genres is None:
-        return None
-    of_clip = genre_of_clips(opened, study.decoding.genres)
-    return [of_clip[clip] for clip in clips]
 
 
 def write_excerpt(path: Path, sound: Sound) -> None:

@@ -19,8 +19,9 @@ from ..decoding.sounds import Sound
 from ..study import Study
 from .alignment import Aligned
 from .courses import as_in_its_file, compare_courses
+from .decoded_rows import genres_of
 from .encoders import Encoder, embed_stimuli, encoder_of
-from .excerpts import genres_of, played_clips, write_players
+from .excerpts import played_clips, write_players
 from .generators import Source, judge_of, open_source, settings_of, weights_of
 from .making import NAMES, candidate_of, make_all, maker_of, write_made
 from .retrieval import Searched

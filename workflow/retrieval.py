@@ -14,8 +14,9 @@ from ..study import Study
 from .alignment import Aligned
 from .corpus import second_identity
 from .courses import as_in_its_file, compare_courses
+from .decoded_rows import genres_of
 from .encoders import encoder_of
-from .excerpts import genres_of, played_clips, write_excerpt, write_players
+from .excerpts import played_clips, write_excerpt, write_players
 from .retrieval_scores import retrieval_scores
 from .searched import Searched, nearest
 from .session import Session

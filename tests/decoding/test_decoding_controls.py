@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 from brain2music.core.checks import InputError
 from brain2music.core.selection import Selection
-from brain2music.decoding.cards import Pool, identification_cards
+from brain2music.decoding.cards import Pool, identification_cards, mean_r
 from brain2music.decoding.chance import clip_permutations
 from brain2music.decoding.controls import (
     compare_controls,
@@ -15,7 +15,7 @@ from brain2music.decoding.controls import (
     random_embedding,
     random_embeddings,
 )
-from brain2music.decoding.draws import drawn_cards, mean_r
+from brain2music.decoding.draws import drawn_cards
 from brain2music.decoding.identify import identification_accuracy
 
 EDGES = [0.025, 0.975]

@@ -25,7 +25,6 @@ from brain2music.decoding.scores import score_decoding
 from brain2music.study_decoding import Decoding
 from brain2music.workflow import across_doors
 from brain2music.workflow.check import check_study
-from brain2music.workflow.decoded_controls import decoder_inside
 from brain2music.workflow.decoded_rows import (
     genre_of_clips,
     read_rows_to_decode,
@@ -35,6 +34,7 @@ from brain2music.workflow.decoded_rows import (
 )
 from brain2music.workflow.decoding import groups_table
 from brain2music.workflow.decoding_across import roi_columns
+from brain2music.workflow.decoding_choices import decoder_of
 from brain2music.workflow.decoding_targets import dimension_table
 from brain2music.workflow.pipeline import table_files
 from brain2music.workflow.session import Session
@@ -258,7 +258,7 @@ def test_the_control_roi_has_the_studys_kind_of_decoder():
 
     def inside(**settings):
         study = SimpleNamespace(decoding=Decoding(targets=("music",), **settings))
-        return decoder_inside(study, roi)
+        return decoder_of(study, (), inside=roi)
 
     whole = inside(choose_by="error")
     assert isinstance(whole, CortexRidge)
