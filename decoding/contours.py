@@ -13,6 +13,11 @@ from .chance import clip_resamples, interval
 
 HOP_S = 0.023  # nearly 512 points at 22,050 Hz
 SILENCE_DB = -80.0
+SHORTEST_S = 2.0
+
+
+class NoCourseError(InputError):
+    """A sound has no course in time: it is silent, or too short."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,21 +56,25 @@ def contours(waveform: ArrayLike, rate_hz: int) -> Contours:
     Raises
     ------
     InputError
-        If librosa is not installed, or the sound is silent, constant in loudness,
-        shorter than 2 s or not mono.
+        If librosa is not installed, or the sound is not mono or holds NaN or infinity.
+    NoCourseError
+        If it is silent or shorter than 2 s.
     """
     librosa = _librosa()
     waveform = np.asarray(waveform, np.float32)
-    if waveform.ndim != 1 or len(waveform) < 2 * rate_hz:
+    if waveform.ndim != 1 or not np.isfinite(waveform).all():
         raise InputError(
-            f"the waveform has shape {waveform.shape} at {rate_hz} Hz; give one "
-            "channel of at least 2 s."
+            f"the waveform has shape {waveform.shape} and "
+            f"{int((~np.isfinite(waveform)).sum())} values that are NaN or infinite; "
+            "give one channel of numbers."
         )
-    if not np.isfinite(waveform).all() or not waveform.any():
-        raise InputError(
-            "the waveform is silent or holds NaN or infinity, so it has no course in "
-            "time. Leave that clip out on both sides."
+    if len(waveform) < SHORTEST_S * rate_hz:
+        raise NoCourseError(
+            f"it lasts {len(waveform) / rate_hz:.3g} s, and {SHORTEST_S:g} s are "
+            "needed for a tempo. Leave that clip out on both sides."
         )
+    if not waveform.any():
+        raise NoCourseError("it is silent. Leave that clip out on both sides.")
     hop = round(HOP_S * rate_hz)
     onsets = librosa.onset.onset_strength(y=waveform, sr=rate_hz, hop_length=hop)
     tempo = librosa.feature.tempo(onset_envelope=onsets, sr=rate_hz, hop_length=hop)
@@ -100,7 +109,7 @@ def temporal_agreement(
         value is the mean over clips; chance the mean over all pairs of different
         clips; low and high are the 95% interval by bootstrap over clips, each with
         what was made of it; p is one-sided, (1 + permutations at least as good) /
-        (1 + permutations); n clips.
+        (1 + permutations); n clips; n_permutations.
 
     Raises
     ------
@@ -125,8 +134,8 @@ def temporal_agreement(
         chance = float(table[~np.eye(n, dtype=bool)].mean())
         low, high = interval([np.diag(table)[drawn].mean() for drawn in draws])
         p = (1 + n_as_good) / (1 + n_permutations)
-        rows.append((name, value, chance, low, high, p, n))
-    columns = ["measure", "value", "chance", "low", "high", "p", "n"]
+        rows.append((name, value, chance, low, high, p, n, n_permutations))
+    columns = ["measure", "value", "chance", "low", "high", "p", "n", "n_permutations"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -13,7 +13,8 @@ from ..core.checks import Floats, InputError
 from ..core.ridge.search import splits_of
 from ..core.selection import Selection
 from ..core.stats import varies
-from .decoders import Scaling, check_training, choose, scaled, scaling_of
+from .decoders import check_training, choose
+from .scaling import Scaling, scaled, scaling_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

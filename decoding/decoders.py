@@ -24,6 +24,15 @@ from ..core.ridge.search import Search, splits_of
 from ..core.selection import Selection
 from ..core.stats import correlation, varies
 from .penalties import choose_by_r, ridge_at
+from .scaling import (
+    Scaling,
+    few_columns,
+    row_products,
+    scaled,
+    scaling_of,
+    times_weights,
+    voxel_weights,
+)
 from .voxels import strongest
 
 Criterion = Literal["error", "r"]
@@ -49,21 +58,6 @@ class Decoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
-    """Mean and standard deviation of training columns, for those that are used.
-
-    Parameters
-    ----------
-    mean, sd : array of shape (n_used,)
-    used : array of bool, shape (n_columns,)
-    """
-
-    mean: Floats
-    sd: Floats
-    used: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Linear:
     """A linear map from standardised voxels to targets.
 
@@ -84,7 +78,7 @@ class Linear:
 
     def predict(self, Y: ArrayLike) -> Floats:
         """Return targets, shape (n_samples, n_dimensions), from responses."""
-        return scaled(Y, self.scaling) @ self.weights + self.intercept
+        return times_weights(Y, self.scaling, self.weights) + self.intercept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,7 +231,8 @@ class RoiRidge:
             used = choose(Y, T, roi, None)
             model = _fit_linear(Y, T, folds, used, self)
             models[roi.name] = model
-            scores[roi.name] = float(held_out_r(Y[:, used], T, folds, model.alphas))
+            inside = Y[:, used].astype(np.float64)
+            scores[roi.name] = float(held_out_r(inside, T, folds, model.alphas))
         best = sorted(scores, key=lambda name: -scores[name])[: self.n_best]
         return RoiEnsemble(tuple(models[n] for n in best), tuple(best), scores)
 
@@ -270,7 +265,10 @@ def held_out_r(X: Floats, T: Floats, folds: NDArray, alphas: Floats) -> np.float
 def check_training(
     Y: ArrayLike, T: ArrayLike, folds: ArrayLike
 ) -> tuple[Floats, Floats, NDArray]:
-    """Return training arrays, or say what cannot be learnt from them."""
+    """Return training arrays, or say what cannot be learnt from them.
+
+    Responses keep their precision, so that no copy of a whole cortex is made.
+    """
     Y, T, folds = as_matrix(Y, "Y"), as_matrix(T, "T"), np.asarray(folds)
     check_same_samples(Y=Y, T=T, folds=folds)
     for name, array, what in (("Y", Y, "voxels"), ("T", T, "target dimensions")):
@@ -282,7 +280,7 @@ def check_training(
                 f"{name}. There is nothing to learn from or about them: leave them "
                 "out, in training and test alike."
             )
-    return Y.astype(np.float64), T.astype(np.float64), folds
+    return Y, T.astype(np.float64), folds
 
 
 def varies_in_folds(T: Floats, folds: NDArray) -> NDArray[np.bool_]:
@@ -318,22 +316,6 @@ def choose(
     return used if n_voxels is None else strongest(Y, T, n_voxels, used)
 
 
-def scaling_of(Y: Floats, used: NDArray[np.bool_]) -> Scaling:
-    """Return mean and standard deviation of the used columns."""
-    return Scaling(Y[:, used].mean(axis=0), Y[:, used].std(axis=0), used)
-
-
-def scaled(Y: ArrayLike, scaling: Scaling) -> Floats:
-    """Return the used columns, standardised as training was."""
-    Y = as_matrix(Y, "Y")
-    if Y.shape[1] != len(scaling.used):
-        raise InputError(
-            f"Y has {Y.shape[1]} voxels, and the decoder was fitted on "
-            f"{len(scaling.used)}. Give the same voxels, in the same order."
-        )
-    return (Y[:, scaling.used] - scaling.mean) / scaling.sd
-
-
 def _fit_linear(
     Y: Floats,
     T: Floats,
@@ -341,11 +323,24 @@ def _fit_linear(
     used: NDArray[np.bool_],
     decoder: CortexRidge | RoiRidge,
 ) -> Linear:
-    scaling = scaling_of(Y, used)
-    X = scaled(Y, scaling)
+    scaling, back = scaling_of(Y, used), None
+    if scaling.n_used > len(Y):
+        X, back = few_columns(row_products(Y, scaling))
+    else:
+        X = scaled(Y, scaling)
+    weights, intercept, alphas = _ridge(X, T, folds, decoder)
+    if back is not None:
+        weights = voxel_weights(Y, scaling, back @ weights)
+    return Linear(scaling, weights, intercept, alphas)
+
+
+def _ridge(
+    X: Floats, T: Floats, folds: NDArray, decoder: CortexRidge | RoiRidge
+) -> tuple[Floats, Floats, Floats]:
+    """Return weights, intercepts and penalties, chosen as the decoder says."""
     if decoder.choose_by == "r":
         alphas = choose_by_r(X, T, folds, decoder.alphas)
-        return Linear(scaling, *ridge_at(X, T, alphas), alphas)
+        return *ridge_at(X, T, alphas), alphas
     search = Search(decoder.alphas, np.ones((1, 1)))
     fit = fit_banded_ridge(X, T, widths=[X.shape[1]], folds=folds, search=search)
-    return Linear(scaling, fit.weights, fit.intercept, fit.alphas)
+    return fit.weights, fit.intercept, fit.alphas

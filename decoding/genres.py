@@ -9,19 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError
 from .cards import Pool
-from .chance import clip_permutations, clip_resamples, interval, one_sided_p
+from .chance import clip_permutations
 from .decode import decode
 from .decoders import Decoder
 from .folds import Unit
 from .identify import similarity
-from .ranks import (
-    accuracy,
-    candidates,
-    chance_losses,
-    chance_mean,
-    chance_p,
-    losses,
-)
+from .parts import Known, score_part
+from .ranks import candidates
 from .rows import Pairs, average_windows, take_rows
 
 POOLS = ("all", "own genre")
@@ -56,9 +50,10 @@ def leave_one_genre_out(
     table : DataFrame
         One row per genre of the test clips, trained ('all genres', 'without it') and
         pool ('all' test clips, or those of the 'own genre' only), with accuracy (mean
-        over the genre's clips), chance, permuted, low, high, p, n, n_clips and
-        n_candidates. 'all' is what the paper shows; a genre that is told from others
-        only by being different scores high there, and not in its own.
+        over the genre's clips), chance, permuted, low, high, p, n, n_clips,
+        n_candidates, n_ties and n_permutations, as of `score_part`. 'all' is what the
+        paper shows; a genre that is told from others only by being different scores
+        high there, and not in its own.
 
         permuted is what the genre's clips score by predictions of other clips, the
         mean over all permutations. Among all clips that is not 0.5: a genre whose
@@ -160,17 +155,12 @@ def matrix_of(table: pd.DataFrame, pool: str = "all") -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _GenrePool:
-    """The clips of a pool (`keep`, among all test clips), and what is expected there.
-
-    `expected` holds each clip's losses by chance, `orders` the permutations.
-    """
+    """The clips of a pool: `keep`, among all test clips, and the genre of each."""
 
     name: str
     keep: NDArray[np.intp]
     genre: NDArray[np.str_]
-    mask: NDArray[np.bool_]
-    expected: list[Floats]
-    orders: NDArray[np.intp]
+    known: Known
     n_resamples: int
     seed: int
 
@@ -193,8 +183,8 @@ def _pools(test: Pairs, genres: NDArray, pool: Pool | None) -> list[_GenrePool]:
         orders = clip_permutations(
             clips[keep], given.n_permutations, seed=given.seed, strata=groups
         )
-        expected = chance_losses(target[keep], mask)
-        parts = (name, keep, genre[keep], mask, expected, orders)
+        known = Known.of(clips[keep], target[keep], mask, orders)
+        parts = (name, keep, genre[keep], known)
         pools.append(_GenrePool(*parts, given.n_resamples, given.seed))
     return pools
 
@@ -208,41 +198,23 @@ def _by_genre(
     C = similarity(means, target)
     rows = []
     for pool in pools:
-        n = pool.mask.sum(axis=1)
-        # won[r, i]: clip i scored with the prediction of clip r.
-        won = accuracy(losses(C[np.ix_(pool.keep, pool.keep)], pool.mask), n[None])
+        won = pool.known.won(C[np.ix_(pool.keep, pool.keep)])
         for name in names:
             inside = np.flatnonzero(pool.genre == name)
-            if len(inside):
-                rows.append(
-                    {"genre": name, "pool": pool.name} | _row(won, pool, inside)
-                )
+            if not len(inside):
+                continue
+            # In the pool 'own genre', permutations stay inside the genre.
+            others = inside if pool.name == "own genre" else np.arange(len(won))
+            scored = score_part(
+                pool.known,
+                won,
+                inside,
+                n_resamples=pool.n_resamples,
+                seed=pool.seed,
+                permuted=float(won[np.ix_(others, inside)].mean()),
+            )
+            rows.append({"genre": name, "pool": pool.name} | scored)
     return rows
-
-
-def _row(won: Floats, pool: _GenrePool, inside: NDArray[np.intp]) -> dict:
-    items, n = np.diag(won)[inside], pool.mask.sum(axis=1)[inside]
-    value, low, high = float(items.mean()), np.nan, np.nan
-    if len(inside) > 1:
-        draws = clip_resamples(inside, pool.n_resamples, seed=pool.seed)
-        low, high = interval([items[rows].mean() for rows in draws])
-    expected = [pool.expected[i] for i in inside]
-    # In the pool 'own genre', permutations stay inside the genre.
-    others = inside if pool.name == "own genre" else np.arange(len(won))
-    permuted = float(won[np.ix_(others, inside)].mean())
-    n_lost = int(((1 - items) * n).round().sum())
-    null = won[pool.orders[:, inside], inside].mean(axis=1)
-    return {
-        "accuracy": value,
-        "chance": max(permuted, chance_mean(accuracy, expected, n)),
-        "permuted": permuted,
-        "low": low,
-        "high": high,
-        "p": max(one_sided_p(value, null), chance_p(n_lost, expected)),
-        "n": len(inside),
-        "n_clips": len(inside),
-        "n_candidates": int(n.min()),
-    }
 
 
 def _genres(pairs: Pairs, genres: ArrayLike, name: str) -> NDArray[np.str_]:

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu, permutation_test
+from scipy.stats import mannwhitneyu, permutation_test, ttest_ind
 
 from ..core.checks import InputError, nearest
 
@@ -25,6 +25,9 @@ class GroupDifference:
     means : tuple of float
     difference : float
         Of the means.
+    low, high : float
+        95% interval of the difference, Welch's: variances of groups may differ. NaN
+        where neither group has any.
     superiority : float
         Probability that a subject of the second group scores higher than one of the
         first, ties counting half.
@@ -41,6 +44,8 @@ class GroupDifference:
     n: tuple[int, int]
     means: tuple[float, float]
     difference: float
+    low: float
+    high: float
     superiority: float
     p_rank: float
     p_permutation: float
@@ -89,6 +94,7 @@ def compare_groups(
             "least 2 subjects are compared; merge values, or choose another column."
         )
     a, b = (values[labels == name] for name in names)
+    low, high = _interval(a, b)
     rank = mannwhitneyu(b, a, alternative="two-sided")
     moved = permutation_test(
         (b, a),
@@ -102,11 +108,20 @@ def compare_groups(
         n=(len(a), len(b)),
         means=(float(a.mean()), float(b.mean())),
         difference=float(b.mean() - a.mean()),
+        low=low,
+        high=high,
         superiority=float(rank.statistic / (len(a) * len(b))),
         p_rank=float(rank.pvalue),
         p_permutation=float(moved.pvalue),
         smallest_p=_smallest_p(len(a), len(b), n_resamples),
     )
+
+
+def _interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
+    if not (np.ptp(a) or np.ptp(b)):
+        return np.nan, np.nan
+    found = ttest_ind(b, a, equal_var=False).confidence_interval()
+    return float(found.low), float(found.high)
 
 
 def _smallest_p(n_a: int, n_b: int, n_resamples: int) -> float:

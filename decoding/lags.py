@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix, check_same_samples
 from .cards import Pool, card_table, identification_cards
-from .chance import clip_permutations, clip_resamples, interval, one_sided_p
+from .chance import clip_permutations
 from .decode import decode
 from .decoders import Decoder
 from .folds import Unit
 from .identify import similarity
-from .ranks import Which, accuracy, candidates, chance_losses, losses
+from .parts import Known, score_part
+from .ranks import Which, candidates
 from .rows import Pairs, average_repeats, average_windows
 
 
@@ -244,10 +245,9 @@ def window_curve(
     Returns
     -------
     table : DataFrame
-        One row per window number: window, accuracy, chance, low, high, p, n. low and
-        high are the 95% interval by bootstrap over the clips that have the window,
-        NaN where one clip has it. p is one-sided, with predictions handed to other
-        clips, window by window; see `clip_permutations`.
+        One row per window number: window, and what `score_part` tells of the items of
+        that number. Predictions are handed to other clips window by window; see
+        `clip_permutations`.
 
     Raises
     ------
@@ -260,30 +260,15 @@ def window_curve(
     )
     mask = candidates(clips, which)
     check_same_samples(predicted=C, windows=windows, clips=mask)
-    n = mask.sum(axis=1)
-    # won[r, i]: item i scored with the prediction of item r.
-    won = accuracy(losses(C, mask), n[None])
     in_time = np.argsort(windows, kind="stable")  # so that the first meets the first
     orders = np.empty((n_permutations, len(windows)), np.intp)
     orders[:, in_time] = in_time[
         clip_permutations(clips[in_time], n_permutations, seed=seed)
     ]
-    by_chance = np.array(
-        [
-            p @ accuracy(np.arange(len(p)), np.full(len(p), k))
-            for p, k in zip(chance_losses(target, mask), n, strict=True)
-        ]
-    )
-    rows = []
+    known = Known.of(clips, target, mask, orders)
+    won, rows = known.won(C), []
     for window in np.unique(windows):
         inside = np.flatnonzero(windows == window)
-        items, bounds = won[inside, inside], (np.nan, np.nan)
-        if len(np.unique(clips[inside])) > 1:
-            draws = clip_resamples(clips[inside], n_resamples, seed=seed)
-            bounds = interval([items[draw].mean() for draw in draws])
-        value = float(items.mean())
-        p = one_sided_p(value, won[orders[:, inside], inside].mean(axis=1))
-        chance = float(by_chance[inside].mean())
-        rows.append((int(window), value, chance, *bounds, p, len(inside)))
-    columns = ["window", "accuracy", "chance", "low", "high", "p", "n"]
-    return pd.DataFrame(rows, columns=columns)
+        scored = score_part(known, won, inside, n_resamples=n_resamples, seed=seed)
+        rows.append({"window": int(window)} | scored)
+    return pd.DataFrame(rows)

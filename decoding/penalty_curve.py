@@ -1,6 +1,7 @@
 """How scores depend on the penalty: in the rows that were fitted, and held out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from ..core.stats import correlation
 from .decoders import Linear, RoiEnsemble
 from .penalties import Spectrum
 from .rows import Pairs
+from .scaling import few_columns, row_products, scaled, scaling_of
 
 MULTIPLES = tuple(10.0 ** np.arange(-4, 5))
 
@@ -68,12 +70,17 @@ def _scores(
     one: Linear, pairs: Pairs, folds: NDArray, multiples: Sequence[float]
 ) -> Floats:
     """Return r, (2, n_multiples), of training rows and of held-out ones."""
-    Y, T = np.asarray(pairs.Y[:, one.scaling.used], np.float64), pairs.T
+    Y, T, used = pairs.Y, pairs.T, one.scaling.used
     total = np.zeros((2, len(multiples)))
     splits = splits_of(folds)
     for rest, held in splits:
-        mean, sd = Y[rest].mean(axis=0), Y[rest].std(axis=0)
-        X = (Y - mean) / np.where(sd > 0, sd, 1)  # constant in these: 0 after centring
+        there = scaling_of(Y, used, rest)
+        # Constant in these rows: 0 after centring.
+        scaling = replace(there, sd=np.where(there.sd > 0, there.sd, 1))
+        if scaling.n_used > len(Y):
+            X, _ = few_columns(row_products(Y, scaling))
+        else:
+            X = scaled(Y, scaling)
         spectrum = Spectrum(X[rest], T[rest])
         for k, multiple in enumerate(multiples):
             weights, _ = spectrum.ridge(multiple * one.alphas)

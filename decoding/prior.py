@@ -11,6 +11,7 @@ from ..core.checks import Floats, InputError, as_matrix
 from .chance import clip_resamples, interval, one_sided_p
 from .generation import Generator
 from .identify import chance_with_ties, identification_accuracy
+from .ranks import n_tied
 from .sounds import Sound
 
 N_PERMUTATIONS = 1000
@@ -154,8 +155,8 @@ def prior_table(
     table : table
         A row per `conditioning`: `identification` (mean `identification_accuracy`),
         `chance`, `low` and `high` (95% interval by bootstrap over stimuli), `p` (share
-        of permutations of stimuli, the true order counted, that do as well) and
-        `n_stimuli`.
+        of permutations of stimuli, the true order counted, that do as well),
+        `n_stimuli`, `n_ties` (pairs of stimuli with one target) and `n_permutations`.
 
     Raises
     ------
@@ -163,6 +164,7 @@ def prior_table(
         If row i of all cannot be the same stimulus.
     """
     targets = as_matrix(targets, "targets")
+    n_ties = n_tied(targets, ~np.eye(len(targets), dtype=bool))
     rng = np.random.default_rng([seed, 1])  # apart from what drew the embeddings
     rows = []
     for name, given in made.items():
@@ -182,7 +184,8 @@ def prior_table(
         found = float(each.mean())
         row = {"conditioning": name, "identification": found}
         row |= {"chance": chance_with_ties(targets), "low": low, "high": high}
-        rows.append(row | {"p": one_sided_p(found, null), "n_stimuli": len(targets)})
+        row |= {"p": one_sided_p(found, null), "n_stimuli": len(targets)}
+        rows.append(row | {"n_ties": n_ties, "n_permutations": n_permutations})
     return pd.DataFrame(rows)
 
 

@@ -61,7 +61,8 @@ def random_responses(
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     mean = Y.mean(axis=0, dtype=np.float64)
     mixed = _mixture(runs, clips, rng).astype(Y.dtype) @ (Y - mean.astype(Y.dtype))
-    return np.asarray(mixed + mean.astype(Y.dtype))
+    mixed += mean.astype(Y.dtype)
+    return np.asarray(mixed)
 
 
 def _mixture(runs: NDArray, clips: NDArray, rng: np.random.Generator) -> Floats:

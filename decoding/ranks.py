@@ -220,9 +220,14 @@ def n_tied(target: ArrayLike, mask: NDArray[np.bool_]) -> int:
     >>> n_tied(np.array([[0, 1], [0, 1], [1, 0]]), candidates(["a", "b", "c"]))
     1
     """
+    return int(tied(target, mask).sum() // 2)
+
+
+def tied(target: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return for each item which of its candidates have the same target."""
     _, which = np.unique(np.asarray(target), axis=0, return_inverse=True)
     which = which.ravel()
-    return int(((which[:, None] == which[None]) & mask).sum() // 2)
+    return (which[:, None] == which[None]) & mask
 
 
 def chance_mean(

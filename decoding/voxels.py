@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from ..core.checks import Floats, InputError
 from ..core.selection import Selection
 from .rows import Pairs
+from .scaling import CHUNK
 
 
 def best_voxels(
@@ -54,7 +55,10 @@ def strongest(
             f"{n_voxels} voxels are to be chosen from {int(allowed.sum())}. Ask for "
             "fewer, at least 1."
         )
-    r = np.abs(_unit(Y).T @ _unit(T)).max(axis=1)
+    units, r = _unit(T), np.empty(Y.shape[1])
+    for start in range(0, len(r), CHUNK):
+        part = slice(start, start + CHUNK)
+        r[part] = np.abs(_unit(Y[:, part]).T @ units).max(axis=1)
     order = np.argsort(np.where(allowed, -r, np.inf), kind="stable")
     mask = np.zeros(len(r), bool)
     mask[order[:n_voxels]] = True

@@ -20,6 +20,7 @@ from ..study import Study
 from .across_doors import check_training_across, check_voxels_across
 from .alignment import Aligned, align, joint_windowing
 from .costs import describe_cost
+from .decoding_costs import describe_decoding
 from .fitting import check_backend, scheduler_of
 from .inventory import missing_parts
 from .networks import layers_of, network_of, network_space
@@ -204,6 +205,7 @@ def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None
     found.lines += _describe_windows(study, aligned)
     widths: list[int] = []
     layers: list[int] = []
+    decoded: list[int] = []
     for name in encoding.bands:
         try:
             n_features, n_layers, notes = _size_of(study, aligned, name)
@@ -213,6 +215,7 @@ def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None
         n_features = study.space(name).n_components or n_features
         widths.append(n_features * len(study.delays_of(name)))
         layers += [widths[-1]] * n_layers if n_layers > 1 else []
+        decoded += [n_features] if name in study.decoding.targets else []
         several = f", each of {n_layers} layers" if n_layers > 1 else ""
         found.lines.append(
             f"{label_of(name, source_of(study, name, one.subject))}: {n_features} "
@@ -225,6 +228,7 @@ def _describe_work(study: Study, opened: Sequence[Opened], found: Check) -> None
     )
     try:
         found.lines += describe_cost(study, opened, widths, layers)
+        found.lines += describe_decoding(study, opened, decoded, sum(widths))
     except InputError as error:
         found.problems.append(str(error))
     found.lines += _describe_workers(study, found)

@@ -6,11 +6,20 @@ import pandas as pd
 
 from ..core.checks import InputError
 from ..data.stimuli import ClipSource, read_clip
-from ..decoding.contours import contours, temporal_agreement
+from ..decoding.contours import (
+    SHORTEST_S,
+    Contours,
+    NoCourseError,
+    contours,
+    temporal_agreement,
+)
 from ..decoding.sounds import Sound
+
+SHOWN = 5  # clips that a note names
 
 
 def compare_courses(
+    clips: Sequence[str],
     heard: Sequence[Sound],
     made: Sequence[Sound],
     what: str,
@@ -21,13 +30,15 @@ def compare_courses(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return agreement in tempo, onsets and loudness, or why there is none.
 
-    All sounds are cut to the shortest of them, from their beginnings. None may have a
-    fade that the others lack: it would be a course that one of two has alone.
+    A clip of which one sound is silent or shorter than 2 s is left out and named. The
+    others are cut to the shortest of them, from their beginnings. None may have a fade
+    that the others lack: it would be a course that one of two has alone.
 
     Parameters
     ----------
+    clips : sequence of str
     heard, made : sequence of Sound
-        Entry i of both is of the same clip.
+        Entry i of both is of clip i.
     what : str
         What is compared, for the table and the note.
     n_permutations, n_resamples, seed : int
@@ -39,15 +50,8 @@ def compare_courses(
         cannot be made.
     notes : list of str
     """
-    seconds = min((sound.seconds for sound in (*heard, *made)), default=0.0)
     try:
-        courses = [
-            [
-                contours(one.waveform[: int(seconds * one.rate_hz)], one.rate_hz)
-                for one in side
-            ]
-            for side in (heard, made)
-        ]
+        courses, seconds, left_out = _courses(clips, heard, made)
         table = temporal_agreement(
             *courses, n_permutations=n_permutations, n_resamples=n_resamples, seed=seed
         )
@@ -56,7 +60,37 @@ def compare_courses(
             f"no agreement in time of {what}: {error}"
         ]
     table.insert(0, "compared", what)
-    return table.assign(seconds=seconds), []
+    notes = []
+    if left_out:
+        more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+        notes.append(
+            f"agreement in time of {what} is without {len(left_out)} of {len(clips)} "
+            f"clips, whose sound has no course: {'; '.join(left_out[:SHOWN])}{more}"
+        )
+    return table.assign(seconds=seconds), notes
+
+
+def _courses(
+    clips: Sequence[str], heard: Sequence[Sound], made: Sequence[Sound]
+) -> tuple[tuple[list[Contours], list[Contours]], float, list[str]]:
+    """Return the courses of both sides, of how many seconds, and who has none."""
+    both = [min(a.seconds, b.seconds) for a, b in zip(heard, made, strict=True)]
+    seconds = min((one for one in both if one >= SHORTEST_S), default=SHORTEST_S)
+    sides: tuple[list[Contours], list[Contours]] = [], []
+    left_out = []
+    for clip, *pair in zip(clips, heard, made, strict=True):
+        try:
+            found = [_contours(sound, seconds) for sound in pair]
+        except NoCourseError as error:
+            left_out.append(f"{clip} ({str(error).split('. ')[0]})")
+            continue
+        for side, one in zip(sides, found, strict=True):
+            side.append(one)
+    return sides, seconds, left_out
+
+
+def _contours(sound: Sound, seconds: float) -> Contours:
+    return contours(sound.waveform[: int(seconds * sound.rate_hz)], sound.rate_hz)
 
 
 def as_in_its_file(source: ClipSource) -> Sound:

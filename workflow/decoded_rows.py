@@ -1,6 +1,6 @@
 """Which rows of sound are decoded from which rows of responses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ..core.selection import Selection
 from ..core.store import open_store
 from ..core.types import Band, Space
 from ..decoding.rows import Pairs
+from ..decoding.scaling import CHUNK
 from ..encoding.layers import columns_of
 from ..features.annotations import column_of
 from ..features.categories import category_labels
@@ -141,7 +142,8 @@ def read_rows_to_decode(session: Session, opened: Opened) -> ToDecode:
     sides = [
         _side(
             study.decoding,
-            (store.train if side == "train" else store.test)(store.valid),
+            store.train if side == "train" else store.test,
+            np.flatnonzero(store.valid),
             np.load(designs / f"X_{side}.npy", mmap_mode="r"),
             rows,
             rows["clip"] if has_clips else side + " " + rows["run_name"],
@@ -162,12 +164,14 @@ def read_rows_to_decode(session: Session, opened: Opened) -> ToDecode:
 
 def _side(
     decoding: Decoding,
-    Y: Floats,
+    read: Callable[[NDArray[np.intp]], Floats],
+    voxels: NDArray[np.intp],
     X: Floats,
     rows: pd.DataFrame,
     labels: pd.Series,
     delays: Sequence[int],
 ) -> Side:
+    """Return the rows of a side; `read` gives responses of voxels, in all its rows."""
     kept, at = response_places(rows, delays)
     named = labels.to_numpy()[kept] != ""
     kept, at = kept[named], at[named]
@@ -182,11 +186,11 @@ def _side(
         kept, at = kept[order], at[order]
     return Side(
         mine,
-        _late(Y, at, decoding.responses == "stack"),
+        _late(read, voxels, at, stacked=decoding.responses == "stack"),
         X[at[:, 0]],
         labels.to_numpy()[kept].astype(np.str_),
         rows,
-        Y if decoding.lags else None,
+        read(voxels) if decoding.lags else None,
     )
 
 
@@ -262,13 +266,32 @@ def _clip_by_clip(rows: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     return named.iloc[order].reset_index(drop=True), order
 
 
-def _late(Y: Floats, at: NDArray[np.intp], stacked: bool) -> Floats:
-    if stacked:
-        return np.hstack([Y[places] for places in at.T])
-    total = np.zeros((len(at), Y.shape[1]), dtype=Y.dtype)
-    for places in at.T:
-        total += Y[places]
-    return total / Y.dtype.type(at.shape[1])
+def _late(
+    read: Callable[[NDArray[np.intp]], Floats],
+    voxels: NDArray[np.intp],
+    at: NDArray[np.intp],
+    *,
+    stacked: bool,
+) -> Floats:
+    """Return the responses at each delay, side by side, or their mean.
+
+    Voxels are read a few at a time: all of them at all delays need not fit in memory.
+    """
+    n_rows, n_delays = at.shape
+    width = n_delays * len(voxels) if stacked else len(voxels)
+    late: Floats = np.empty((n_rows, width), np.float32, order="F")
+    for start in range(0, len(voxels), CHUNK):
+        Y = read(voxels[start : start + CHUNK])
+        if stacked:
+            for k, places in enumerate(at.T):
+                first = k * len(voxels) + start
+                late[:, first : first + Y.shape[1]] = Y[places]
+            continue
+        total = np.zeros((n_rows, Y.shape[1]), dtype=Y.dtype)
+        for places in at.T:
+            total += Y[places]
+        late[:, start : start + Y.shape[1]] = total / Y.dtype.type(n_delays)
+    return late
 
 
 def atlas(

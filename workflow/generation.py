@@ -32,6 +32,7 @@ Floats = NDArray[np.floating]
 VERSION = 4
 PRIOR = "identification accuracy (prior-domination test)"
 RANKED = "identification accuracy (control of the ranking)"
+CONTROL = "identification accuracy (control ROI)"
 
 
 def make_generation(
@@ -143,13 +144,14 @@ def _courses(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return agreement in time of the stimuli with what was made of each."""
     pairs = [
-        (as_in_its_file(source.sounds[clip]), made)
+        (clip, as_in_its_file(source.sounds[clip]), made)
         for clip, made in zip(source.clips, sounds, strict=True)
         if clip in source.sounds
     ]
     return compare_courses(
-        [stimulus for stimulus, _ in pairs],
-        [made for _, made in pairs],
+        [clip for clip, *_ in pairs],
+        [stimulus for _, stimulus, _ in pairs],
+        [made for *_, made in pairs],
         "stimulus and generated",
         n_permutations=study.generation.n_permutations,
         n_resamples=study.generation.n_resamples,
@@ -180,6 +182,7 @@ def _scores(
 
     The prior-domination test is of first candidates. Where one of several is taken, the
     controls of the ranking are taken in the same way, and stand in rows of their own.
+    So is what was made of the control ROI, which goes the whole way of what is decoded.
     """
     settings, last = study.generation, scorers[-1]
     pool = Pool(
@@ -200,7 +203,11 @@ def _scores(
         labels = {"candidate": candidate, "conditioning": NAMES["real"]}
         labels["scored_by"] = scorer.encoder.source
         tables.append(card_table(cards, **label, **labels))
-    first = {name: [one.first for one in each] for name, each in made.items()}
+    control = {name: taken.pop(name) for name in ("control",) if name in taken}
+    if control:
+        table = _prior(last, control, pool)
+        tables.append(_rows(table, last, label | {"candidate": candidate}, CONTROL))
+    first = {name: [one.first for one in made[name]] for name in taken}
     prior = _prior(last, first, pool)
     tables.append(_rows(prior, last, label | {"candidate": "first"}, PRIOR))
     notes = prior_notes(prior)
@@ -220,7 +227,7 @@ def _prior(
         seed=pool.seed,
         n_permutations=pool.n_permutations,
         n_resamples=pool.n_resamples,
-    ).assign(n_permutations=pool.n_permutations, pool=pool.name)
+    ).assign(pool=pool.name)
 
 
 def _rows(

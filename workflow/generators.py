@@ -52,6 +52,8 @@ class Source:
         As decoded.
     random : array of shape (n_clips, n_dimensions)
         As decoded from random responses.
+    control : array of shape (n_clips, n_dimensions), or None
+        As decoded from the control ROI alone, where the study names one.
     sounds : mapping of clip to its sound
     corpus : OpenCorpus or None
         Tracks that are long enough and no stimuli.
@@ -67,6 +69,7 @@ class Source:
     clips: tuple[str, ...]
     vectors: Floats
     random: Floats
+    control: Floats | None
     sounds: Mapping[str, ClipSource]
     corpus: OpenCorpus | None
     generator: Generator
@@ -205,6 +208,7 @@ def open_source(
         clips=clips,
         vectors=decoded.vectors[chosen],
         random=decoded.random[chosen],
+        control=None if decoded.control is None else decoded.control[chosen],
         sounds={clip: every[clip] for clip in clips if clip in every},
         corpus=corpus,
         generator=generator,

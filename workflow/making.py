@@ -24,6 +24,7 @@ NAMES = {
     "real": "decoded",
     "random": "decoded of random responses",
     "mean": "mean decoded",
+    "control": "decoded of the control ROI alone",
 }
 
 
@@ -74,8 +75,14 @@ def maker_of(session: Session, aligned: Aligned, source: Source) -> Maker:
 
 
 def make_all(session: Session, source: Source, maker: Maker) -> dict[str, list[Taken]]:
-    """Return what is made of each clip: as decoded, of random responses, of a mean."""
+    """Return what is made of each clip: as decoded, and of each control.
+
+    These are random responses, the mean of what was decoded and, where the study names
+    a control ROI, what is decoded from that alone.
+    """
     conditions = prior_conditions(source.vectors, seed=maker.seed, random=source.random)
+    if source.control is not None:
+        conditions["control"] = source.control
     made: dict[str, list[Taken]] = {}
     for name, vectors in conditions.items():
         text = f"{source.opened.name}: generating by {source.label} ({NAMES[name]})"

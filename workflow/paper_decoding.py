@@ -6,14 +6,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..decoding.genres import matrix_of
 from ..figures.bars import plot_bars
 from ..figures.curves import plot_curves
+from ..figures.squares import plot_squares
 from ..figures.style import DOUBLE_MM, SINGLE_MM, TEXT_PT, figure_mm
 from .paper_pages import Drawn, Results, axes_limits
 from .to_draw import as_written
 
 ACCURACY = "identification accuracy"
 CURVE_MM = 70.0
+GENRE_POOLS = {"all": "among all test clips", "own genre": "among clips of the genre"}
 SHARES = (0.0, 1.02)  # so that a line at 1 is seen
 
 
@@ -93,10 +96,9 @@ def draw_held_out_genres(results: Results) -> Iterator[Drawn]:
     """Draw identification of genres with and without them in training."""
     table = results.table("decoding_genres")
     assert table is not None
-    pools = {"all": "among all test clips", "own genre": "among clips of the genre"}
     for target, rows in table.groupby("target", sort=False):
         panels = {}
-        for pool, title in pools.items():
+        for pool, title in GENRE_POOLS.items():
             one = rows[rows["pool"] == pool]
             if len(one):
                 series = "trained on " + one["trained"].map(
@@ -105,6 +107,42 @@ def draw_held_out_genres(results: Results) -> Iterator[Drawn]:
                 panels[title] = _bars(one, group=one["genre"], series=series)
         name = f"held_out_genres_{target}"
         yield _drawn_bars(results, name, panels, ACCURACY, spaces=[str(target)])
+
+
+def no_transfer(results: Results) -> str:
+    """Say why there is no square of genres, or return ''."""
+    if results.table("decoding_transfer") is None:
+        return "no decoder was trained on one genre alone: set decoding.genre_transfer"
+    return ""
+
+
+def draw_transfer(results: Results) -> Iterator[Drawn]:
+    """Draw identification of each genre by decoders of each, mean over subjects."""
+    table = results.table("decoding_transfer")
+    assert table is not None
+    n = table["subject"].nunique()
+    for target, rows in table.groupby("target", sort=False):
+        means = rows.groupby(["pool", "trained", "genre"], sort=False)["accuracy"]
+        mean = means.mean().reset_index()
+        squares = {
+            title: written_square(matrix_of(mean, pool))
+            for pool, title in GENRE_POOLS.items()
+            if (mean["pool"] == pool).any()
+        }
+        figure = plot_squares(
+            squares,
+            label=f"{ACCURACY}, {f'mean of {n} subjects' if n > 1 else 'one subject'}",
+            names=("tested", "trained on alone"),
+            width_mm=results.print.width(DOUBLE_MM),
+        )
+        name_simulated(results, figure, as_written(results.label(str(target))))
+        yield Drawn(
+            f"genre_transfer_{target}",
+            figure,
+            {"": rows},
+            limits={"colours": figure.axes[0].collections[0].get_clim()},
+            spaces=[str(target)],
+        )
 
 
 def no_agreement(results: Results) -> str:
@@ -283,6 +321,11 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
         if pd.api.types.is_string_dtype(table[name]):
             shown[name] = table[name].map(as_written)
     return shown
+
+
+def written_square(square: pd.DataFrame) -> pd.DataFrame:
+    """Return a square whose names matplotlib draws as they are."""
+    return square.rename(index=as_written, columns=as_written)
 
 
 def name_simulated(results: Results, figure: Figure, title: str = "") -> None:

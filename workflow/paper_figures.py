@@ -116,6 +116,12 @@ KINDS = (
         decoding.draw_held_out_genres,
     ),
     Kind(
+        "genre_transfer",
+        "identification of each genre's clips by decoders of one genre alone",
+        decoding.no_transfer,
+        decoding.draw_transfer,
+    ),
+    Kind(
         "alphas",
         "scores of decoding against multiples of the chosen penalties",
         decoding.no_alphas,

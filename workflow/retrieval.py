@@ -138,13 +138,14 @@ def _courses(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return agreement in time of the stimuli with the tracks they retrieved first."""
     pairs = [
-        (one.sources[clip], one.corpus.files[one.corpus.index.ids[row]])
+        (clip, one.sources[clip], one.corpus.files[one.corpus.index.ids[row]])
         for clip, row in zip(one.decoded.clips, rows, strict=True)
         if clip in one.sources and one.corpus.files
     ]
     return compare_courses(
-        [as_in_its_file(source) for source, _ in pairs],
-        [read_start(file) for _, file in pairs],
+        [clip for clip, *_ in pairs],
+        [as_in_its_file(source) for _, source, _ in pairs],
+        [read_start(file) for *_, file in pairs],
         "stimulus and retrieved",
         n_permutations=study.retrieval.n_permutations,
         n_resamples=study.retrieval.n_resamples,

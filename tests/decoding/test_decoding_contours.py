@@ -7,7 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from brain2music.core.checks import InputError
-from brain2music.decoding.contours import Contours, contours, temporal_agreement
+from brain2music.decoding.contours import (
+    Contours,
+    NoCourseError,
+    contours,
+    temporal_agreement,
+)
 
 RATE_HZ = 8000
 
@@ -105,14 +110,26 @@ def test_level_of_the_whole_sound_does_not_matter():
 @pytest.mark.parametrize(
     ("waveform", "words"),
     [
-        (np.zeros(3 * RATE_HZ), "silent"),
-        (np.ones(RATE_HZ), "at least 2 s"),
-        (np.ones((2, 3 * RATE_HZ)), "one channel"),
+        (np.zeros(3 * RATE_HZ), "it is silent"),
+        (np.ones(RATE_HZ), "it lasts 1 s, and 2 s are needed"),
     ],
 )
-def test_sounds_without_course_are_refused(waveform, words):
-    with pytest.raises(InputError, match=words):
+def test_sounds_without_course_are_named_as_such(waveform, words):
+    with pytest.raises(NoCourseError, match=words):
         contours(waveform, RATE_HZ)
+
+
+@pytest.mark.parametrize(
+    ("waveform", "words"),
+    [
+        (np.ones((2, 3 * RATE_HZ)), "shape .2, .* one channel"),
+        (np.r_[np.nan, np.ones(3 * RATE_HZ)], "1 values that are NaN"),
+    ],
+)
+def test_what_is_no_sound_is_refused(waveform, words):
+    with pytest.raises(InputError, match=words) as caught:
+        contours(waveform, RATE_HZ)
+    assert not isinstance(caught.value, NoCourseError)
 
 
 def test_pairs_that_cannot_be_compared_are_refused(rng):

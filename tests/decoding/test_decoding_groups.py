@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import t
 
 from brain2music.core.checks import InputError
 from brain2music.decoding.groups import compare_groups
@@ -36,6 +37,25 @@ def test_groups_equal_counting_of_all_exchanges():
     tail = np.mean(np.array(null) <= found.difference + 1e-12)
     assert_allclose(found.p_permutation, min(1, 2 * tail))
     assert_allclose(found.smallest_p, 2 / 35)
+
+
+def test_the_interval_is_welchs():
+    found = compare_groups(SCORES, PEOPLE, "expertise", seed=0)
+    a, b = np.array([0.7, 0.8, 0.75, 0.6]), np.array([0.5, 0.6, 0.55])
+    parts = [x.var(ddof=1) / len(x) for x in (a, b)]
+    degrees = sum(parts) ** 2 / sum(
+        part**2 / (len(x) - 1) for part, x in zip(parts, (a, b), strict=True)
+    )
+    half = t.ppf(0.975, degrees) * np.sqrt(sum(parts))
+    middle = b.mean() - a.mean()
+    assert_allclose([found.low, found.high], [middle - half, middle + half])
+
+
+def test_groups_without_spread_have_no_interval():
+    scores = {"00": 0.5, "01": 0.5, "03": 0.7, "04": 0.7}
+    found = compare_groups(scores, PEOPLE, "expertise", seed=0)
+    assert_allclose(found.difference, -0.2)
+    assert np.isnan([found.low, found.high]).all()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from brain2music.decoding.decode import decode
 from brain2music.decoding.decoders import CortexRidge
 from brain2music.decoding.identify import identification_accuracy
 from brain2music.decoding.lags import Presented, lag_curve, responses_at, window_curve
+from brain2music.decoding.ranks import chance_p
 from brain2music.decoding.rows import Pairs
 
 N_TR, PEAK = 6, 3  # TRs of a clip, and the TR after its onset that holds it
@@ -204,8 +205,17 @@ def test_windows_equal_the_loops(rng):
                 ]
                 shares.append(np.mean(won))
             assert_allclose(table["accuracy"][window], np.mean(shares))
-        assert_allclose(table["chance"], 0.5)
-        assert table["n"].tolist() == [5, 5, 5]
+        assert (table["chance"] >= 0.5 - 1e-12).all()
+        assert table["n"].tolist() == table["n_clips"].tolist() == [5, 5, 5]
+        n_others = {"all": 14, "other clips": 12, "own clip": 2}
+        assert set(table["n_candidates"]) == {n_others[which]}
+
+
+def _n_lost(predicted, target, other, inside):
+    """Return how many candidates of other clips do as well as the true ones."""
+    C = np.corrcoef(predicted, target)[: len(target), len(target) :]
+    own = np.diag(C)[:, None]
+    return int(((own <= C) & other)[inside].sum())
 
 
 def test_windows_have_an_interval_and_p_over_clips(rng):
@@ -237,7 +247,14 @@ def test_windows_have_an_interval_and_p_over_clips(rng):
             won = ((own > C) & other[inside]).sum(axis=1) / other[inside].sum(axis=1)
             scores.append(won.mean())
         n_as_good = (np.array(scores) >= table["accuracy"][window] - 1e-12).sum()
-        assert_allclose(table["p"][window], (1 + n_as_good) / 100)
+        permuted = np.mean(scores)
+        assert_allclose(table["permuted"][window], permuted)
+        assert_allclose(table["chance"][window], max(permuted, 0.5))
+        expected = [np.full(n + 1, 1 / (n + 1)) for n in other[inside].sum(axis=1)]
+        n_lost = _n_lost(predicted, target, other, inside)
+        assert_allclose(
+            table["p"][window], max((1 + n_as_good) / 100, chance_p(n_lost, expected))
+        )
     known = table.iloc[:3]
     assert (known["low"] <= known["accuracy"]).all()
     assert (known["accuracy"] <= known["high"]).all()
@@ -252,6 +269,29 @@ def test_equal_windows_of_a_clip_cannot_be_told_apart(rng):
     target = np.repeat(rng.standard_normal((4, 5)), 2, axis=0)
     table = window_curve(target, target, clips, windows, which="own clip")
     assert table["accuracy"].tolist() == table["chance"].tolist() == [0, 0]
+    assert table["n_ties"].tolist() == [4, 4]
+    assert table["p"].tolist() == [1, 1]
+
+
+def test_ignorance_is_at_chance_where_windows_differ(rng):
+    """First windows are near the mean of all: noise that is near it finds them."""
+    n_clips, centre = 12, rng.standard_normal(8)
+    clips, windows = np.repeat(np.arange(n_clips), 2), np.tile([0, 1], n_clips)
+    found, beyond, p = [], [], []
+    for seed in range(60):
+        draw = np.random.default_rng(seed)
+        spread = np.where(windows == 0, 0.2, 3.0)[:, None]
+        target = 3 * centre + spread * draw.standard_normal((2 * n_clips, 8))
+        predicted = 3 * centre + draw.standard_normal((2 * n_clips, 8))
+        table = window_curve(
+            predicted, target, clips, windows, n_permutations=200, n_resamples=2
+        )
+        found.append(table["accuracy"][0])
+        beyond.append((table["accuracy"] - table["chance"]).tolist())
+        p.append(table["p"].tolist())
+    assert np.mean(found) > 0.6  # by no knowledge of any clip
+    assert_allclose(np.mean(beyond, axis=0)[0], 0, atol=0.03)
+    assert ((np.array(p) < 0.05).mean(axis=0) <= 0.1).all()
 
 
 @pytest.mark.parametrize(

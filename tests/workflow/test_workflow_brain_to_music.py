@@ -149,3 +149,37 @@ def test_sound_says_what_made_it_and_can_be_played(made):
     assert "never trained: what it makes is noise" in page
     assert "the ranking is part of the decoder" in page
     assert run(load_study(out.parent / "data/study.toml"), out).made == ()
+
+
+@pytest.mark.slow
+def test_text_is_decoded_while_music_is_heard(heard_copy, tmp_path):
+    """Captions are a target like any other: one vector for the whole of a clip."""
+    path = heard_copy(
+        ('["clap", "genre"]', '["words", "genre"]'),
+        ('targets = ["clap"]', 'targets = ["words"]'),
+        ('target = "clap"', 'target = "words"'),
+        ('subjects = ["01", "02"]', 'subjects = ["01"]'),
+    )
+    study = load_study(path)
+    plant(study, "words")
+    out = tmp_path / "out"
+    made = out, run(study, out)
+    decoded = table(made, "decoding").set_index(["pool", "metric"])
+    clips = decoded.loc["clips", IDENTIFICATION]
+    assert clips["source"] == "CLAP, tiny-clap"
+    assert clips["p"] < 0.05
+    assert clips["value"] > clips["chance"] == 0.5
+    with np.load(out / "decoding/sub-01/words.npz") as saved:
+        true, kept = saved["true"], saved["dimensions"]
+    rows = pd.read_csv(out / "decoding/sub-01/rows.csv", dtype=str)
+    aligned = align(study, open_subject(study, "01"))
+    layers, _ = space_runs(study, aligned, "words")
+    for clip in rows["clip"].unique():
+        first, *others = true[rows["clip"] == clip]
+        np.testing.assert_allclose(others, np.tile(first, (len(others), 1)), atol=1e-5)
+        run_of = aligned.rows.query("clip == @clip")["run_name"].iloc[0]
+        runs = dict(zip(map(str, aligned.opened.runs), layers[""], strict=True))
+        gaps = np.abs(runs[run_of][:, kept] - first).max(axis=1)
+        assert gaps.min() < 1e-5  # it is what the network makes of the caption
+    found = table(made, "retrieved")
+    assert set(found["target"]) == {"words"}

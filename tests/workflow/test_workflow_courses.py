@@ -1,5 +1,7 @@
 """Tests of agreement in time between stimuli and what was found or made."""
 
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -24,6 +26,7 @@ def beats(rng, seconds=5.0, rate_hz=RATE_HZ):
 
 def compare(heard, made):
     return compare_courses(
+        [f"clip {k}" for k in range(len(heard))],
         heard,
         made,
         "stimulus and found",
@@ -73,10 +76,35 @@ def test_a_fade_of_the_space_is_in_none_of_the_two(rng, tmp_path):
         assert_allclose(found.waveform, cut, atol=1e-6)
 
 
-def test_what_has_no_course_is_a_note(rng):
-    sounds = [beats(rng) for _ in range(3)]
+def test_a_clip_without_course_is_left_out_and_named(rng):
+    sounds = [beats(rng) for _ in range(5)]
     silent = Sound(np.zeros(5 * RATE_HZ, np.float32), RATE_HZ)
-    table, (note,) = compare(sounds, [*sounds[:2], silent])
+    short = beats(rng, 1.5)
+    found = [*sounds[:2], silent, sounds[3], short]
+    table, (note,) = compare(sounds, found)
+    kept = [*sounds[:2], sounds[3]]
+    rest, notes = compare(kept, kept)
+    assert not notes
+    assert table.to_dict() == rest.to_dict()  # nor are the others cut to 1.5 s
+    assert set(table["seconds"]) == {5.0}
+    assert note == (
+        "agreement in time of stimulus and found is without 2 of 5 clips, whose sound "
+        "has no course: clip 2 (it is silent); clip 4 (it lasts 1.5 s, and 2 s are "
+        "needed for a tempo)"
+    )
+
+
+def test_where_too_few_have_a_course_that_is_a_note(rng):
+    sounds = [beats(rng) for _ in range(2)]
+    silent = Sound(np.zeros(5 * RATE_HZ, np.float32), RATE_HZ)
+    table, (note,) = compare(sounds, [sounds[0], silent])
     assert table.empty
-    assert note.startswith("no agreement in time of stimulus and found: the waveform")
+    assert note.startswith("no agreement in time of stimulus and found: 1 heard and 1")
     assert "no agreement in time" in compare([], [])[1][0]
+
+
+def test_without_librosa_nothing_is_said_of_the_clips(rng, monkeypatch):
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    table, (note,) = compare(*[[beats(rng) for _ in range(2)]] * 2)
+    assert table.empty
+    assert "needs librosa" in note

@@ -341,6 +341,42 @@ def test_groups_of_subjects_are_compared_by_a_column_of_participants(
         run(with_decoding(path, text), tmp_path / "out")
 
 
+def test_a_run_says_how_groups_of_subjects_differ(tmp_path, write_study, rng):
+    path = write_study(tmp_path / "data", clip_samples=12)
+    path.write_text(path.read_text().replace('["01", "02"]', '["1", "2", "3", "4"]'))
+    Y = np.load(path.parent / "npy/sub-01.npy")
+    noise = rng.standard_normal((4, *Y.shape)) * Y.std(axis=0)
+    for k, share in enumerate((0.1, 0.2, 4, 5)):  # the last two hardly respond
+        there = (Y + share * noise[k]).astype(np.float32)
+        np.save(path.parent / f"npy/sub-{k + 1}.npy", there)
+    people = "participant_id\texpert\n" + "".join(
+        f"sub-{k}\t{'yes' if k < 3 else 'no'}\n" for k in range(1, 5)
+    )
+    (path.parent / "participants.tsv").write_text(people, encoding="utf-8")
+    text = """[decoding]
+targets = ["music"]
+groups = "expert"
+n_folds = 3
+n_permutations = 100
+n_resamples = 100
+"""
+    result = run(with_decoding(path, text), tmp_path / "out")
+    (row,) = table(result, "decoding_groups").to_dict("records")
+    cards = table(result, "decoding").query(
+        "metric == 'identification accuracy' and pool == 'clips'"
+    )
+    by = cards.set_index("subject")["value"]
+    assert (row["groups_a"], row["groups_b"]) == ("no", "yes")
+    assert (row["n_a"], row["n_b"]) == (2, 2)
+    assert_allclose(row["means_b"], by[["1", "2"]].mean())
+    assert_allclose(row["difference"], by[["1", "2"]].mean() - by[["3", "4"]].mean())
+    assert row["difference"] > 0.1
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert_allclose(row["smallest_p"], 1 / 3)
+    page = result.report.read_text(encoding="utf-8")
+    assert "smallest_p" in page
+
+
 REFUSED = {
     'targets = ["musik"]': "which is no band.*Did you mean 'music'",
     'targets = ["music", "music"]': "holds a feature space twice",

@@ -21,7 +21,7 @@ from brain2music.workflow.alignment import align
 from brain2music.workflow.candidate_ranks import _held_out, fit_likelihood, target_rows
 from brain2music.workflow.corpus import OpenCorpus
 from brain2music.workflow.encoders import embed_stimuli, encoder_of, stimuli_of
-from brain2music.workflow.generation import PRIOR, RANKED, _Scorer, _scores
+from brain2music.workflow.generation import CONTROL, PRIOR, RANKED, _Scorer, _scores
 from brain2music.workflow.generators import Source, _long_enough
 from brain2music.workflow.making import make_all, maker_of
 from brain2music.workflow.opening import open_subject
@@ -340,16 +340,22 @@ def test_sound_is_made_of_what_random_responses_are_decoded_as(rng):
             asked.append((k, *vector))
 
     vectors, random = rng.standard_normal((2, 4, 3))
+    control = rng.standard_normal((4, 3))
     source = SimpleNamespace(
-        vectors=vectors, random=random, opened=SimpleNamespace(name="x"), label="y"
+        vectors=vectors,
+        random=random,
+        control=control,
+        opened=SimpleNamespace(name="x"),
+        label="y",
     )
     session = SimpleNamespace(ticker=lambda *_: lambda _n: None)
     made = make_all(session, source, Maker())
-    assert list(made) == ["real", "random", "mean"]
+    assert list(made) == ["real", "random", "mean", "control"]
     given = np.array(asked)[:, 1:]
+    assert_allclose(given[12:], control)
     assert_allclose(given[:4], vectors)
     assert_allclose(given[4:8], random)
-    assert_allclose(given[8:], np.tile(vectors.mean(axis=0), (4, 1)))
+    assert_allclose(given[8:12], np.tile(vectors.mean(axis=0), (4, 1)))
 
 
 @pytest.mark.slow
@@ -369,6 +375,7 @@ def test_decoded_and_controls_take_the_candidate_that_predicts_the_response(foll
         clips=clips,
         vectors=vectors,
         random=vectors[::-1],
+        control=vectors[[1, 0, *range(2, n)]],
         sounds=named,
         corpus=None,
         generator=Planted(named),
@@ -377,7 +384,7 @@ def test_decoded_and_controls_take_the_candidate_that_predicts_the_response(foll
         notes=[],
     )
     made = make_all(session, source, maker_of(session, aligned, source))
-    assert list(made) == ["real", "random", "mean"]
+    assert list(made) == ["real", "random", "mean", "control"]
     for taken in made.values():
         assert [one.candidate for one in taken] == [k % 3 for k in range(n)]
         for one in taken:
@@ -399,6 +406,11 @@ def test_decoded_and_controls_take_the_candidate_that_predicts_the_response(foll
     assert (table["value"] <= table["high"]).all()
     card = table[table["metric"] == "identification accuracy"]
     assert card["value"].item() == 1
+    roi = table[table["metric"] == CONTROL]
+    assert roi["conditioning"].tolist() == ["decoded of the control ROI alone"]
+    assert roi["candidate"].tolist() == card["candidate"].tolist()
+    assert roi["value"].item() == 1  # by the ranking, as the others
+    assert (table[["n_ties", "n_clips"]] == [0, n]).all(axis=None)
     assert any("identify stimuli by 1.000 (p = 0.0" in note for note in notes)
 
 

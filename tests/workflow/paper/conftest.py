@@ -98,7 +98,20 @@ def _genres(rng, subject):
         for genre, trained, pool in keys
     ]
     table = pd.DataFrame(rows).rename(columns={"value": "accuracy"})
-    return {"decoding_genres": table.to_dict("records")}
+    return {
+        "decoding_genres": table.to_dict("records"),
+        "decoding_transfer": _transfer(rng, about),
+    }
+
+
+def _transfer(rng, about):
+    """Return each genre by each, and one that has no clips to be told from."""
+    pairs = list(itertools.product(GENRES, GENRES))
+    every = [(a, b, "all") for a, b in pairs]
+    every += [(a, b, "own genre") for a, b in pairs if b != "jazz"]
+    rows = [card(rng, **about, trained=a, genre=b, pool=pool) for a, b, pool in every]
+    table = pd.DataFrame(rows).rename(columns={"value": "accuracy"})
+    return table.to_dict("records")
 
 
 def _music(rng, subject):

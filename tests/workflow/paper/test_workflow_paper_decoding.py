@@ -100,6 +100,37 @@ def test_each_genre_has_the_chance_of_its_own_row(draw, results):
     assert sorted(level(one.figure.axes[0], "chance")) == [0.5, 0.5, 0.7]
 
 
+def test_the_square_of_genres_is_the_mean_over_subjects(draw, table):
+    (one,) = draw("genre_transfer").values()
+    assert one.name == "genre_transfer_mulan-music"
+    whole, own, bar = one.figure.axes
+    rows = table("decoding_transfer").groupby(["pool", "trained", "genre"])["accuracy"]
+    means = rows.mean()
+    genres = ["blues", "disco", "jazz"]
+    assert [ax.get_title() for ax in (whole, own)] == [
+        "among all test clips",
+        "among clips of the genre",
+    ]
+    for ax, pool, columns in ((whole, "all", genres), (own, "own genre", genres[:2])):
+        assert [text.get_text() for text in ax.get_yticklabels()] == genres
+        assert [text.get_text() for text in ax.get_xticklabels()] == columns
+        expected = [[means[pool, a, b] for b in columns] for a in genres]
+        drawn = ax.collections[0].get_array()
+        assert_allclose(np.asarray(drawn).reshape(3, -1), expected)
+        assert [float(text.get_text()) for text in ax.texts] == pytest.approx(
+            np.ravel(expected), abs=0.005
+        )
+    low, high = one.limits["colours"]
+    assert low + high == pytest.approx(1)  # 0.5 is the middle, in both alike
+    assert high == pytest.approx(means.max())
+    assert whole.collections[0].get_clim() == own.collections[0].get_clim()
+    assert bar.get_xlabel() == "identification accuracy, mean of 2 subjects"
+    assert whole.get_xlabel() == "tested"
+    assert whole.get_ylabel() == "trained on alone"
+    (numbers,) = one.numbers.values()
+    assert len(numbers) == 2 * 15
+
+
 def test_agreement_of_classes_has_a_bar_per_group_and_comparison(draw, table):
     (one,) = draw("class_agreement").values()
     (ax,) = one.figure.axes

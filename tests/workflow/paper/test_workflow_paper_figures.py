@@ -133,7 +133,8 @@ def test_every_figure_is_drawn_in_single_and_double_column(opened, tmp_path):
 
 
 def test_what_a_study_does_not_have_is_listed_with_the_reason(opened, tmp_path):
-    for name in ("decoding", "decoding_genres", "decoding_lags", "decoding_alphas"):
+    parts = ("", "_genres", "_transfer", "_lags", "_alphas")
+    for name in [f"decoding{part}" for part in parts]:
         (opened.saved.out / f"tables/{name}.csv").unlink()
     for name in ("class_agreement", "retrieval", "generation"):
         (opened.saved.out / f"tables/{name}.csv").unlink()
@@ -148,6 +149,7 @@ def test_what_a_study_does_not_have_is_listed_with_the_reason(opened, tmp_path):
         "identification": "no target is decoded and identified: set decoding.targets",
         "genres": missing["genres"],
         "held_out_genres": missing["genres"],
+        "genre_transfer": missing["genre_transfer"],
         "class_agreement": missing["class_agreement"],
         "spectrograms": missing["spectrograms"],
         "embedding": missing["embedding"],
@@ -156,6 +158,7 @@ def test_what_a_study_does_not_have_is_listed_with_the_reason(opened, tmp_path):
     }
     for name, words in {
         "genres": "set decoding.genres to a column of the events",
+        "genre_transfer": "set decoding.genre_transfer",
         "class_agreement": "generation.tagger",
         "spectrograms": "retrieval",
         "embedding": "decoding.genres",

@@ -1,0 +1,284 @@
+"""What one subject of ds003720 costs from responses to page, beside what `check` says.
+
+Run from anywhere, on a quiet machine, with the package installed:
+
+    python benchmarks/full_size.py --out FOLDER
+
+It simulates a subject on the recorded design (18 runs of 410 volumes, 540 clips, the
+real event timing): features with the real dimensions, falling spectra and slow courses
+that the spaces share, 60,000 cortical voxels of which a fifth respond, 150 regions. The
+study file is that of examples/ds003720.toml with the paper's decoder. Then the study is
+checked and run, each step by itself, and a table is printed: seconds and the most
+memory of each step. `--voxels 6000` is the small version that CI runs. No scans, sound
+or network are in it: extraction and generation are measured apart.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import numpy as np  # noqa: E402 - see above
+import pandas as pd  # noqa: E402 - see above
+from memory import peak_bytes  # noqa: E402 - see above
+from planted import Case, planted_weights  # noqa: E402 - see above
+
+from brain2music import load_study, run  # noqa: E402 - see above
+from brain2music.data.simulated_features import (  # noqa: E402 - see above
+    DESIGN,
+    FRAMES,
+    N_SAMPLES,
+    TR_S,
+    design_clips,
+    genre_of,
+    one_hot,
+    read_design,
+)
+from brain2music.workflow import pipeline  # noqa: E402 - see above
+from brain2music.workflow.check import check_study  # noqa: E402 - see above
+from brain2music.workflow.session import Session  # noqa: E402 - see above
+
+WIDTHS = {"mulan-music": 128, "mulan-text": 128, "w2v-bert": 1024}
+DELAYS, HRF = (2, 3, 4, 5), (0.6, 1.0, 0.8, 0.3)
+SPECTRUM, N_REGIONS, SHARE = -1.5, 150, 0.2
+R2 = (0.005, 0.3)
+STUDY = """\
+title = "Full size: ds003720, simulated"
+
+[dataset]
+root = "."
+subjects = ["001"]
+responses = "responses/sub-{{subject}}.npy"
+runs = "runs.csv"
+events = "events/task-{{task}}_run-{{run}}_events.tsv"
+clip = "{{genre}}.{{track:0>5}}"
+tr_s = 1.5
+train = {{ task = "Training" }}
+test = {{ task = "Test" }}
+simulated = true
+
+[responses]
+lead_in_s = 15
+detrend = "median"
+period_s = 240
+zscore = "run"
+repeats = "average"
+{spaces}
+[features.genre]
+kind = "category"
+column = "genre"
+
+[rois]
+masks = "rois.npz"
+
+[encoding]
+bands = ["mulan-music", "mulan-text", "w2v-bert", "genre"]
+delays = [2, 3, 4, 5]
+folds = 6
+{candidates}
+[analysis]
+partition = true
+added = [["mulan-text", "mulan-music"]]
+low = ["w2v-bert"]
+high = ["mulan-text", "genre"]
+
+[decoding]
+targets = ["mulan-music", "mulan-text", "w2v-bert", "genre"]
+decoder = "rois"
+n_best = 6
+genres = "genre"
+
+[machine]
+threads = {threads}
+max_memory_gb = {memory}
+"""
+SPACE = """
+[features.{name}]
+kind = "array"
+source = "simulated"
+path = "features/{name}.npz"
+per = "clip"
+"""
+
+
+def main() -> None:
+    """Write the study, check it, run it, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--voxels", type=int, default=60_000)
+    parser.add_argument("--candidates", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory", type=float, default=4.0)
+    parser.add_argument("--stage", default="report")
+    given = parser.parse_args()
+    folder = given.out / "study"
+    if not (folder / "study.toml").exists():
+        write_study(folder, given)
+    study = load_study(folder / "study.toml")
+    start = time.perf_counter()
+    checked = check_study(study)
+    steps = [("check", time.perf_counter() - start, peak_bytes())]
+    sys.stdout.write("\n".join([*checked.lines, *checked.problems, ""]))
+    timed(steps)
+    start = time.perf_counter()
+    result = run(study, given.out / "results", stage=given.stage)
+    steps.append(("all of it", time.perf_counter() - start, 0))
+    table = pd.DataFrame(steps, columns=["step", "s", "peak"])
+    table["peak"] = (table["peak"] / 1e9).round(2)
+    table["s"] = table["s"].round(1)
+    sys.stdout.write(table.to_string(index=False) + "\n")
+    size = sum(path.stat().st_size for path in result.out.rglob("*") if path.is_file())
+    sys.stdout.write(f"on disk: {size / 1e9:.2f} GB\n")
+    table.to_csv(given.out / "steps.csv", index=False)
+
+
+def timed(steps: list[tuple[str, float, int]]) -> None:
+    """Let each step that a run makes write its time and its most memory."""
+    make = Session.make
+
+    def make_timed(self: Session, folder: str, *rest: object) -> str:
+        fresh_peak()
+        start = time.perf_counter()
+        identity = make(self, folder, *rest)  # type: ignore[arg-type]
+        if folder in self.made:
+            seconds = time.perf_counter() - start
+            steps.append((folder, seconds, peak_bytes()))
+            sys.stderr.write(
+                f"{folder}: {seconds:.1f} s, {peak_bytes() / 1e9:.2f} GB\n"
+            )
+        return identity
+
+    Session.make = make_timed  # type: ignore[method-assign]
+    assert pipeline.Session is Session
+
+
+def fresh_peak() -> None:
+    """Let the kernel count the most memory anew, where it can."""
+    place = Path("/proc/self/clear_refs")
+    if place.exists():
+        place.write_text("5")
+
+
+def write_study(folder: Path, given: argparse.Namespace) -> None:
+    """Simulate a subject, run by run; only one run is in memory."""
+    rng = np.random.default_rng(0)
+    design = read_design()
+    clips = design_clips(design)
+    for name in ("events", "features", "responses"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for path in DESIGN.glob("*_events.tsv"):
+        (folder / "events" / path.name).write_bytes(path.read_bytes())
+    spaces = draw_spaces(rng, clips)
+    for name, values in spaces.items():
+        arrays = {"clips": np.array(clips), "features": values}
+        if values.ndim == 3:
+            arrays["rate_hz"] = np.array(1 / TR_S)
+        np.savez(folder / f"features/{name}.npz", **arrays)  # type: ignore[arg-type]
+    runs = design[["task", "run"]].drop_duplicates()
+    rows = runs.loc[runs.index.repeat(N_SAMPLES)]
+    rows.to_csv(folder / "runs.csv", index=False)
+    edges = np.linspace(0, given.voxels, N_REGIONS + 1).round().astype(int)
+    inside = {
+        f"region {k:03d}": (np.arange(given.voxels) >= a)
+        & (np.arange(given.voxels) < b)
+        for k, (a, b) in enumerate(pairwise(edges))
+    }
+    np.savez(folder / "rois.npz", **inside)  # type: ignore[arg-type]
+    write_responses(folder, design, runs, clips, spaces, rng, given.voxels)
+    candidates = ""
+    if given.candidates is not None:
+        candidates = f"n_candidates = {given.candidates}\n"
+    text = STUDY.format(
+        spaces="".join(SPACE.format(name=name) for name in WIDTHS),
+        candidates=candidates,
+        threads=given.threads,
+        memory=given.memory,
+    )
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+
+
+def draw_spaces(rng: np.random.Generator, clips: list[str]) -> dict[str, np.ndarray]:
+    """Return features per clip; variance of axis k falls as k to the power of -1.5."""
+    widest = max(WIDTHS.values())
+    shared, spaces = _course(rng, len(clips), widest), {}
+    for name, width in WIDTHS.items():
+        own = 0.6 * shared[..., :width] + 0.8 * _course(rng, len(clips), width)
+        sd = np.arange(1, width + 1) ** (SPECTRUM / 2)
+        values = (own * sd).astype(np.float32)
+        spaces[name] = values.mean(axis=1) if name == "mulan-text" else values
+    return spaces
+
+
+def _course(rng: np.random.Generator, n_clips: int, width: int) -> np.ndarray:
+    """Return unit-variance courses: a level per clip, and slow change inside it."""
+    change = rng.standard_normal((n_clips, FRAMES, width))
+    for k in range(1, FRAMES):
+        change[:, k] = 0.7 * change[:, k - 1] + 0.51**0.5 * change[:, k]
+    level = rng.standard_normal((n_clips, 1, width))
+    return 0.7**0.5 * level + 0.3**0.5 * change
+
+
+def write_responses(
+    folder: Path,
+    design: pd.DataFrame,
+    runs: pd.DataFrame,
+    clips: list[str],
+    spaces: dict[str, np.ndarray],
+    rng: np.random.Generator,
+    n_voxels: int,
+) -> None:
+    """Write baseline + 15 (sqrt(R2) signal + sqrt(1 - R2) noise + drift), float32."""
+    place = {clip: k for k, clip in enumerate(clips)}
+    genre = one_hot([genre_of(clip) for clip in clips])
+    every = {**spaces, "genre": genre}
+    scale = {
+        name: values.reshape(-1, values.shape[-1]).std(axis=0)
+        for name, values in every.items()
+    }
+    chosen = np.flatnonzero(rng.random(n_voxels) < SHARE)
+    # Weights of standardised columns that have the variances of the axes.
+    W = planted_weights(
+        rng, len(chosen), Case(widths=tuple(v.shape[-1] for v in every.values()))
+    )
+    r2 = np.exp(rng.uniform(*np.log(R2), len(chosen))).astype(np.float32)
+    baseline = rng.normal(1000, 100, n_voxels).astype(np.float32)
+    shape = (len(runs) * N_SAMPLES, n_voxels)
+    sd = None
+    with (folder / "responses/sub-001.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for task, label in runs.itertuples(index=False):
+            mine = design[(design["task"] == task) & (design["run"] == label)]
+            order = [place[clip] for clip in mine["clip"]]
+            parts = []
+            for name, values in every.items():
+                frames = values[order] / np.where(scale[name] > 0, scale[name], 1)
+                if frames.ndim == 2:
+                    frames = np.repeat(frames[:, None], FRAMES, axis=1)
+                F = frames.reshape(-1, frames.shape[-1])[:N_SAMPLES]
+                F = F * np.arange(1, F.shape[1] + 1) ** (SPECTRUM / 2)
+                parts += [
+                    np.vstack([np.zeros((d, F.shape[1])), F[:-d]]) for d in DELAYS
+                ]
+            signal = np.hstack(parts).astype(np.float32) @ W
+            sd = signal.std(axis=0) if sd is None else sd
+            Y = rng.standard_normal((N_SAMPLES, n_voxels), dtype=np.float32)
+            for row in range(1, N_SAMPLES):
+                Y[row] = 0.4 * Y[row - 1] + np.float32(0.84**0.5) * Y[row]
+            Y[:, chosen] *= np.sqrt(1 - r2)
+            Y[:, chosen] += signal / sd * np.sqrt(r2)
+            wave = np.cos(np.pi * (np.arange(N_SAMPLES) + 0.5) / N_SAMPLES)
+            Y += np.outer(wave, 0.3 * rng.standard_normal(n_voxels)).astype(np.float32)
+            file.write((baseline + 15 * Y).astype("<f4").tobytes())
+    truth = {"voxel": chosen.tolist(), "r2": r2.tolist()}
+    (folder / "planted.json").write_text(json.dumps(truth), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
