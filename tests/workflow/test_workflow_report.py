@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain2music.report import _few_colours, write_report
+from brain2music.report import write_report
+from brain2music.report_parts import few_colours
 
 
 class Page(HTMLParser):
@@ -70,17 +71,17 @@ def test_a_table_without_rows_has_no_heading(finished, tmp_path):
     assert "More than chance?" in text
 
 
-def test_pictures_of_the_page_have_few_colours_and_the_size_of_the_files(tmp_path):
+def test_pictures_of_the_page_havefew_colours_and_the_size_of_the_files(tmp_path):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 200, (80, 90, 3)).astype("u1")
     noise[:3, :3] = (255, 0, 0)
     path = tmp_path / "noise.png"
     Image.fromarray(noise).save(path)
-    with Image.open(io.BytesIO(_few_colours(path))) as few:
+    with Image.open(io.BytesIO(few_colours(path))) as few:
         assert few.size == (90, 80)
         assert len(few.getcolors()) <= 256
         assert np.abs(np.array(few.convert("RGB"))[1, 1] - [255.0, 0, 0]).max() < 40
-    assert len(_few_colours(path)) < path.stat().st_size
+    assert len(few_colours(path)) < path.stat().st_size
 
 
 def test_every_table_can_be_copied(page):
