@@ -140,7 +140,7 @@ weights = "networks/tiny-random-musicldm"
 tagger = "networks/tiny-random-tagger"
 seconds = 10
 steps = 2
-n_clips = 6                           # each is made 3 times: decoded, random and mean
+n_clips = 6                           # each is made 4 times: decoded, random, mean, V1
 """
 
 

@@ -58,7 +58,7 @@ def contours(waveform: ArrayLike, rate_hz: int) -> Contours:
     InputError
         If librosa is not installed, or the sound is not mono or holds NaN or infinity.
     NoCourseError
-        If it is silent or shorter than 2 s.
+        If it is silent, shorter than 2 s, or constant in onsets or loudness.
     """
     librosa = _librosa()
     waveform = np.asarray(waveform, np.float32)
@@ -70,16 +70,22 @@ def contours(waveform: ArrayLike, rate_hz: int) -> Contours:
         )
     if len(waveform) < SHORTEST_S * rate_hz:
         raise NoCourseError(
-            f"it lasts {len(waveform) / rate_hz:.3g} s, and {SHORTEST_S:g} s are "
+            f"it lasts {len(waveform) / rate_hz:.5g} s, and {SHORTEST_S:g} s are "
             "needed for a tempo. Leave that clip out on both sides."
         )
-    if not waveform.any():
-        raise NoCourseError("it is silent. Leave that clip out on both sides.")
     hop = round(HOP_S * rate_hz)
+    power = librosa.feature.rms(y=waveform, frame_length=4 * hop, hop_length=hop)[0]
+    if not power.max() > 0:
+        raise NoCourseError("it is silent. Leave that clip out on both sides.")
     onsets = librosa.onset.onset_strength(y=waveform, sr=rate_hz, hop_length=hop)
     tempo = librosa.feature.tempo(onset_envelope=onsets, sr=rate_hz, hop_length=hop)
-    power = librosa.feature.rms(y=waveform, frame_length=4 * hop, hop_length=hop)[0]
     level = 20 * np.log10(np.maximum(power / power.max(), 10 ** (SILENCE_DB / 20)))
+    for name, course in (("onset strength", onsets), ("loudness", level)):
+        if (course == course[0]).all():  # such as of noise near the end of numbers
+            raise NoCourseError(
+                f"its {name} is constant and correlates with nothing. Leave that clip "
+                "out on both sides."
+            )
     return Contours(float(tempo[0]), onsets.astype(float), level.astype(float))
 
 

@@ -140,7 +140,9 @@ def genre_transfer(
     return pd.DataFrame(rows)
 
 
-def matrix_of(table: pd.DataFrame, pool: str = "all") -> pd.DataFrame:
+def matrix_of(
+    table: pd.DataFrame, pool: str = "all", values: str = "accuracy"
+) -> pd.DataFrame:
     """Return accuracies, trained genres in rows and tested ones in columns.
 
     A genre with one test clip has no column in the pool 'own genre'.
@@ -149,7 +151,7 @@ def matrix_of(table: pd.DataFrame, pool: str = "all") -> pd.DataFrame:
         raise InputError(f"pool must be 'all' or 'own genre', got {pool!r}.")
     part = table[table["pool"] == pool]
     order = list(dict.fromkeys(part["trained"]))
-    square = part.pivot(index="trained", columns="genre", values="accuracy")
+    square = part.pivot(index="trained", columns="genre", values=values)
     return square.loc[order, [name for name in order if name in square]]
 
 

@@ -7,11 +7,13 @@ one null and one chance.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, reduce
+from functools import lru_cache
+from itertools import zip_longest
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.signal import convolve
 from scipy.special import comb
 
 from ..core.checks import Floats, InputError, check_choice
@@ -262,8 +264,11 @@ def chance_p(n_lost: int, chance: list[Floats]) -> float:
     >>> round(chance_p(1, [np.full(2, 0.5), np.full(2, 0.5)]), 6)
     0.75
     """
-    together = reduce(np.convolve, chance)
-    return min(1.0, float(together[: n_lost + 1].sum()))
+    parts = list(chance)
+    while len(parts) > 1:  # two by two: thousands of windows take a second
+        pairs = zip_longest(parts[::2], parts[1::2], fillvalue=np.ones(1))
+        parts = [convolve(one, other) for one, other in pairs]
+    return float(np.clip(parts[0][: n_lost + 1].sum(), 0, 1))  # but for rounding
 
 
 def chance_median_rank(chance: list[Floats]) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import Floats, InputError, as_matrix
+from ..core.stats import varies
 
 CHUNK = 2048  # voxels
 
@@ -41,6 +42,8 @@ def scaling_of(
 ) -> Scaling:
     """Return mean and standard deviation of the used columns, in double precision.
 
+    That of a column that is constant in these rows is 0.
+
     Parameters
     ----------
     Y : array of shape (n_samples, n_columns)
@@ -50,7 +53,9 @@ def scaling_of(
     """
     mean, sd = np.empty((2, int(used.sum())))
     for part, columns in _chunks(Y, used, rows):
-        mean[part], sd[part] = columns.mean(axis=0), columns.std(axis=0)
+        mean[part] = columns.mean(axis=0)
+        # Rounding leaves a constant column a standard deviation above 0.
+        sd[part] = np.where(varies(columns), columns.std(axis=0), 0)
     return Scaling(mean, sd, used)
 
 
@@ -123,12 +128,23 @@ def scaled_chunks(Y: Floats, scaling: Scaling) -> Iterator[tuple[slice, Floats]]
         yield part, (columns - scaling.mean[part]) / scaling.sd[part]
 
 
+def chunks(n_voxels: int) -> Iterator[slice]:
+    """Yield ranges of voxels that are looked at together.
+
+    Examples
+    --------
+    >>> [(part.start, part.stop) for part in chunks(3000)]
+    [(0, 2048), (2048, 3000)]
+    """
+    for start in range(0, n_voxels, CHUNK):
+        yield slice(start, min(start + CHUNK, n_voxels))
+
+
 def _chunks(
     Y: Floats, used: NDArray[np.bool_], rows: NDArray | None = None
 ) -> Iterator[tuple[slice, Floats]]:
     places = np.flatnonzero(used)
-    for start in range(0, len(places), CHUNK):
-        part = slice(start, start + CHUNK)
+    for part in chunks(len(places)):
         columns = Y[:, places[part]]
         yield part, (columns if rows is None else columns[rows]).astype(np.float64)
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from ..core.checks import Floats, InputError
 from ..core.selection import Selection
 from .rows import Pairs
-from .scaling import CHUNK
+from .scaling import chunks
 
 
 def best_voxels(
@@ -56,8 +56,7 @@ def strongest(
             "fewer, at least 1."
         )
     units, r = _unit(T), np.empty(Y.shape[1])
-    for start in range(0, len(r), CHUNK):
-        part = slice(start, start + CHUNK)
+    for part in chunks(len(r)):
         r[part] = np.abs(_unit(Y[:, part]).T @ units).max(axis=1)
     order = np.argsort(np.where(allowed, -r, np.inf), kind="stable")
     mask = np.zeros(len(r), bool)

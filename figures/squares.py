@@ -18,8 +18,8 @@ FEWEST_CELLS = 4
 def plot_squares(
     panels: Mapping[str, pd.DataFrame],
     *,
+    chances: Mapping[str, pd.DataFrame],
     label: str,
-    chance: float = 0.5,
     names: tuple[str, str] = ("", ""),
     width_mm: float = DOUBLE_MM,
 ) -> Figure:
@@ -31,11 +31,11 @@ def plot_squares(
     ----------
     panels : dict of title to DataFrame
         Scores, named in index and columns. NaN stays white.
+    chances : dict of title to DataFrame
+        The chance of each score. Colours are of the score less its chance, as strong
+        above as below, in all panels alike; the numbers are the scores.
     label : str
-        Of the colours.
-    chance : float
-        The middle of the colours: as far above it is as strong as below, in all panels
-        alike.
+        What the scores are.
     names : tuple of str
         What the columns and the rows are.
     width_mm : float
@@ -52,7 +52,8 @@ def plot_squares(
     Examples
     --------
     >>> square = pd.DataFrame([[0.8, 0.5], [0.4, 0.7]], list("ab"), list("ab"))
-    >>> figure = plot_squares({"all clips": square}, label="accuracy")
+    >>> half = {"all clips": 0 * square + 0.5}
+    >>> figure = plot_squares({"all clips": square}, chances=half, label="accuracy")
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['.80', '.50', '.40', '.70']
     """
@@ -62,7 +63,8 @@ def plot_squares(
             f"{len(panels)} squares to draw, without a number: {', '.join(empty)}. "
             "Give tables with scores."
         )
-    half = max(float(np.nanmax(np.abs(one - chance))) for one in panels.values())
+    above = {title: one - chances[title] for title, one in panels.items()}
+    half = max(float(np.nanmax(np.abs(one))) for one in above.values())
     half = half or 0.01  # all at chance: white, between two ends that differ
     n_rows = max(FEWEST_CELLS, *(len(one) for one in panels.values()))
     beside = width_mm / len(panels) >= PANEL_MM  # else below each other
@@ -72,10 +74,10 @@ def plot_squares(
     axes = figure.subplots(*shape, squeeze=False).ravel()
     for k, (ax, (title, one)) in enumerate(zip(axes, panels.items(), strict=True)):
         sns.heatmap(
-            one.astype(float),
+            above[title].astype(float),
             ax=ax,
-            vmin=chance - half,
-            vmax=chance + half,
+            vmin=-half,
+            vmax=half,
             cmap=CHANCE_MAP,
             annot=one.map(_short).to_numpy(),
             fmt="",
@@ -101,9 +103,9 @@ def plot_squares(
         shrink=0.4,
         aspect=30,
     )
-    bar.set_label(label, size=TEXT_PT)
+    bar.set_label(f"{label}: number less chance", size=TEXT_PT)
     bar.ax.tick_params(labelsize=SMALL_PT)
-    bar.ax.axvline(chance, color="0.1", linewidth=0.8)
+    bar.ax.axvline(0, color="0.1", linewidth=0.8)
     return figure
 
 

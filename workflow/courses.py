@@ -50,43 +50,58 @@ def compare_courses(
         cannot be made.
     notes : list of str
     """
+    left_out: dict[str, str] = {}
     try:
-        courses, seconds, left_out = _courses(clips, heard, made)
+        courses, seconds = _courses(clips, heard, made, left_out)
         table = temporal_agreement(
             *courses, n_permutations=n_permutations, n_resamples=n_resamples, seed=seed
         )
     except InputError as error:
         return pd.DataFrame(columns=["compared"]), [
-            f"no agreement in time of {what}: {error}"
+            f"no agreement in time of {what}: {error}{_said(left_out)}"
         ]
     table.insert(0, "compared", what)
     notes = []
     if left_out:
-        more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
         notes.append(
             f"agreement in time of {what} is without {len(left_out)} of {len(clips)} "
-            f"clips, whose sound has no course: {'; '.join(left_out[:SHOWN])}{more}"
+            f"clips.{_said(left_out)}"
         )
     return table.assign(seconds=seconds), notes
 
 
 def _courses(
-    clips: Sequence[str], heard: Sequence[Sound], made: Sequence[Sound]
-) -> tuple[tuple[list[Contours], list[Contours]], float, list[str]]:
-    """Return the courses of both sides, of how many seconds, and who has none."""
-    both = [min(a.seconds, b.seconds) for a, b in zip(heard, made, strict=True)]
-    seconds = min((one for one in both if one >= SHORTEST_S), default=SHORTEST_S)
-    sides: tuple[list[Contours], list[Contours]] = [], []
-    left_out = []
-    for clip, *pair in zip(clips, heard, made, strict=True):
-        try:
-            found = [_contours(sound, seconds) for sound in pair]
-        except NoCourseError as error:
-            left_out.append(f"{clip} ({str(error).split('. ')[0]})")
-            continue
-        for side, one in zip(sides, found, strict=True):
-            side.append(one)
-    return sides, seconds, left_out
+    clips: Sequence[str],
+    heard: Sequence[Sound],
+    made: Sequence[Sound],
+    left_out: dict[str, str],
+) -> tuple[tuple[list[Contours], list[Contours]], float]:
+    """Return the courses of both sides, and of how many seconds.
+
+    Who has none is written to `left_out`, and cuts no other.
+    """
+    pairs = dict(zip(clips, zip(heard, made, strict=True), strict=True))
+    while True:
+        kept = {clip: pair for clip, pair in pairs.items() if clip not in left_out}
+        both = [min(a.seconds, b.seconds) for a, b in kept.values()]
+        seconds = min((one for one in both if one >= SHORTEST_S), default=SHORTEST_S)
+        found, n_before = [], len(left_out)
+        for clip, pair in kept.items():
+            try:
+                found.append([_contours(sound, seconds) for sound in pair])
+            except NoCourseError as error:
+                left_out[clip] = str(error).split(". ")[0]
+        if len(left_out) == n_before:
+            return ([one for one, _ in found], [other for _, other in found]), seconds
+
+
+def _said(left_out: dict[str, str]) -> str:
+    """Return which clips have no course, and why, as the end of a note."""
+    if not left_out:
+        return ""
+    some = [f"{clip} ({why})" for clip, why in list(left_out.items())[:SHOWN]]
+    more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+    return f" Their sound has no course: {'; '.join(some)}{more}"
 
 
 def _contours(sound: Sound, seconds: float) -> Contours:

@@ -14,7 +14,7 @@ from ..core.selection import Selection
 from ..core.store import open_store
 from ..core.types import Band, Space
 from ..decoding.rows import Pairs
-from ..decoding.scaling import CHUNK
+from ..decoding.scaling import chunks
 from ..encoding.layers import columns_of
 from ..features.annotations import column_of
 from ..features.categories import category_labels
@@ -280,17 +280,17 @@ def _late(
     n_rows, n_delays = at.shape
     width = n_delays * len(voxels) if stacked else len(voxels)
     late: Floats = np.empty((n_rows, width), np.float32, order="F")
-    for start in range(0, len(voxels), CHUNK):
-        Y = read(voxels[start : start + CHUNK])
+    for part in chunks(len(voxels)):
+        Y = read(voxels[part])
         if stacked:
             for k, places in enumerate(at.T):
-                first = k * len(voxels) + start
-                late[:, first : first + Y.shape[1]] = Y[places]
+                first = k * len(voxels)
+                late[:, first + part.start : first + part.stop] = Y[places]
             continue
         total = np.zeros((n_rows, Y.shape[1]), dtype=Y.dtype)
         for places in at.T:
             total += Y[places]
-        late[:, start : start + Y.shape[1]] = total / Y.dtype.type(n_delays)
+        late[:, part] = total / Y.dtype.type(n_delays)
     return late
 
 

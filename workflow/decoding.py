@@ -31,7 +31,7 @@ from .session import Session
 from .tables import read_tables
 
 Floats = NDArray[np.floating]
-VERSION = 4
+VERSION = 5
 ACROSS = "decoding/across"
 TABLES = (
     "decoding",

@@ -1,12 +1,13 @@
 """What decoding a study will take in memory."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..decoding.scaling import CHUNK
 from ..study import Study
-from .alignment import Aligned, align
+from .alignment import align
 from .decoded_rows import atlas
 from .fitting import PYTHON_BYTES
 from .opening import Opened
@@ -56,43 +57,75 @@ def decoding_bytes(study: Study, opened: Opened, width: int, n_columns: int) -> 
         Of the design.
     """
     decoding, aligned = study.decoding, align(study, opened)
-    n_train = int((aligned.rows["side"] == "train").sum())
-    n_test = len(rows_to_score(study, aligned))
-    V = opened.recording.space.n_voxels
     blocks = len(study.encoding.delays) if decoding.responses == "stack" else 1
-    responses = float(SINGLE * V * blocks * (n_train + n_test))
-    if decoding.lags:
-        responses += SINGLE * V * (n_train + n_test)
-    design = np.dtype(study.encoding.precision).itemsize * n_columns
-    held = responses + design * (n_train + n_test)
-    # Rows of some genres, or without a fold, are copied; every value is looked at.
-    copies = decoding.genres is not None or decoding.folds == "clip"
-    held += V * blocks * n_train * ((SINGLE if copies else 0) + 1)
-    fit = _fit_bytes(study, aligned, n_train, width, V * blocks)
-    random = 2 * SINGLE * V * blocks * n_test + DOUBLE * n_test**2
-    return PYTHON_BYTES + held + max(fit, random)
-
-
-def _fit_bytes(
-    study: Study, aligned: Aligned, n: int, width: int, n_voxels: int
-) -> float:
-    """Return what one decoder takes beside its rows."""
-    decoding = study.decoding
-    used = min(decoding.n_voxels or n_voxels, n_voxels)
-    if decoding.decoder == "contrastive":
-        return float(n * used * (3 * DOUBLE + 2 * SINGLE))
-    weights = DOUBLE * n_voxels * width
+    space, n_test = opened.recording.space, len(rows_to_score(study, aligned))
+    used = (decoding.n_voxels or space.n_voxels) * blocks
     if decoding.decoder == "rois":
-        opened = aligned.opened
         test = aligned.rows[aligned.rows["side"] == "test"]
-        rois = atlas(study, opened.recording.space, test, opened.subject)
-        blocks = n_voxels // opened.recording.space.n_voxels
+        rois = atlas(study, space, test, opened.subject)
         used = max(int(roi.mask.sum()) for roi in rois) * blocks
-        return weights + _ridge_bytes(n, used, width)
-    return 2 * weights * used / n_voxels + _ridge_bytes(n, used, width)
+    size = DecodingSize(
+        n_train=int((aligned.rows["side"] == "train").sum()),
+        n_test=n_test,
+        n_columns=space.n_voxels * blocks,
+        n_used=min(used, space.n_voxels * blocks),
+        width=width,
+        decoder=decoding.decoder,
+        # Rows of some genres, or without a fold, are copied.
+        copies=decoding.genres is not None or decoding.folds == "clip",
+    )
+    more = np.dtype(study.encoding.precision).itemsize * n_columns
+    more += SINGLE * space.n_voxels if decoding.lags else 0  # volumes as they are
+    return PYTHON_BYTES + more * (size.n_train + n_test) + peak_of(size)
 
 
-def _ridge_bytes(n: int, used: int, width: int) -> float:
+@dataclass(frozen=True, slots=True)
+class DecodingSize:
+    """What the memory of decoding depends on.
+
+    Parameters
+    ----------
+    n_train, n_test : int
+        Rows.
+    n_columns : int
+        Of the responses: voxels, or voxels times delays where these are stacked.
+    n_used : int
+        Columns that one decoder sees; of the largest ROI.
+    width : int
+        Dimensions of the target.
+    decoder : 'rois', 'cortex' or 'contrastive'
+    copies : bool
+        Whether training rows are parted.
+    """
+
+    n_train: int
+    n_test: int
+    n_columns: int
+    n_used: int
+    width: int
+    decoder: str
+    copies: bool = False
+
+
+def peak_of(size: DecodingSize) -> float:
+    """Return the bytes of responses, and of what is made of them at most at once."""
+    rows = size.n_train + size.n_test
+    held = SINGLE * size.n_columns * rows
+    # Every value is looked at, whether it is finite.
+    held += size.n_columns * size.n_train * ((SINGLE if size.copies else 0) + 1)
+    random = 2 * SINGLE * size.n_columns * size.n_test + DOUBLE * size.n_test**2
+    return float(held + max(_fit_bytes(size), random))
+
+
+def _fit_bytes(size: DecodingSize) -> float:
+    """Return what one decoder takes beside its rows."""
+    n, used = size.n_train, size.n_used
+    if size.decoder == "contrastive":
+        return n * used * (3 * DOUBLE + 2 * SINGLE)
+    # Models of all ROIs are kept until the best are known.
+    weights = size.n_columns if size.decoder == "rois" else 2 * used
     columns, chunk = min(n, used), min(used, CHUNK)
     squares = 7 * DOUBLE * n * columns
-    return squares + 3 * DOUBLE * n * (chunk + width)
+    return (
+        DOUBLE * weights * size.width + squares + 3 * DOUBLE * n * (chunk + size.width)
+    )

@@ -13,7 +13,7 @@ from ..core.artefacts import Recipe
 from ..core.checks import InputError
 from ..decoding.candidates import Taken
 from ..decoding.cards import Pool, card_table, identification_cards
-from ..decoding.prior import prior_notes, prior_table, ranking_notes
+from ..decoding.prior import LEVEL, prior_notes, prior_table, ranking_notes
 from ..decoding.random_brain import RANDOM_BRAIN
 from ..decoding.sounds import Sound
 from ..study import Study
@@ -29,7 +29,7 @@ from .session import Session
 from .tagging import agreement, open_reference, tagger_identity
 
 Floats = NDArray[np.floating]
-VERSION = 4
+VERSION = 5
 PRIOR = "identification accuracy (prior-domination test)"
 RANKED = "identification accuracy (control of the ranking)"
 CONTROL = "identification accuracy (control ROI)"
@@ -204,9 +204,11 @@ def _scores(
         labels["scored_by"] = scorer.encoder.source
         tables.append(card_table(cards, **label, **labels))
     control = {name: taken.pop(name) for name in ("control",) if name in taken}
-    if control:
-        table = _prior(last, control, pool)
-        tables.append(_rows(table, last, label | {"candidate": candidate}, CONTROL))
+    said: list[str] = []
+    for scorer in scorers if control else ():
+        table = _prior(scorer, control, pool)
+        tables.append(_rows(table, scorer, label | {"candidate": candidate}, CONTROL))
+        said += _control_notes(table, scorer, ranked=settings.rank == "likelihood")
     first = {name: [one.first for one in made[name]] for name in taken}
     prior = _prior(last, first, pool)
     tables.append(_rows(prior, last, label | {"candidate": "first"}, PRIOR))
@@ -215,7 +217,20 @@ def _scores(
         ranked = _prior(last, taken, pool)
         tables.append(_rows(ranked, last, label | {"candidate": candidate}, RANKED))
         notes += ranking_notes(ranked)
-    return pd.concat(tables, ignore_index=True), notes
+    return pd.concat(tables, ignore_index=True), notes + said
+
+
+def _control_notes(table: pd.DataFrame, scorer: _Scorer, *, ranked: bool) -> list[str]:
+    """Say that the control ROI identifies stimuli, where it does."""
+    (row,) = table.to_dict("records")
+    if row["p"] >= LEVEL:
+        return []
+    other = "the ranking identifies, or the ROI knows of the sound" if ranked else ""
+    return [
+        "music made of what the control ROI predicts identifies stimuli in "
+        f"{scorer.encoder.source}: {row['identification']:.3f} (p = {row['p']:.3f}), so "
+        f"{other or 'the ROI knows of the sound, or something leaks'}."
+    ]
 
 
 def _prior(

@@ -120,17 +120,21 @@ def draw_transfer(results: Results) -> Iterator[Drawn]:
     """Draw identification of each genre by decoders of each, mean over subjects."""
     table = results.table("decoding_transfer")
     assert table is not None
-    n = table["subject"].nunique()
     for target, rows in table.groupby("target", sort=False):
-        means = rows.groupby(["pool", "trained", "genre"], sort=False)["accuracy"]
-        mean = means.mean().reset_index()
-        squares = {
-            title: written_square(matrix_of(mean, pool))
-            for pool, title in GENRE_POOLS.items()
-            if (mean["pool"] == pool).any()
-        }
+        n = rows["subject"].nunique()
+        means = rows.groupby(["pool", "trained", "genre"], sort=False)
+        mean = means[["accuracy", "chance"]].mean().reset_index()
+        squares, chances = (
+            {
+                title: written_square(matrix_of(mean, pool, values))
+                for pool, title in GENRE_POOLS.items()
+                if (mean["pool"] == pool).any()
+            }
+            for values in ("accuracy", "chance")
+        )
         figure = plot_squares(
             squares,
+            chances=chances,
             label=f"{ACCURACY}, {f'mean of {n} subjects' if n > 1 else 'one subject'}",
             names=("tested", "trained on alone"),
             width_mm=results.print.width(DOUBLE_MM),

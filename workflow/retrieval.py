@@ -21,7 +21,7 @@ from .retrieval_scores import retrieval_scores
 from .searched import Searched, nearest
 from .session import Session
 
-VERSION = 4
+VERSION = 5
 
 
 def make_retrieval(

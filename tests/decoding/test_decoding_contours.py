@@ -15,6 +15,7 @@ from brain2music.decoding.contours import (
 )
 
 RATE_HZ = 8000
+NOISE = np.random.default_rng(0).standard_normal(3 * RATE_HZ)
 
 
 def clicks(bpm, *, seconds=12, swell_hz=0.0, seed=0):
@@ -111,6 +112,8 @@ def test_level_of_the_whole_sound_does_not_matter():
     ("waveform", "words"),
     [
         (np.zeros(3 * RATE_HZ), "it is silent"),
+        (1e-25 * np.sin(np.arange(3 * RATE_HZ)), "it is silent"),
+        (1e-7 * NOISE, "its onset strength is constant"),
         (np.ones(RATE_HZ), "it lasts 1 s, and 2 s are needed"),
     ],
 )

@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from brain2music.core.checks import InputError
-from brain2music.core.ridge.search import splits_of
+from brain2music.core.ridge.banded import fit_banded_ridge
+from brain2music.core.ridge.search import Search, splits_of
 from brain2music.decoding import scaling as module
 from brain2music.decoding.decoders import CortexRidge
 from brain2music.decoding.penalties import choose_by_r, ridge_at
@@ -21,6 +22,8 @@ from brain2music.decoding.scaling import (
     times_weights,
     voxel_weights,
 )
+from brain2music.decoding.voxels import strongest
+from brain2music.workflow.decoded_rows import _late
 
 ALPHAS = (0.1, 10.0, 1e3, 1e5)
 
@@ -83,6 +86,39 @@ def test_ridge_by_products_is_ridge_from_the_voxels(wide, choose_by):
     assert_allclose(fitted.intercept, intercept, atol=1e-9)
     assert_allclose(fitted.predict(Y[:, used]), Z @ weights + intercept, atol=1e-8)
     assert len(set(fitted.alphas)) > 1
+    if choose_by == "error":
+        search = Search(ALPHAS, np.ones((1, 1)))
+        whole = fit_banded_ridge(Z, T, widths=[Z.shape[1]], folds=folds, search=search)
+        assert fitted.alphas.tolist() == whole.alphas.tolist()
+
+
+def test_strongest_voxels_are_those_of_one_table(wide):
+    Y, used, T, _ = wide
+    r = np.abs(np.corrcoef(Y.T, T.T)[:90, 90:]).max(axis=1)
+    expected = np.flatnonzero(used)[np.argsort(-r[used])[:11]]
+    mask = strongest(Y, T, 11, used)
+    assert sorted(np.flatnonzero(mask)) == sorted(expected)
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_responses_at_delays_are_read_in_chunks(rng, stacked):
+    Y = rng.standard_normal((30, 25)).astype(np.float32)
+    voxels = np.flatnonzero(rng.random(25) < 0.8)
+    at = np.stack([np.arange(20) + d for d in (1, 3)], axis=1)
+    found = _late(lambda part: Y[:, part], voxels, at, stacked=stacked)
+    parts = [Y[at[:, k]][:, voxels] for k in range(2)]
+    assert_allclose(found, np.hstack(parts) if stacked else sum(parts) / 2)
+
+
+def test_a_voxel_that_is_constant_without_a_fold_has_no_spread_there(wide):
+    Y, used, T, folds = wide
+    Y = Y.astype(np.float64)[:, used]
+    Y[folds > 0, 0] = 0.1
+    scaling = scaling_of(Y, np.ones(Y.shape[1], bool), np.flatnonzero(folds > 0))
+    assert scaling.sd[0] == 0
+    pairs = Pairs(Y, T, folds.astype(str), np.arange(40).astype(str))
+    fitted = CortexRidge(ALPHAS, choose_by="r").fit(Y, T, folds)
+    assert penalty_curve(fitted, pairs, folds).notna().all(axis=None)
 
 
 def test_the_curve_of_penalties_is_that_of_the_voxels(wide):

@@ -78,17 +78,17 @@ def test_a_fade_of_the_space_is_in_none_of_the_two(rng, tmp_path):
 
 def test_a_clip_without_course_is_left_out_and_named(rng):
     sounds = [beats(rng) for _ in range(5)]
-    silent = Sound(np.zeros(5 * RATE_HZ, np.float32), RATE_HZ)
+    silent = Sound(np.zeros(3 * RATE_HZ, np.float32), RATE_HZ)
     short = beats(rng, 1.5)
     found = [*sounds[:2], silent, sounds[3], short]
     table, (note,) = compare(sounds, found)
     kept = [*sounds[:2], sounds[3]]
     rest, notes = compare(kept, kept)
     assert not notes
-    assert table.to_dict() == rest.to_dict()  # nor are the others cut to 1.5 s
+    assert table.to_dict() == rest.to_dict()  # nor are the others cut to 1.5 or 3 s
     assert set(table["seconds"]) == {5.0}
     assert note == (
-        "agreement in time of stimulus and found is without 2 of 5 clips, whose sound "
+        "agreement in time of stimulus and found is without 2 of 5 clips. Their sound "
         "has no course: clip 2 (it is silent); clip 4 (it lasts 1.5 s, and 2 s are "
         "needed for a tempo)"
     )
@@ -100,6 +100,7 @@ def test_where_too_few_have_a_course_that_is_a_note(rng):
     table, (note,) = compare(sounds, [sounds[0], silent])
     assert table.empty
     assert note.startswith("no agreement in time of stimulus and found: 1 heard and 1")
+    assert note.endswith("Their sound has no course: clip 1 (it is silent)")
     assert "no agreement in time" in compare([], [])[1][0]
 
 

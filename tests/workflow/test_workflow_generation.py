@@ -410,6 +410,7 @@ def test_decoded_and_controls_take_the_candidate_that_predicts_the_response(foll
     assert roi["conditioning"].tolist() == ["decoded of the control ROI alone"]
     assert roi["candidate"].tolist() == card["candidate"].tolist()
     assert roi["value"].item() == 1  # by the ranking, as the others
+    assert any("so the ranking identifies, or the ROI" in note for note in notes)
     assert (table[["n_ties", "n_clips"]] == [0, n]).all(axis=None)
     assert any("identify stimuli by 1.000 (p = 0.0" in note for note in notes)
 

@@ -116,15 +116,17 @@ def test_the_square_of_genres_is_the_mean_over_subjects(draw, table):
         assert [text.get_text() for text in ax.get_xticklabels()] == columns
         expected = [[means[pool, a, b] for b in columns] for a in genres]
         drawn = ax.collections[0].get_array()
-        assert_allclose(np.asarray(drawn).reshape(3, -1), expected)
+        assert_allclose(np.asarray(drawn).reshape(3, -1), np.array(expected) - 0.5)
         assert [float(text.get_text()) for text in ax.texts] == pytest.approx(
             np.ravel(expected), abs=0.005
         )
     low, high = one.limits["colours"]
-    assert low + high == pytest.approx(1)  # 0.5 is the middle, in both alike
-    assert high == pytest.approx(means.max())
+    assert low == -high  # chance is the middle, in both alike
+    assert high == pytest.approx(means.max() - 0.5)
     assert whole.collections[0].get_clim() == own.collections[0].get_clim()
-    assert bar.get_xlabel() == "identification accuracy, mean of 2 subjects"
+    assert bar.get_xlabel() == (
+        "identification accuracy, mean of 2 subjects: number less chance"
+    )
     assert whole.get_xlabel() == "tested"
     assert whole.get_ylabel() == "trained on alone"
     (numbers,) = one.numbers.values()
