@@ -225,11 +225,13 @@ def _control_notes(table: pd.DataFrame, scorer: _Scorer, *, ranked: bool) -> lis
     (row,) = table.to_dict("records")
     if row["p"] >= LEVEL:
         return []
-    other = "the ranking identifies, or the ROI knows of the sound" if ranked else ""
+    why = "the ROI knows of the sound, or something leaks"
+    if ranked:
+        why = "the ranking identifies, or the ROI knows of the sound"
+    found = f"{row['identification']:.3f} (p = {row['p']:.3f})"
     return [
         "music made of what the control ROI predicts identifies stimuli in "
-        f"{scorer.encoder.source}: {row['identification']:.3f} (p = {row['p']:.3f}), so "
-        f"{other or 'the ROI knows of the sound, or something leaks'}."
+        f"{scorer.encoder.source}: {found}, so {why}."
     ]
 
 
