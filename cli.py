@@ -29,6 +29,8 @@ from .features.elsewhere import Elsewhere
 from .features.models import model_named
 from .features.windows import Windows
 from .init import KNOWN, write_new_study
+from .reproduction.reproduce import STUDY
+from .reproduction.reproduce import reproduce as reproduce_study
 from .study import load_study
 from .viewer import OwnSurfaces, serve_study, write_static
 from .workflow.check import check_study
@@ -135,6 +137,35 @@ def init(
     for path in (study.with_name(file) for file in KNOWN[name].written):
         typer.echo(f"written: {path}")
     typer.echo(f"what is there and what is missing: brain2music check {study}")
+
+
+@app.command()
+def reproduce(
+    folder: Annotated[
+        Path, typer.Argument(help="With a study file, as init ds003720 writes it.")
+    ],
+    study: Annotated[str, typer.Option(help="Name of the study file.")] = STUDY,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this sweep (may be repeated); none: 'none'."),
+    ] = None,
+    subject: Annotated[
+        list[str] | None, typer.Option(help="Only this subject (may be repeated).")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run the paper's study; write its numbers and figures beside ours, on one page."""
+    with Bars(quiet) as bars:
+        done = reproduce_study(
+            folder,
+            study=study,
+            sweeps=[] if sweep == ["none"] else sweep,
+            subjects=subject,
+            progress=bars,
+        )
+    ours = int(done.numbers["ours"].notna().sum())
+    typer.echo(f"{ours} of {len(done.numbers)} published numbers have one of ours.")
+    typer.echo(f"page: {done.page}")
 
 
 @app.command()

@@ -149,6 +149,21 @@ class Study:
         return {name: whole[name] for name in names}
 
 
+def changed(study: "Study", **changes: Any) -> "Study":
+    """Return a study with some of its tables changed.
+
+    Raises
+    ------
+    StudyError
+        If the study cannot be so; it says why.
+    """
+    try:
+        return dataclasses.replace(study, **changes)
+    except ValidationError as error:
+        said = str(error.errors()[0]["msg"])
+        raise StudyError(said.removeprefix("Value error, ")) from error
+
+
 def load_study(path: str | Path) -> Study:
     """Read a study file.
 

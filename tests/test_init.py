@@ -101,7 +101,7 @@ def test_parts_that_are_there_are_not_named(tmp_path):
     after = list(missing_parts(study))
     gone = [problem for problem in before if problem not in after]
     assert not [problem for problem in after if problem not in before]
-    assert len(gone) == 1 + 2 + 1 + 4  # corpus, sound of two spaces, captions, masks
+    assert len(gone) == 1 + 3 + 1 + 4  # corpus, sound of three spaces, captions, masks
 
 
 def test_the_design_alone_tells_of_runs_and_clips(tmp_path):
