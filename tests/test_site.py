@@ -66,7 +66,16 @@ def test_pages_are_written_once(made, tmp_path):
         assert "<svg" in (tmp_path / picture).read_text(encoding="utf-8")
 
 
-def test_ci_runs_each_command_of_the_tutorial():
+def test_ci_runs_each_command_and_line_of_python_of_the_guides():
+    script = (ROOT / ".ci/run").read_text()
+    (commands,) = re.findall(r"for page in (start .*); do", script)
+    (lines,) = re.findall(r"for page in (README.md .*); do", script)
     page = (ROOT / "docs/start.md").read_text()
     assert len(re.findall(r"^```sh$", page, re.M)) >= 4
-    assert "docs/start.md" in (ROOT / ".ci/run").read_text()
+    guides = ["start", *(path.stem for path in ROOT.glob("docs/how-*.md"))]
+    assert len(guides) >= 4
+    for name in guides:
+        text = (ROOT / f"docs/{name}.md").read_text()
+        assert ("```sh" in text) == (name in commands.split()), name
+        if "```python" in text:
+            assert f"docs/{name}.md" in lines.split(), name
