@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..analysis.multiple import false_discovery_q
 from ..core.artefacts import Recipe, discard, file_identity
 from ..core.checks import InputError
 from ..core.store import open_store
@@ -271,27 +272,31 @@ def read_decoding(study: Study, out: Path, subjects: Sequence[str]) -> dict:
 
 
 def groups_table(study: Study, table: pd.DataFrame) -> pd.DataFrame:
-    """Return how identification differs between groups of subjects."""
+    """Return how identification differs between groups of subjects.
+
+    q_permutation is corrected for the number of targets (Benjamini-Hochberg).
+    """
     asked = (table["metric"] == "identification accuracy") & (table["pool"] == "clips")
     rows = []
     for (target, source), part in table[asked].groupby(
         ["target", "source"], sort=False, dropna=False
     ):
         scores = dict(zip(part["subject"], part["value"], strict=True))
-        found = compare_groups(
+        difference = compare_groups(
             scores,
             _participants(study),
             str(study.decoding.groups),
             seed=study.decoding.seed,
         )
-        facts = asdict(found)
+        facts = asdict(difference)
         pairs = {
             f"{name}_{k}": value
             for name in ("groups", "n", "means")
             for k, value in zip("ab", facts.pop(name), strict=True)
         }
         rows.append({"target": target, "source": source} | pairs | facts)
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    return found.assign(q_permutation=false_discovery_q(found["p_permutation"]))
 
 
 def _participants(study: Study) -> pd.DataFrame:

@@ -497,7 +497,7 @@ def test_the_difference_of_groups_is_that_of_the_library(tmp_path):
     (row,) = found.to_dict("records")
     assert (row["groups_a"], row["groups_b"]) == ("no", "yes")
     assert_allclose(row["difference"], 0.3)
-    assert row["p_permutation"] == expected.p_permutation
+    assert row["p_permutation"] == row["q_permutation"] == expected.p_permutation
     assert (row["n_a"], row["n_b"], row["smallest_p"]) == (2, 2, expected.smallest_p)
 
 

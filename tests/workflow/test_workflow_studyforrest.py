@@ -133,5 +133,8 @@ def test_volume_and_music_are_decoded_in_every_brain(result):
     assert (volume["p"] <= 0.002).all()
     music = found[found["dimension"] == "on"]
     assert (music["r"] >= 0.15).all()
+    assert (music["p"] < 0.05).all()
+    assert (music["r_low"] < music["r"]).all()
+    assert (music["r"] < music["r_high"]).all()
     assert (found["r_low"] < found["r"]).all()
     assert (found["n_blocks"] < 300).all()
