@@ -135,23 +135,32 @@ def vertex_image(cortex: ModuleType, subject: str, height: int) -> tuple:
     extent : tuple of four floats
         Left, right, bottom and top of the image, in mm on the flatmap.
     """
-    points, _ = cortex.db.get_surf(subject, "flat", merge=True, nudge=True)
-    numbers = cortex.Vertex(np.arange(len(points), dtype=np.float64), subject)
-    image, extent = _fresh_if_broken(
-        lambda recache: cortex.quickflat.utils.make_flatmap_image(
-            numbers, height=height, recache=recache
-        )
-    )
-    vertices = np.where(np.isnan(image), -1, image).astype(np.int64)[::-1]
+    drawn = cortex.quickflat.utils
+
+    def read(recache: bool) -> tuple[np.ndarray, np.ndarray]:
+        inside, extent = drawn.get_flatmask(subject, height=height, recache=recache)
+        # A row per pixel inside, with one entry: its vertex.
+        of_pixel = drawn.get_flatcache(subject, None, height=height, recache=recache)
+        vertices = np.full(inside.shape, -1, dtype=np.int64)
+        vertices[inside] = of_pixel.indices
+        return vertices.T, extent
+
+    vertices, extent = _fresh_if_broken(read)
     return vertices, tuple(float(edge) for edge in extent)
 
 
 def curvature(cortex: ModuleType, subject: str) -> np.ndarray:
     """Return the mean curvature per vertex, above 0 in sulci (as FreeSurfer has it)."""
-    info = _fresh_if_broken(
-        lambda recache: cortex.db.get_surfinfo(subject, "curvature", recache=recache)
-    )
-    return -np.asarray(info.data, dtype=np.float64).ravel()
+    place = cortex.db.get_paths(subject)["surfinfo"].format(type="curvature", opts="")
+
+    def read(recache: bool) -> np.ndarray:
+        if recache or not Path(place).is_file():
+            cortex.db.get_surfinfo(subject, "curvature", recache=recache)
+        # Of what pycortex returns, only the numbers: the rest would read surfaces.
+        with np.load(place, allow_pickle=False) as saved:
+            return np.concatenate([saved["left"], saved["right"]])
+
+    return -np.asarray(_fresh_if_broken(read), dtype=np.float64)
 
 
 def _fresh_if_broken(compute: Callable) -> Any:

@@ -147,6 +147,8 @@ def test_s1_is_copied_without_touching_what_was_shipped(store):
         pixels, _ = vertex_image(cortex, "S1", 60)
         points, _ = cortex.db.get_surf("S1", "flat", merge=True, nudge=True)
         bends = curvature(cortex, "S1")
+        own = np.ravel(cortex.db.get_surfinfo("S1", "curvature").data)
+    np.testing.assert_allclose(bends, -own)
     assert len(points) == len(bends) == 304380
     assert points[pixels[pixels >= 0], 0].min() < -300
     after = sorted(path for path in shipped.rglob("*") if "cache" not in path.parts)

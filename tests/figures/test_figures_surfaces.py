@@ -68,6 +68,21 @@ def test_both_renderers_show_the_same_vertices(flat, cortex_store):
     np.testing.assert_allclose(other.extent, flat.extent, atol=1e-3)
 
 
+def test_the_last_meshes_stay_in_memory_and_cannot_be_written(flat):
+    again = flat_mesh("fsaverage5", renderer="matplotlib", height_px=120)
+    assert again is flat_mesh("fsaverage5", renderer="matplotlib", height_px=120)
+    for array in (again.points, again.faces, again.curvature, again.pixels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    for height_px in (20, 21):
+        small = flat_mesh("fsaverage5", renderer="matplotlib", height_px=height_px)
+        assert len(small.pixels) == height_px
+    assert surfaces._loaded.cache_info().currsize == surfaces.MOST_KEPT == 2
+    other = flat_mesh("fsaverage5", renderer="matplotlib", height_px=120)
+    assert other is not again
+    np.testing.assert_array_equal(other.pixels, again.pixels)
+
+
 def test_values_land_on_their_vertices_and_nowhere_else():
     on_mesh = spread([0.5, -0.25, 3.0], vertices([7, 20000, 12]))
     assert on_mesh.shape == (20484,)
