@@ -55,6 +55,11 @@ screen = Console(stderr=True)
 StudyFile = Annotated[Path, typer.Argument(help="The study file (TOML).")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+Inflated = Annotated[
+    tuple[str, str] | None,
+    typer.Option(help="Your own surfaces, left and right; {subject} may be in it."),
+]
+Flat = Annotated[tuple[str, str] | None, typer.Option(help="The same, laid flat.")]
 
 
 class Bars:
@@ -206,7 +211,7 @@ def report(
 
 
 @app.command()
-def figures(
+def figures(  # noqa: PLR0913 - each is an option of the command line
     folder: Annotated[Path, typer.Argument(help="Folder of a study's results.")],
     only: Annotated[
         list[str] | None, typer.Option(help="Only this figure (may be repeated).")
@@ -221,13 +226,20 @@ def figures(
         str | None, typer.Option(help="single, double or millimetres.")
     ] = None,
     dpi: Annotated[int, typer.Option(help="Of PNG: 300 to 600.")] = 300,
+    inflated: Inflated = None,
+    flat: Flat = None,
     quiet: Quiet = False,
 ) -> None:
     """Draw every figure of the paper that the results allow, its numbers beside it."""
     how = Print(width_of(width), _words(format) or Print().formats, dpi)
     with Bars(quiet) as bars:
         drawn = draw_paper(
-            folder, only=_words(only), folder=out, how=how, progress=bars
+            folder,
+            only=_words(only),
+            folder=out,
+            how=how,
+            surfaces=_own(inflated, flat),
+            progress=bars,
         )
     for name, paths in drawn.written.items():
         typer.echo(f"{name}: {len(paths)} files")
@@ -254,19 +266,12 @@ def view(
     no_sound: Annotated[
         bool, typer.Option("--no-sound", help="Names of clips alone.")
     ] = False,
-    inflated: Annotated[
-        tuple[str, str] | None,
-        typer.Option(help="Your own surfaces, left and right; {subject} may be in it."),
-    ] = None,
-    flat: Annotated[
-        tuple[str, str] | None, typer.Option(help="The same, laid flat.")
-    ] = None,
+    inflated: Inflated = None,
+    flat: Flat = None,
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
 ) -> None:
     """Show results on the cortex in the browser: click a vertex, hear its clips."""
-    if flat is not None and inflated is None:
-        raise InputError("--flat needs --inflated: surfaces of the same vertices.")
-    surfaces = OwnSurfaces(inflated, flat) if inflated is not None else None
+    surfaces = _own(inflated, flat)
     if static is not None:
         written = write_static(
             folder, static, study_file=study, sound=not no_sound, surfaces=surfaces
@@ -279,6 +284,15 @@ def view(
         typer.echo(f"{server.url} (on this machine alone; Ctrl+C ends it)")
         with suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+def _own(
+    inflated: tuple[str, str] | None, flat: tuple[str, str] | None
+) -> OwnSurfaces | None:
+    """Return the surfaces that a user gives."""
+    if flat is not None and inflated is None:
+        raise InputError("--flat needs --inflated: surfaces of the same vertices.")
+    return OwnSurfaces(inflated, flat) if inflated is not None else None
 
 
 @features_app.command("list")

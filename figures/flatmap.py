@@ -13,13 +13,14 @@ from ..core.checks import InputError
 from .looks import OnScale, draw_look, draw_map
 from .outlines import (
     Outline,
+    draw_contour,
     draw_names,
     draw_outlines,
     drawn_outlines,
     mask_outlines,
     numbered,
 )
-from .pages import Panel, add_axes, draw_keys, looks_of, write_caption
+from .pages import Panel, add_axes, draw_keys, looks_of, mask_of, write_caption
 from .style import (
     DOUBLE_MM,
     SMALL_PT,
@@ -43,7 +44,7 @@ MORE_CAPTION_MM = 8.0  # where it has half the width
 def plot_flatmap(
     values: ArrayLike,
     *,
-    mesh: str,
+    mesh: str | FlatMesh,
     scale: Scale,
     title: str = "",
     rois: Rois = None,
@@ -62,8 +63,8 @@ def plot_flatmap(
     values : array of shape (n_vertices,)
         Left hemisphere first; NaN is not drawn. `spread` makes it from the columns
         of Y.
-    mesh : 'fsaverage5' or 'S1'
-        20,484 or 304,380 vertices; S1 needs pycortex.
+    mesh : 'fsaverage5', 'S1' or FlatMesh
+        20,484 or 304,380 vertices; S1 needs pycortex. `flat_of` makes one of your own.
     scale : Scale
         Limits, colour map, label of the colours, and what NaN is called.
     title : str
@@ -85,7 +86,7 @@ def plot_flatmap(
     InputError
         If the mesh is not known, or values or masks do not fit it.
     """
-    flat = flat_mesh(mesh, renderer=renderer, store=store)
+    flat = _flat(mesh, renderer, store)
     values = _on_mesh(values, flat, "values")
     outlines = _outlines(flat, rois, store)
     fig = fig or figure_mm(DOUBLE_MM, 104.0)
@@ -105,7 +106,7 @@ def plot_flatmap(
 def plot_flatmaps(
     maps: Mapping[str, ArrayLike],
     *,
-    mesh: str,
+    mesh: str | FlatMesh,
     scale: Scale,
     title: str = "",
     rois: Rois = None,
@@ -142,7 +143,7 @@ def plot_flatmaps(
 def plot_panels(
     panels: Mapping[str, Panel],
     *,
-    mesh: str,
+    mesh: str | FlatMesh,
     title: str = "",
     rois: Rois = None,
     caption: str = "",
@@ -173,7 +174,7 @@ def plot_panels(
     """
     if not panels:
         raise InputError("no maps to draw: maps is empty. Give at least one.")
-    flat = flat_mesh(mesh, renderer=renderer, store=store)
+    flat = _flat(mesh, renderer, store)
     given = {
         name: replace(one, values=_rows(one, flat, f"map {name!r}"))
         for name, one in panels.items()
@@ -195,7 +196,10 @@ def plot_panels(
         row, column = divmod(number, n_columns)
         left, low = column * cell[0], bottom + (n_rows - 1 - row) * cell[1]
         ax = add_axes(fig, (left + 2, low + 1, cell[0] - 4, cell[1] - 8))
-        draw_look(ax, np.asarray(panel.values), flat, panel.look)
+        draw_look(ax, panel.drawn, flat, panel.look)
+        if panel.contour is not None:
+            inside = mask_of(panel.contour, "contour", flat.n_vertices)
+            draw_contour(ax, flat, inside)
         draw_outlines(ax, outlines, width_pt=0.7 if n_columns == 2 else 1.0)
         draw_names(ax, numbered(outlines), flat)
         ax.set_title(f"{name}\n", size=TEXT_PT, pad=1.5, linespacing=1.1)
@@ -218,6 +222,12 @@ def page_figure(panels: Mapping[str, Panel], width_mm: float) -> Figure:
     frame = 19.0 if n_rows > 1 else 15.0
     frame += MORE_CAPTION_MM * max(0.0, DOUBLE_MM / width_mm - 1)
     return figure_mm(width_mm, high * n_rows + key_mm + frame)
+
+
+def _flat(mesh: str | FlatMesh, renderer: str, store: Path | None) -> FlatMesh:
+    if isinstance(mesh, FlatMesh):
+        return mesh
+    return flat_mesh(mesh, renderer=renderer, store=store)
 
 
 def _n_columns(panels: Mapping[str, Panel], width_mm: float) -> int:
@@ -275,12 +285,15 @@ def _counts(values: Floats, flat: FlatMesh, scale: Scale) -> str:
 
 def _short_counts(panel: Panel, flat: FlatMesh) -> str:
     has, on_map = np.isfinite(np.asarray(panel.values)).all(axis=1), flat.on_map
-    text = f"{(has & on_map).sum():,} drawn"
+    shown = np.isfinite(panel.drawn).all(axis=1)
+    text = f"{(shown & on_map).sum():,} drawn"
+    if (has & ~shown & on_map).any():
+        text += f", {(has & ~shown & on_map).sum():,} {panel.hidden}"
     if (~has).any():
         text += f", {(~has & on_map).sum():,} {panel.look.missing}"
-    lost = (has & ~on_map).sum()
+    lost = (shown & ~on_map).sum()
     text += f", {lost:,} off the map" if lost else ""
-    beyond = panel.look.n_beyond(np.asarray(panel.values))
+    beyond = panel.look.n_beyond(panel.drawn)
     return text + (f", {beyond:,} off scale" if beyond else "")
 
 

@@ -20,7 +20,7 @@ from .pages import (
     looks_of,
     write_caption,
 )
-from .solid import cortex_mesh
+from .solid import CortexMesh, cortex_mesh
 from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, TITLE_PT, figure_mm
 from .surfaces import N_VERTICES
 
@@ -58,7 +58,7 @@ class Inflated:
     curvature: Mapping[str, Floats]
 
 
-def inflated_mesh(mesh: str, store: Path | None = None) -> Inflated:
+def inflated_mesh(mesh: str | CortexMesh, store: Path | None = None) -> Inflated:
     """Load an inflated cortex: 'fsaverage5' from nilearn, 'S1' from pycortex.
 
     Raises
@@ -66,25 +66,29 @@ def inflated_mesh(mesh: str, store: Path | None = None) -> Inflated:
     InputError
         If the mesh is not known.
     """
-    if mesh not in N_VERTICES:
-        raise InputError(
-            f"no inflated surface of {mesh!r}; known are {' and '.join(N_VERTICES)}."
-        )
-    both = cortex_mesh(mesh, store=store)
+    both = mesh if isinstance(mesh, CortexMesh) else _known(mesh, store)
     n_left = both.n_left
     is_left = (both.faces < n_left).all(axis=1)
     return Inflated(
-        mesh,
+        both.name,
         {"left": both.inflated[:n_left], "right": both.inflated[n_left:]},
         {"left": both.faces[is_left], "right": both.faces[~is_left] - n_left},
         {"left": both.curvature[:n_left], "right": both.curvature[n_left:]},
     )
 
 
+def _known(mesh: str, store: Path | None) -> CortexMesh:
+    if mesh not in N_VERTICES:
+        raise InputError(
+            f"no inflated surface of {mesh!r}; known are {' and '.join(N_VERTICES)}."
+        )
+    return cortex_mesh(mesh, store=store)
+
+
 def plot_inflated(
     panels: Mapping[str, Panel],
     *,
-    mesh: str,
+    mesh: str | CortexMesh,
     title: str = "",
     caption: str = "",
     width_mm: float = DOUBLE_MM,
@@ -100,7 +104,7 @@ def plot_inflated(
     ----------
     panels : mapping from title to Panel
         Values have one row per vertex, left hemisphere first; NaN is not drawn.
-    mesh : 'fsaverage5' or 'S1'
+    mesh : 'fsaverage5', 'S1' or CortexMesh
     title, caption : str
     width_mm : float
     store : Path, optional
@@ -146,7 +150,12 @@ def plot_inflated(
 
 def _colours(panel: Panel, surface: Inflated, name: str) -> dict[str, Floats]:
     """Return the colour of each face, by hemisphere."""
-    values = np.asarray(panel.values, dtype=float)
+    if panel.contour is not None:
+        raise InputError(
+            f"map {name!r} has a contour, which is drawn on flatmaps alone. Leave it "
+            "out, or draw the map with plot_panels."
+        )
+    values = panel.drawn
     values = values[:, None] if values.ndim == 1 else values
     n_left, n_right = (len(surface.points[side]) for side in SIDES)
     wanted = (n_left + n_right, panel.look.n_values)
@@ -173,10 +182,13 @@ def _colours(panel: Panel, surface: Inflated, name: str) -> dict[str, Floats]:
 def _counts(panel: Panel) -> str:
     """Say how many vertices have a value, and why the others have none."""
     values = np.asarray(panel.values, dtype=float).reshape(-1, panel.look.n_values)
-    has = np.isfinite(values).all(axis=1)
-    text = f"{has.sum():,} vertices drawn"
+    drawn = panel.drawn.reshape(values.shape)
+    has, shown = (np.isfinite(one).all(axis=1) for one in (values, drawn))
+    text = f"{shown.sum():,} vertices drawn"
+    hidden = (has & ~shown).sum()
+    text += f", {hidden:,} {panel.hidden}" if hidden else ""
     text += f", {(~has).sum():,} {panel.look.missing}" if not has.all() else ""
-    beyond = panel.look.n_beyond(values)
+    beyond = panel.look.n_beyond(drawn)
     return text + (f", {beyond:,} off scale" if beyond else "")
 
 

@@ -27,6 +27,7 @@ DISTANCES_MM = (0.0, *np.arange(2.5, 45.0, 2.5))
 HIDDEN = (
     0.16  # a name that hides a square mm of the map may go this many mm further off
 )
+CONTOUR = "#F0E442"  # ROIs are white
 ROOM = 4.0  # a name goes inside an ROI that is this many times larger
 
 
@@ -129,6 +130,16 @@ def draw_outlines(
             ),
             autolim=False,
         )
+
+
+def draw_contour(ax: Axes, mesh: FlatMesh, inside: NDArray[np.bool_]) -> None:
+    """Draw the border of a part of a map, in yellow on a dark line."""
+    lines = _border(mesh, inside)
+    for shade, width_pt in (("0.1", 1.3), (CONTOUR, 0.7)):
+        drawn = LineCollection(
+            lines, linewidths=width_pt, colors=shade, capstyle="round", label="contour"
+        )
+        ax.add_collection(drawn, autolim=False)
 
 
 def draw_names(ax: Axes, outlines: Iterable[Outline], mesh: FlatMesh) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from ..core.checks import InputError
 from .looks import Look, OnScale, draw_bar
 from .style import SMALL_PT, size_mm
 
@@ -32,10 +33,45 @@ class Panel:
         As many numbers per vertex as the look wants; NaN is not drawn.
     look : Look
         Panels with the same one share a key, and can be compared.
+    shown : array of bool, shape (n_vertices,), optional
+        Where the map is drawn, such as by a threshold on another map. Elsewhere the
+        curvature shows, and is counted by the name of `hidden`.
+    hidden : str
+        What a vertex is called that has a value and is not `shown`.
+    contour : array of bool, shape (n_vertices,), optional
+        Its border is drawn on flatmaps, such as around what is more than chance.
     """
 
     values: ArrayLike
     look: Look
+    shown: ArrayLike | None = None
+    hidden: str = "below the threshold"
+    contour: ArrayLike | None = None
+
+    @property
+    def drawn(self) -> NDArray[np.floating]:
+        """The values, NaN where they are not shown.
+
+        Raises
+        ------
+        InputError
+            If `shown` is no mask over the vertices.
+        """
+        values = np.array(self.values, dtype=np.float64)
+        if self.shown is not None:
+            values[~mask_of(self.shown, "shown", len(values))] = np.nan
+        return values
+
+
+def mask_of(given: ArrayLike, name: str, n_vertices: int) -> NDArray[np.bool_]:
+    """Return a mask over the vertices, or say what it is instead."""
+    mask = np.asarray(given)
+    if mask.shape != (n_vertices,) or mask.dtype != bool:
+        raise InputError(
+            f"{name} of a panel must be True or False for each of {n_vertices} "
+            f"vertices, got {mask.dtype} of shape {mask.shape}."
+        )
+    return mask
 
 
 def looks_of(panels: Mapping[str, Panel]) -> list[Look]:
@@ -79,7 +115,7 @@ def draw_keys(fig: Figure, panels: Mapping[str, Panel], bottom_mm: float) -> Non
     for place, look in enumerate(looks):
         box = ((place + 0.5) * wide, bottom_mm, wide - 10)
         if isinstance(look, OnScale):
-            mine = [np.asarray(p.values) for p in panels.values() if p.look == look]
+            mine = [p.drawn for p in panels.values() if p.look == look]
             low = any((one < look.scale.vmin).any() for one in mine)
             high = any((one > look.scale.vmax).any() for one in mine)
             draw_bar(fig, look.scale, box, extend=EXTEND[low, high])

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from ..core.checks import InputError
 from .cortex import add_s1, curvature, default_store, open_cortex
-from .surfaces import N_VERTICES, packaged_flat
+from .surfaces import (
+    HEIGHT_PX,
+    N_VERTICES,
+    FlatMesh,
+    nearest_vertices,
+    packaged_flat,
+)
 
 Floats = NDArray[np.floating]
 Faces = NDArray[np.integer]
@@ -81,6 +87,24 @@ def cortex_mesh(name: str, *, store: Path | None = None) -> CortexMesh:
     raise InputError(
         f"no mesh {name!r} is known here; known are {' and '.join(N_VERTICES)}."
     )
+
+
+def flat_of(mesh: CortexMesh, *, height_px: int = HEIGHT_PX) -> FlatMesh:
+    """Return the flat side of a cortex, such as a user's own, to be drawn on.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    if mesh.flat is None or mesh.flat_faces is None:
+        raise InputError(
+            f"mesh {mesh.name!r} has no flat surface, so there is no flatmap of it. "
+            "Give one of the same vertices."
+        )
+    pixels, extent = nearest_vertices(mesh.flat, mesh.flat_faces, height_px)
+    flat, faces, bends = mesh.flat, mesh.flat_faces, mesh.curvature
+    return FlatMesh(mesh.name, flat, faces, bends, pixels, extent)
 
 
 def _fsaverage5() -> CortexMesh:

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.tri import Triangulation
 from nilearn import datasets
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw
+from scipy.spatial import cKDTree
 
 from ..core.checks import InputError, check_choice, nearest
 from ..core.types import Space
@@ -28,7 +30,7 @@ Floats = NDArray[np.floating]
 N_VERTICES = {"fsaverage5": 20484, "S1": 304380}
 RENDERERS = ("auto", "pycortex", "matplotlib")
 HEIGHT_PX = 800
-MOST_KEPT = 2  # meshes in memory: S1 has 42 MB, fsaverage5 13 MB
+MOST_KEPT = 2  # meshes in memory: S1 has 22 MB, fsaverage5 13 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,9 +108,10 @@ def spread(values: ArrayLike, space: Space) -> Floats:
     Raises
     ------
     InputError
-        If the space has no map, or `values` has not one value per column.
+        If the space is no surface, or `values` has not one value per column.
     """
-    problem = map_problem(space)
+    is_mesh = space.kind == "surface" and space.index is not None
+    problem = None if is_mesh else map_problem(space)
     if problem:
         raise InputError(f"space {space.name!r}: {problem}")
     values = np.asarray(values, dtype=np.float64)
@@ -183,6 +186,34 @@ def _lacks_cortex(renderer: str) -> bool:
 def _unknown(mesh: str) -> str:
     known = f"known are {' and '.join(N_VERTICES)}.{nearest(mesh, N_VERTICES)}"
     return f"no map: mesh {mesh!r} is not known here; {known}"
+
+
+def nearest_vertices(points: Floats, faces: NDArray, height_px: int) -> tuple:
+    """Return the vertex nearest to each pixel that a face covers: of any flat surface.
+
+    Faces of a flattened cortex may overlap here and there, which `_nearest_vertices`
+    cannot have.
+
+    Returns
+    -------
+    pixels, extent
+        As of a `FlatMesh`.
+    """
+    used = np.unique(faces)
+    low, high = points[used].min(axis=0), points[used].max(axis=0)
+    width_px = int(height_px * (high - low)[0] / (high - low)[1])
+    size = np.array([width_px, height_px])
+    picture = Image.new("1", (width_px, height_px))
+    draw = ImageDraw.Draw(picture)
+    at = (points - low) / (high - low) * (size - 1)
+    for corners in at[faces]:
+        draw.polygon(corners.ravel().tolist(), fill=1)
+    inside = np.array(picture)
+    rows, columns = np.nonzero(inside)
+    here = low + np.column_stack([columns, rows]) / (size - 1) * (high - low)
+    pixels = np.full(inside.shape, -1, dtype=np.int64)
+    pixels[inside] = used[cKDTree(points[used]).query(here)[1]]
+    return pixels, (low[0], high[0], low[1], high[1])
 
 
 def _from_cortex(mesh: str, store: Path, height_px: int) -> FlatMesh:

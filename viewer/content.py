@@ -21,10 +21,10 @@ from ..figures.solid import CortexMesh, cortex_mesh
 from ..figures.style import palette
 from ..figures.surfaces import map_problem
 from ..study import Study
+from ..workflow.own_surfaces import OwnSurfaces
 from ..workflow.regions import ALL
 from ..workflow.statistic_maps import CEILINGS, OnColumns
 from ..workflow.to_draw import Saved, load_saved
-from .own_surfaces import OwnSurfaces
 from .packed import Packed
 from .scales import Scales
 from .vertices import clip_names, delay_norms, extreme_clips

@@ -15,9 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..core.artefacts import Recipe, new_artefact, read_about
 from ..core.checks import InputError
+from ..workflow.own_surfaces import OwnSurfaces
 from ..workflow.result import saved_study
 from .content import Content, study_content
-from .own_surfaces import OwnSurfaces
 from .server import Server
 from .sounds import write_sounds
 
@@ -27,6 +27,7 @@ DEMO = "study/study.toml"  # where the demo keeps its study file, in its results
 SCRIPTS = (
     "vendor/three.min.js",
     "data.js",
+    "outlines.js",
     "cortex.js",
     "plots.js",
     "panel.js",

@@ -29,11 +29,10 @@ def map_figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:
 
 def draw_page(saved: Saved, page: MapPage, width_mm: float = DOUBLE_MM) -> Figure:
     """Lay a page's panels out on the subject's mesh, and draw them."""
-    space = saved.models[page.subject].space
     laid = {name: on_mesh(saved, page, panel) for name, panel in page.panels.items()}
     return plot_panels(
         laid,
-        mesh=space.name,
+        mesh=saved.flat(page.subject),
         title=f"{saved.simulated}sub-{page.subject}",
         rois=roi_masks(saved, page.subject),
         caption=page.caption,
@@ -43,12 +42,16 @@ def draw_page(saved: Saved, page: MapPage, width_mm: float = DOUBLE_MM) -> Figur
 
 
 def on_mesh(saved: Saved, page: MapPage, panel: Panel) -> Panel:
-    """Return a panel with its values at their vertices of the whole mesh."""
+    """Return a panel with all it has at their vertices of the whole mesh."""
     space = saved.models[page.subject].space
     values = np.asarray(panel.values)
     columns = values.T if values.ndim == 2 else [values]
     laid = np.stack([spread(one, space) for one in columns], axis=1)
-    return replace(panel, values=laid)
+    shown, contour = (
+        None if mask is None else spread(np.asarray(mask, dtype=float), space) == 1
+        for mask in (panel.shown, panel.contour)
+    )
+    return replace(panel, values=laid, shown=shown, contour=contour)
 
 
 def _template(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:

@@ -4,7 +4,7 @@ Maps of one kind have the same limits in all subjects.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from ..core.types import label_of
 from ..figures.looks import Names, OnScale, Together, TwoScores
 from ..figures.pages import Panel
 from ..figures.style import Scale, palette
-from ..figures.surfaces import map_problem
 from .map_tables import pairs_of
 from .statistic_maps import CEILINGS, OnColumns, gradient_map
 from .to_draw import Saved, as_written, r_of
@@ -52,8 +51,8 @@ class MapPage:
 def subjects_on_maps(saved: Saved, notes: list[str]) -> list[str]:
     """Return the subjects that have a flatmap; say in `notes` why others have none."""
     there = []
-    for subject, model in saved.models.items():
-        problem = map_problem(model.space)
+    for subject in saved.models:
+        problem = saved.problem(subject)
         if problem:
             notes.append(f"sub-{subject}: {problem}.")
         else:
@@ -123,7 +122,11 @@ def _best_spaces(saved: Saved, there: Iterable[str]) -> Iterator[MapPage]:
 
 
 def two_spaces(saved: Saved, there: Iterable[str], x: str, y: str) -> Iterator[MapPage]:
-    """Yield maps of the scores of two feature spaces, both in one colour."""
+    """Yield maps of the scores of two feature spaces, both in one colour.
+
+    Where the study tested voxels, those where neither is found are not shown, and lines
+    surround those where both are.
+    """
     maps: Maps = {}
     for subject in there:
         r = [r_of(saved, subject, "alone", name) for name in (x, y)]
@@ -134,11 +137,31 @@ def two_spaces(saved: Saved, there: Iterable[str], x: str, y: str) -> Iterator[M
         as_written(f"{label_of(y, '')}, r"),
     )
     look = TwoScores(labels, scale.vmin, scale.vmax, missing=missing_word(saved))
+    title = as_written(f"{label_of(x, '')} by {label_of(y, '')}, each alone")
+    tested, fdr = "voxel_significance" in saved.tables, saved.study.analysis.fdr
     for subject, one in maps.items():
-        title = as_written(f"{label_of(x, '')} by {label_of(y, '')}, each alone")
-        yield MapPage(
-            f"two_spaces_sub-{subject}", subject, {title: Panel(one[""], look)}
+        panel = Panel(one[""], look)
+        if tested:
+            first, second = (found_alone(saved, subject, name) for name in (x, y))
+            panel = replace(
+                panel,
+                shown=first | second,
+                hidden=f"with q above {Q:g} for both",
+                contour=first & second,
+            )
+        said = (
+            f"Shown where r of either is more than chance: q (FDR, {fdr}) of at most "
+            f"{Q:g}. Yellow lines surround where both are."
         )
+        name = f"two_spaces_sub-{subject}"
+        yield MapPage(name, subject, {title: panel}, said if tested else "")
+
+
+def found_alone(saved: Saved, subject: str, space: str) -> NDArray[np.bool_]:
+    """Return where a feature space by itself is more than chance, per column of Y."""
+    rows, on = _rows(saved, "voxel_significance", subject)
+    mine = rows[(rows["model"] == "alone") & (rows["feature_space"] == space)]
+    return on(mine[f"q_{saved.study.analysis.fdr}"]) <= Q
 
 
 def _components(saved: Saved, there: Iterable[str]) -> Iterator[MapPage]:

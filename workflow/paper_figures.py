@@ -9,6 +9,7 @@ from . import paper_decoding as decoding
 from . import paper_encoding as encoding
 from . import paper_maps as maps
 from . import paper_sound as sound
+from .own_surfaces import OwnSurfaces
 from .paper_pages import Drawn, Print, Results, write_drawn
 from .saved_study import read_saved_study
 from .to_draw import load_saved
@@ -151,6 +152,7 @@ def draw_paper(
     only: Sequence[str] = (),
     folder: str | Path | None = None,
     how: Print | None = None,
+    surfaces: OwnSurfaces | None = None,
     progress: Callable[[str, int, int], None] = lambda _text, _done, _total: None,
 ) -> PaperFigures:
     """Draw the figures of the paper that the results in `out` allow.
@@ -168,6 +170,8 @@ def draw_paper(
         Where figures are written; `paper_figures` in `out` if None.
     how : Print, optional
         Formats, width and resolution.
+    surfaces : OwnSurfaces, optional
+        Of subjects on no mesh that is known by its name.
     progress : callable
         Called with (what, done, total).
 
@@ -182,7 +186,7 @@ def draw_paper(
         cannot be drawn.
     """
     kinds = _asked(only)
-    results = open_results(Path(out), how or Print())
+    results = open_results(Path(out), how or Print(), surfaces)
     missing = {kind.name: kind.missing(results) for kind in kinds}
     missing = {name: why for name, why in missing.items() if why}
     if only and missing:
@@ -202,7 +206,7 @@ def draw_paper(
     return PaperFigures(place, written, missing)
 
 
-def open_results(out: Path, how: Print) -> Results:
+def open_results(out: Path, how: Print, surfaces: OwnSurfaces | None = None) -> Results:
     """Read what figures are drawn from.
 
     Raises
@@ -211,7 +215,7 @@ def open_results(out: Path, how: Print) -> Results:
         If `out` holds no study's results, or they have no tables yet.
     """
     study, subjects, _ = read_saved_study(out)
-    return Results(load_saved(study, out, subjects), how)
+    return Results(load_saved(study, out, subjects, surfaces), how)
 
 
 def _asked(only: Sequence[str]) -> list[Kind]:

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from ..figures.inflated import plot_inflated
 from ..figures.style import DOUBLE_MM
@@ -13,6 +11,8 @@ from .map_figures import draw_page, on_mesh, store_of
 from .map_pages import (
     MapPage,
     Maps,
+    Q,
+    found_alone,
     from_zero,
     missing_word,
     pages,
@@ -27,10 +27,8 @@ from .paper_encoding import (
     two_models,
 )
 from .paper_pages import Drawn, Results, scale_limits
-from .statistic_maps import OnColumns
 from .to_draw import r_of
 
-Q = 0.05
 ALL_VOXELS = "none: all voxels that were fitted"
 
 
@@ -71,7 +69,7 @@ def draw_maps(results: Results) -> Iterator[Drawn]:
         maps[subject] = {}
         for space in pair:
             r = r_of(saved, subject, "alone", space)
-            found = _found(results, subject, space) if tested else np.isfinite(r)
+            found = found_alone(saved, subject, space) if tested else np.isfinite(r)
             label = results.label(space)
             maps[subject][label] = np.where(found, r, np.nan)
     fdr = saved.study.analysis.fdr
@@ -84,24 +82,12 @@ def draw_maps(results: Results) -> Iterator[Drawn]:
             yield replace(drawn, threshold=threshold, spaces=pair)
 
 
-def _found(results: Results, subject: str, space: str) -> NDArray[np.bool_]:
-    table = results.saved.tables["voxel_significance"]
-    asked = (
-        (table["subject"] == subject)
-        & (table["model"] == "alone")
-        & (table["feature_space"] == space)
-    )
-    rows: pd.DataFrame = table[asked].set_index("voxel")
-    on = OnColumns(results.saved.models[subject])
-    return on(rows[f"q_{results.saved.study.analysis.fdr}"]) <= Q
-
-
 def _flat_and_inflated(results: Results, page: MapPage) -> Iterator[Drawn]:
     saved, width = results.saved, results.print.width(DOUBLE_MM)
     yield _drawn(results, replace(page, name=f"{page.name}_flat"))
     inflated = plot_inflated(
         {name: on_mesh(saved, page, panel) for name, panel in page.panels.items()},
-        mesh=saved.models[page.subject].space.name,
+        mesh=saved.inflated(page.subject),
         title=f"{saved.simulated}sub-{page.subject}",
         caption=page.caption,
         width_mm=width,
@@ -112,12 +98,19 @@ def _flat_and_inflated(results: Results, page: MapPage) -> Iterator[Drawn]:
 
 
 def draw_text_map(results: Results) -> Iterator[Drawn]:
-    """Draw the scores of music and text in one map, with its square of colours."""
-    pair = music_and_text(results)
+    """Draw the scores of music and text in one map, with its square of colours.
+
+    Where the study tested voxels, those are shown where either is found.
+    """
+    saved, pair = results.saved, music_and_text(results)
     assert pair is not None
-    for page in two_spaces(results.saved, subjects_on_maps(results.saved, []), *pair):
+    threshold = ALL_VOXELS
+    if "voxel_significance" in saved.tables:
+        fdr = saved.study.analysis.fdr
+        threshold = f"q (FDR, {fdr}) of at most {Q:g} for either; contour: for both"
+    for page in two_spaces(saved, subjects_on_maps(saved, []), *pair):
         named = replace(page, name=f"music_text_map_sub-{page.subject}")
-        yield replace(_drawn(results, named), spaces=pair, threshold=ALL_VOXELS)
+        yield replace(_drawn(results, named), spaces=pair, threshold=threshold)
 
 
 def draw_unique(results: Results) -> Iterator[Drawn]:

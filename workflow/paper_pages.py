@@ -17,6 +17,7 @@ from ..core.checks import InputError, check_choice
 from ..core.types import label_of
 from ..data.maps import write_map
 from ..figures.looks import OnScale, TwoScores
+from ..figures.pages import Panel
 from ..figures.style import DOUBLE_MM, SINGLE_MM, size_mm
 from .map_pages import MapPage
 from .tables import read_table
@@ -231,19 +232,28 @@ def _write_maps(
     space = results.saved.models[page.subject].space
     paths = []
     for number, (title, panel) in enumerate(page.panels.items(), start=1):
-        values = np.asarray(panel.values, dtype=float)
-        columns = [values] if values.ndim == 1 else list(values.T)
-        for k, column in enumerate(columns, start=1):
-            part = f"{number}" if len(columns) == 1 else f"{number}v{k}"
+        for part, column in _columns(panel).items():
             paths += write_map(
                 folder / f"{drawn.name}_maps",
-                {"sub": _alphanumeric(page.subject), "desc": f"panel{part}"},
+                {"sub": _alphanumeric(page.subject), "desc": f"panel{number}{part}"},
                 column,
                 space,
                 name=title,
                 facts={"Panel": title, "Figure": drawn.name},
             )
     return paths
+
+
+def _columns(panel: Panel) -> dict[str, np.ndarray]:
+    """Return the numbers of a panel as they are drawn, and where a contour has 1."""
+    values = panel.drawn
+    if values.ndim == 1:
+        found = {"": values}
+    else:
+        found = {f"v{k}": column for k, column in enumerate(values.T, start=1)}
+    if panel.contour is not None:
+        found["contour"] = np.asarray(panel.contour, dtype=float)
+    return found
 
 
 def _alphanumeric(text: str) -> str:

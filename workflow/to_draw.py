@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from ..analysis.rois import written_roi
 from ..core.saved import SavedModel, load_model
-from ..figures.surfaces import spread
+from ..figures.solid import CortexMesh
+from ..figures.surfaces import FlatMesh, map_problem, spread
 from ..study import Study
+from .own_surfaces import OwnSurfaces, own_flat, own_mesh
 from .regions import ALL
 from .statistic_maps import TABLES
 from .tables import read_rois, read_table
@@ -29,14 +31,48 @@ class Saved:
     tables: dict[str, pd.DataFrame]
     rois: dict[str, dict[str, NDArray[np.bool_]]]
     out: Path
+    surfaces: OwnSurfaces | None = None
 
     @property
     def simulated(self) -> str:
         """A word for titles: nobody shall take simulated data for a brain."""
         return "simulated data: " if self.study.dataset.simulated else ""
 
+    def problem(self, subject: str) -> str | None:
+        """Say why there is no map of a subject, or return None if there is one."""
+        space = self.models[subject].space
+        problem = map_problem(space)
+        if problem is None or space.kind != "surface":
+            return problem
+        if self.surfaces is None:
+            return f"{problem} Its own surfaces are given by --inflated and --flat"
+        if not self.surfaces.fits(space):
+            return f"{problem} Which vertices are left and right is not known"
+        if self.surfaces.flat is None:
+            return "no map: --flat is not given"
+        return None
 
-def load_saved(study: Study, out: Path, subjects: Sequence[str]) -> Saved:
+    def flat(self, subject: str) -> str | FlatMesh:
+        """Return the flat cortex of a subject: its name, or the subject's own."""
+        space = self.models[subject].space
+        if self.surfaces is None or map_problem(space) is None:
+            return space.name
+        return own_flat(self.surfaces, space, subject)
+
+    def inflated(self, subject: str) -> str | CortexMesh:
+        """Return the inflated cortex of a subject: its name, or the subject's own."""
+        space = self.models[subject].space
+        if self.surfaces is None or map_problem(space) is None:
+            return space.name
+        return own_mesh(self.surfaces, space, subject)
+
+
+def load_saved(
+    study: Study,
+    out: Path,
+    subjects: Sequence[str],
+    surfaces: OwnSurfaces | None = None,
+) -> Saved:
     """Read what the figures of these subjects are drawn from."""
     folder = out / "tables"
     tables = {name: read_table(folder, name) for name in (*TEXTS, *VOXELS)}
@@ -49,7 +85,7 @@ def load_saved(study: Study, out: Path, subjects: Sequence[str]) -> Saved:
         for name, table in tables.items()
         if table is not None
     }
-    return Saved(study, models, found, rois, out)
+    return Saved(study, models, found, rois, out, surfaces)
 
 
 def as_written(text: str) -> str:

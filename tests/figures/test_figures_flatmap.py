@@ -338,6 +338,42 @@ def test_one_panel_has_the_whole_width():
     assert "19,002 drawn, 1,482 off the map, 20,484 off scale" in words(figure)
 
 
+def test_a_map_is_drawn_where_another_passes_and_a_contour_surrounds_a_part(rng):
+    values = rng.uniform(0.0, 0.5, (20484, 2))
+    values[:50] = np.nan
+    shown = near(HESCHL["left"], 20.0, "left")
+    inside = near(HESCHL["left"], 9.0, "left")
+    look = TwoScores(("mel, r", "clap, r"), 0.0, 0.5)
+    panel = Panel(values, look, shown=shown, hidden="not found", contour=inside)
+    kept = values.copy()
+    figure = plot_panels({"two": panel}, mesh="fsaverage5", renderer="matplotlib")
+    np.testing.assert_array_equal(values, kept)
+    flat = flat_mesh("fsaverage5", renderer="matplotlib", height_px=150)
+    drawn = np.asarray(picture(figure, "values", 1).get_array())[..., 3] == 1
+    has = np.isfinite(values).all(axis=1)
+    expected = (shown & has)[flat.pixels] & (flat.pixels >= 0)
+    np.testing.assert_array_equal(drawn, expected)
+    (ax,) = (ax for ax in figure.axes if ax.get_title())
+    lines = [one for one in ax.collections if one.get_label() == "contour"]
+    (outline,) = mask_outlines(flat, {"": inside})
+    for one in lines:
+        np.testing.assert_allclose(one.get_segments(), outline.lines)
+    yellow = mpl.colors.to_rgba(outlines.CONTOUR)
+    np.testing.assert_allclose(lines[-1].get_colors()[0], yellow)
+    on_map = flat.on_map
+    said = words(figure)
+    assert f"{(shown & has & on_map).sum():,} drawn" in said
+    assert f"{(~shown & has & on_map).sum():,} not found" in said
+    assert f"{(~has & on_map).sum():,} without a value" in said
+
+
+@pytest.mark.parametrize("name", ["shown", "contour"])
+def test_a_threshold_or_contour_is_a_mask_over_the_vertices(name):
+    panel = Panel(np.zeros(20484), OnScale(SCALE), **{name: np.zeros(20484)})
+    with pytest.raises(InputError, match=f"{name} of a panel must be True or False"):
+        plot_panels({"x": panel}, mesh="fsaverage5", renderer="matplotlib")
+
+
 def test_a_panel_has_as_many_numbers_as_its_look_wants():
     look = TwoScores(("mel, r", "clap, r"), 0.0, 0.5)
     with pytest.raises(InputError, match=r"wants 2 numbers per vertex"):

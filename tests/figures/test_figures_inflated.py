@@ -102,10 +102,29 @@ def test_the_page_has_its_width_key_and_caption(mesh):
     assert mesh.name == "fsaverage5"
 
 
+def test_what_is_not_shown_has_the_colour_of_the_folds_and_is_counted(mesh):
+    values = blob(mesh, "left", 100)
+    shown = np.zeros(2 * N_LEFT, bool)
+    panel = Panel(values, OnScale(SCALE), shown=shown, hidden="not found")
+    fig = plot_inflated({"a": panel}, mesh="fsaverage5")
+    shades = np.concatenate([colours for _, colours in drawn(fig).values()])
+    assert_allclose(shades[:, 0], shades[:, 2])
+    n = np.isfinite(values).sum()
+    said = [text.get_text() for text in fig.texts]
+    missing = 2 * N_LEFT - n
+    wanted = f"0 vertices drawn, {n} not found, {missing:,} without a value"
+    assert wanted in said
+
+
 @pytest.mark.parametrize(
     ("panels", "name", "words"),
     [
         ({}, "fsaverage5", "panels is empty"),
+        (
+            {"a": Panel(np.zeros(9), OnScale(SCALE), contour=np.zeros(9, bool))},
+            "fsaverage5",
+            "contour, which is drawn on flatmaps alone",
+        ),
         ({"a": Panel(np.zeros(9), OnScale(SCALE))}, "fsaverage5", "one row per vertex"),
         (
             {"a": Panel(np.zeros(9), OnScale(SCALE))},

@@ -68,7 +68,7 @@ def test_both_renderers_show_the_same_vertices(flat, cortex_store):
     np.testing.assert_allclose(other.extent, flat.extent, atol=1e-3)
 
 
-def test_the_last_meshes_stay_in_memory_and_cannot_be_written(flat):
+def test_the_last_meshes_stay_in_memory_and_cannot_be_written():
     again = flat_mesh("fsaverage5", renderer="matplotlib", height_px=120)
     assert again is flat_mesh("fsaverage5", renderer="matplotlib", height_px=120)
     for array in (again.points, again.faces, again.curvature, again.pixels):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import soundfile
 from brain2music.core.saved import save_bands, save_space
 from brain2music.core.types import Band, Space
 from brain2music.study import load_study
+from brain2music.viewer import serve_study, write_static
 
 N_LEFT, N_MESH = 10242, 20484
 RATE_HZ, TR_S, CLIP_S = 16_000, 1.5, 3.0
@@ -186,3 +188,131 @@ def whole(tmp_path_factory):
 def copied(made, tmp_path):
     """Return the folder of a copy of the planted results."""
     return shutil.copytree(made.out, tmp_path / "copy")
+
+
+class Page:
+    """The viewer in a browser."""
+
+    def __init__(self, driver, url):
+        self.driver, self.url = driver, url
+        driver.get_log("browser")
+        self.load()
+
+    def load(self):
+        self.driver.get("about:blank")
+        self.driver.get(self.url)
+        self.until("return document.documentElement.dataset.drawMs !== undefined")
+
+    def __call__(self, script, *values):
+        return self.driver.execute_script(script, *values)
+
+    def until(self, script, *values):
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        wait = WebDriverWait(self.driver, 60, poll_frequency=0.05)
+        return wait.until(lambda driver: driver.execute_script(script, *values))
+
+    def find(self, name):
+        return self.driver.find_element("id", name)
+
+    def choose(self, **choices):
+        """Choose from lists by their name: a value, or the place of an option."""
+        from selenium.webdriver.support.ui import Select
+
+        for name, value in choices.items():
+            before = self("return document.documentElement.dataset.shown")
+            options = Select(self.find(name))
+            if isinstance(value, int):
+                options.select_by_index(value)
+            else:
+                options.select_by_value(value)
+            if name not in ("shape", "view"):
+                self.until(
+                    "return document.documentElement.dataset.shown !== arguments[0]",
+                    before,
+                )
+
+    def click(self, vertex):
+        """Click where a vertex is drawn, with the mouse."""
+        from selenium.webdriver import ActionChains
+
+        x, y = self("return B2M.cortex.at(arguments[0])", int(vertex))
+        canvas = self.find("cortex")
+        middle = canvas.size["width"] / 2, canvas.size["height"] / 2
+        chain = ActionChains(self.driver)
+        edge = self("return B2M.cortex.canvas.clientLeft")
+        dx, dy = round(x + edge - middle[0]), round(y + edge - middle[1])
+        chain.move_to_element_with_offset(canvas, dx, dy).click().perform()
+        self.until("return B2M.find('vertex').dataset.vertex !== undefined")
+
+    def in_sight(self, vertices):
+        """Return those vertices that can be clicked, a pixel beside them as well."""
+        return self(
+            "return arguments[0].filter((v) => {"
+            "const [x, y] = B2M.cortex.at(v);"
+            "return [[0, 0], [1, 1], [-1, -1], [1, -1], [-1, 1]].every(([a, b]) =>"
+            "B2M.cortex.pick(x + a, y + b) === v); })",
+            list(map(int, vertices)),
+        )
+
+    def go(self, vertex):
+        self("B2M.find('number').value = arguments[0]", int(vertex))
+        self.find("go").submit()
+        self.until(
+            "return B2M.find('vertex').dataset.vertex == arguments[0]", int(vertex)
+        )
+
+    def cell(self, model, band, kind):
+        row = f"#scores tr[data-model='{model}'][data-band='{band}']"
+        place = f"{row} td[data-kind='{kind}']"
+        return self.driver.find_element("css selector", place).text
+
+    def pixel(self, x, y):
+        """Return the colour at a place of the canvas, drawn anew."""
+        return self(
+            "const c = B2M.cortex; c.drawNow(); const gl = c.renderer.getContext();"
+            "const one = new Uint8Array(4), k = c.renderer.getPixelRatio();"
+            "gl.readPixels(Math.round(arguments[0] * k),"
+            " gl.drawingBufferHeight - 1 - Math.round(arguments[1] * k),"
+            " 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, one); return [...one].slice(0, 3)",
+            x,
+            y,
+        )
+
+    def errors(self):
+        """Return what the console says is wrong, and what the page itself does."""
+        said = [x["message"] for x in self.driver.get_log("browser")]
+        said = [text for text in said if "GPU stall" not in text]
+        problem = self.find("problem")
+        return said + ([problem.text] if problem.is_displayed() else [])
+
+
+@pytest.fixture(scope="module")
+def urls(made, tmp_path_factory):
+    """Return where the viewer is, from disk and from its server."""
+    written = write_static(made.out, tmp_path_factory.mktemp("viewer") / "static")
+    with serve_study(made.out) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield {"disk": (written.folder / "index.html").as_uri(), "server": server.url}
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(name="Page", scope="session")
+def page_class():
+    return Page
+
+
+@pytest.fixture(params=["disk", "server"])
+def page(request, chromium, urls):
+    page = Page(chromium, urls[request.param])
+    yield page
+    assert page.errors() == []
+
+
+@pytest.fixture
+def opened(chromium, urls):
+    page = Page(chromium, urls["disk"])
+    yield page
+    assert page.errors() == []

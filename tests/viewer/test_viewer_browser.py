@@ -1,134 +1,12 @@
 """Tests of the viewer in headless Chromium, which draws without a graphics card."""
 
-import threading
-
 import numpy as np
 import pytest
-
-from brain2music.viewer import serve_study, write_static
 
 pytestmark = pytest.mark.slow
 MOST_S = 10.0  # until the first cortex is drawn
 N_LEFT = 10242
 LISTED = [("joint", "all"), ("plain", "all"), ("alone", "mel"), ("part", "genre")]
-
-
-class Page:
-    """The viewer in a browser."""
-
-    def __init__(self, driver, url):
-        self.driver, self.url = driver, url
-        driver.get_log("browser")
-        self.load()
-
-    def load(self):
-        self.driver.get("about:blank")
-        self.driver.get(self.url)
-        self.until("return document.documentElement.dataset.drawMs !== undefined")
-
-    def __call__(self, script, *values):
-        return self.driver.execute_script(script, *values)
-
-    def until(self, script, *values):
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        wait = WebDriverWait(self.driver, 60, poll_frequency=0.05)
-        return wait.until(lambda driver: driver.execute_script(script, *values))
-
-    def find(self, name):
-        return self.driver.find_element("id", name)
-
-    def choose(self, **choices):
-        from selenium.webdriver.support.ui import Select
-
-        for name, value in choices.items():
-            before = self("return document.documentElement.dataset.shown")
-            Select(self.find(name)).select_by_value(value)
-            if name not in ("shape", "view"):
-                self.until(
-                    "return document.documentElement.dataset.shown !== arguments[0]",
-                    before,
-                )
-
-    def click(self, vertex):
-        """Click where a vertex is drawn, with the mouse."""
-        from selenium.webdriver import ActionChains
-
-        x, y = self("return B2M.cortex.at(arguments[0])", int(vertex))
-        canvas = self.find("cortex")
-        middle = canvas.size["width"] / 2, canvas.size["height"] / 2
-        chain = ActionChains(self.driver)
-        edge = self("return B2M.cortex.canvas.clientLeft")
-        dx, dy = round(x + edge - middle[0]), round(y + edge - middle[1])
-        chain.move_to_element_with_offset(canvas, dx, dy).click().perform()
-        self.until("return B2M.find('vertex').dataset.vertex !== undefined")
-
-    def in_sight(self, vertices):
-        """Return those vertices that can be clicked, a pixel beside them as well."""
-        return self(
-            "return arguments[0].filter((v) => {"
-            "const [x, y] = B2M.cortex.at(v);"
-            "return [[0, 0], [1, 1], [-1, -1], [1, -1], [-1, 1]].every(([a, b]) =>"
-            "B2M.cortex.pick(x + a, y + b) === v); })",
-            list(map(int, vertices)),
-        )
-
-    def go(self, vertex):
-        self("B2M.find('number').value = arguments[0]", int(vertex))
-        self.find("go").submit()
-        self.until(
-            "return B2M.find('vertex').dataset.vertex == arguments[0]", int(vertex)
-        )
-
-    def cell(self, model, band, kind):
-        row = f"#scores tr[data-model='{model}'][data-band='{band}']"
-        place = f"{row} td[data-kind='{kind}']"
-        return self.driver.find_element("css selector", place).text
-
-    def pixel(self, x, y):
-        """Return the colour at a place of the canvas, drawn anew."""
-        return self(
-            "const c = B2M.cortex; c.drawNow(); const gl = c.renderer.getContext();"
-            "const one = new Uint8Array(4), k = c.renderer.getPixelRatio();"
-            "gl.readPixels(Math.round(arguments[0] * k),"
-            " gl.drawingBufferHeight - 1 - Math.round(arguments[1] * k),"
-            " 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, one); return [...one].slice(0, 3)",
-            x,
-            y,
-        )
-
-    def errors(self):
-        """Return what the console says is wrong, and what the page itself does."""
-        said = [x["message"] for x in self.driver.get_log("browser")]
-        said = [text for text in said if "GPU stall" not in text]
-        problem = self.find("problem")
-        return said + ([problem.text] if problem.is_displayed() else [])
-
-
-@pytest.fixture(scope="module")
-def urls(made, tmp_path_factory):
-    """Return where the viewer is, from disk and from its server."""
-    written = write_static(made.out, tmp_path_factory.mktemp("viewer") / "static")
-    with serve_study(made.out) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield {"disk": (written.folder / "index.html").as_uri(), "server": server.url}
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(params=["disk", "server"])
-def page(request, chromium, urls):
-    page = Page(chromium, urls[request.param])
-    yield page
-    assert page.errors() == []
-
-
-@pytest.fixture
-def opened(chromium, urls):
-    page = Page(chromium, urls["disk"])
-    yield page
-    assert page.errors() == []
 
 
 def test_the_first_cortex_is_drawn_in_ten_seconds(page):
@@ -387,7 +265,7 @@ def test_every_control_and_picture_has_a_name(opened, made):
 
 
 def test_without_webgl_numbers_are_there_and_the_reader_is_told(
-    made, urls, start_browser
+    made, urls, Page, start_browser
 ):
     driver = start_browser("--disable-3d-apis")
     try:
@@ -404,7 +282,7 @@ def test_without_webgl_numbers_are_there_and_the_reader_is_told(
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
-def test_light_and_dark_follow_the_reader(chromium, urls, scheme, is_dark):
+def test_light_and_dark_follow_the_reader(chromium, urls, Page, scheme, is_dark):
     wanted = {"name": "prefers-color-scheme", "value": scheme}
     media = {"features": [wanted]}
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", media)

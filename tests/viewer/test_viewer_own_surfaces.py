@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from brain2music.data.surfaces import faces_identity, mesh_space
 from brain2music.viewer import OwnSurfaces
 from brain2music.viewer.content import study_content
 from brain2music.viewer.packed import read_packed
+from brain2music.workflow.map_figures import map_figures
 from brain2music.workflow.result import saved_study
+from brain2music.workflow.to_draw import load_saved
 
 SIZES = {"left": (20, 20), "right": (20, 15)}
 
@@ -122,6 +125,39 @@ def test_a_study_on_own_surfaces_is_shown_on_them(native, files, tmp_path):
         (tmp_path / name).write_bytes(file.content)
     place = content.index["meshes"]["fsnative"]["inflated"]
     assert_allclose(read_packed(tmp_path, place)[:400], sheet(20, 20)[0], atol=1e-5)
+
+
+def test_flatmaps_are_drawn_on_own_surfaces(native, files):
+    study, subjects = saved_study(native)
+    notes = []
+    assert dict(map_figures(load_saved(study, native, subjects), notes)) == {}
+    assert "Its own surfaces are given by --inflated and --flat" in notes[0]
+    notes = []
+    saved = load_saved(study, native, subjects, OwnSurfaces(files[0]))
+    assert dict(map_figures(saved, notes)) == {}
+    assert notes[0] == "sub-01: no map: --flat is not given."
+    saved = load_saved(study, native, subjects, OwnSurfaces(*files))
+    drawn = dict(map_figures(saved, []))
+    figure = drawn["flatmap_sub-01"]
+    ax = next(ax for ax in figure.axes if ax.get_title().strip() == "joint model")
+    image = next(one for one in ax.get_images() if one.get_label() == "values")
+    flat = saved.flat("01")
+    assert flat.name == "fsnative"
+    index = saved.models["01"].space.index
+    table = saved.tables["voxel_scores"].query(
+        "subject == '01' and model == 'joint' and score == 'r'"
+    )
+    values = np.full(700, np.nan)
+    values[index] = table["value"]
+    expected = np.where(flat.pixels >= 0, values[flat.pixels], np.nan)
+    assert_allclose(np.ma.filled(image.get_array(), np.nan), expected)
+    plt.close("all")
+
+
+def test_the_command_draws_figures_on_own_surfaces(native, files, tmp_path):
+    words = ["figures", str(native), "--out", str(tmp_path / "x"), "--only", "maps"]
+    refused = CliRunner().invoke(app, [*words, "--flat", *files[1]])
+    assert "--flat needs --inflated" in str(refused.exception)
 
 
 def test_the_command_takes_own_surfaces(native, files, tmp_path):

@@ -66,7 +66,9 @@ def test_no_line_of_the_page_runs_by_itself(static):
         k.startswith(('type="application/json"', 'type="text/plain"')) for k in loud
     )
     assert "script-src 'self'" in page
-    for name in ("data.js", "main.js", "panel.js", "cortex.js", "plots.js"):
+    for name in (
+        *("data.js", "main.js", "panel.js", "cortex.js", "plots.js", "outlines.js"),
+    ):
         text = (static.folder / name).read_text(encoding="utf-8")
         assert not re.search(
             r"\beval\b|innerHTML|outerHTML|new Function|https?://(?!www.w3.org)", text

@@ -25,7 +25,7 @@ B2M.Cortex = class {
     this.canvas = canvas;
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true });
     this.scene = new THREE.Scene();
-    this.camera = new THREE.OrthographicCamera(-1, 1, 1, -1, 0.1, 4000);
+    this.camera = new THREE.OrthographicCamera(-1, 1, 1, -1, 0.1, B2M.DEPTH_MM);
     this.camera.position.z = 2000;
     this.shape = "inflated";
     this.view = "lateral";
@@ -82,7 +82,8 @@ B2M.Cortex = class {
     mesh.position.copy(centre).negate();
     const group = new THREE.Group();
     group.add(mesh);
-    return { group, mesh, start, half: box.getSize(new THREE.Vector3()).multiplyScalar(0.5) };
+    const half = box.getSize(new THREE.Vector3()).multiplyScalar(0.5);
+    return { group, mesh, start, half, lines: [] };
   }
 
   setShape(shape) {
@@ -168,6 +169,21 @@ B2M.Cortex = class {
   recolour() {
     for (const part of [...this.parts, this.flat]) {
       if (part) part.mesh.geometry.attributes.tint.needsUpdate = true;
+    }
+    this.draw();
+  }
+
+  /* Draw the borders of masks (a byte per vertex), in place of those drawn before. */
+  outline(masks) {
+    for (const part of [...this.parts, this.flat]) {
+      if (!part) continue;
+      part.mesh.remove(...part.lines);
+      for (const line of part.lines) {
+        line.geometry.dispose();
+        line.material.dispose();
+      }
+      part.lines = B2M.outlines(part, masks);
+      if (part.lines.length) part.mesh.add(...part.lines);
     }
     this.draw();
   }

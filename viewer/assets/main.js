@@ -1,7 +1,7 @@
 /* Joins the choices, the cortex and the panel. */
 "use strict";
 
-B2M.chosen = { subject: 0, model: "joint", band: "all", kind: "r", vertex: -1 };
+B2M.chosen = { subject: 0, model: "joint", band: "all", kind: "r", rois: "none", vertex: -1 };
 
 B2M.find = (id) => document.getElementById(id);
 
@@ -27,6 +27,10 @@ B2M.offer = function () {
   B2M.find("found").disabled = !maps.some((one) => one.kind === "q");
   const kinds = ofModel.filter((one) => one.band === chosen.band).map((one) => [one.kind, one.label]);
   chosen.kind = B2M.fill("kind", kinds, chosen.kind);
+  const { rois } = B2M.index.subjects[chosen.subject];
+  const named = rois.map((one) => [`roi ${one.name}`, one.name]);
+  chosen.rois = B2M.fill("rois", [["none", "none"], ["all", `all ${rois.length}`], ...named], chosen.rois);
+  B2M.find("rois").disabled = !rois.length;
 };
 
 B2M.map = function () {
@@ -51,6 +55,22 @@ B2M.show = async function () {
   B2M.find("number").max = about.n_vertices - 1;
   B2M.find("shape").querySelector("[value=flat]").disabled = !about.flat;
   if (B2M.cortex) B2M.cortex.setMesh(about, arrays);
+  B2M.outlined = "";
+};
+
+/* Draw the borders of the ROIs that are chosen, if others are drawn. */
+B2M.outline = async function () {
+  const { rois, subject: k } = B2M.chosen, subject = B2M.index.subjects[k];
+  const key = `${k} ${rois}`;
+  if (!B2M.cortex || B2M.outlined === key) return;
+  const wanted = (one) => rois === "all" || rois === `roi ${one.name}`;
+  const masks = [];
+  for (const roi of subject.rois.filter(wanted)) {
+    const inside = await B2M.array(roi.mask);
+    masks.push(Uint8Array.from(B2M.columns, (column) => (column >= 0 ? inside[column] : 0)));
+  }
+  B2M.cortex.outline(masks);
+  B2M.outlined = key;
 };
 
 B2M.transformed = (value, scale) => (scale.transform === "-log10" ? -Math.log10(value) : value);
@@ -129,6 +149,7 @@ B2M.refresh = async function () {
   B2M.offer();
   await B2M.show();
   await B2M.colour();
+  await B2M.outline();
   if (B2M.columns.length <= B2M.chosen.vertex) B2M.chosen.vertex = -1;
   await B2M.pick(B2M.chosen.vertex);
   if (B2M.ticket === ticket) document.documentElement.dataset.shown = ticket;
@@ -154,7 +175,7 @@ B2M.guarded = (work) => (...values) => Promise.resolve(work(...values)).catch(B2
 
 B2M.listen = function () {
   const { chosen } = B2M, refresh = B2M.guarded(B2M.refresh);
-  for (const name of ["subject", "model", "band", "kind"]) {
+  for (const name of ["subject", "model", "band", "kind", "rois"]) {
     B2M.find(name).addEventListener("change", (event) => {
       chosen[name] = name === "subject" ? +event.target.value : event.target.value;
       refresh();

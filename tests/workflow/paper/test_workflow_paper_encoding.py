@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.workflow.paper_pages import scale_limits
 
@@ -128,6 +128,29 @@ def test_music_and_text_share_a_map_with_a_square_of_colours(draw, results):
     ((low, high),) = set(one.limits.values())
     assert list(key.get_xticks()) == [low, high]
     assert one.limits == scale_limits(drawn["music_text_map_sub-02"].maps)
+
+
+def test_music_and_text_are_shown_where_either_is_found_lines_where_both(draw, results):
+    one = draw("music_text_map", width_mm=90.0)["music_text_map_sub-02"]
+    (panel,) = one.maps.panels.values()
+    tested = results.saved.tables["voxel_significance"].query("subject == '02'")
+    music, text = (
+        tested.query("feature_space == @name")["q_bh"].to_numpy() <= 0.05
+        for name in ("mulan-music", "mulan-text")
+    )
+    assert_array_equal(panel.shown, music | text)
+    assert_array_equal(panel.contour, music & text)
+    assert_array_equal(np.isfinite(panel.drawn).all(axis=1), music | text)
+    assert 0 < panel.contour.sum() < panel.shown.sum() < len(music)
+    assert one.threshold == "q (FDR, bh) of at most 0.05 for either; contour: for both"
+    texts = [text.get_text() for text in one.figure.texts]
+    said = " ".join(texts).replace("\n", " ")
+    assert "Yellow lines surround where both are." in said
+    del results.saved.tables["voxel_significance"]
+    one = draw("music_text_map", width_mm=90.0)["music_text_map_sub-02"]
+    (panel,) = one.maps.panels.values()
+    assert panel.shown is panel.contour is None
+    assert one.threshold == "none: all voxels that were fitted"
 
 
 def test_unique_variance_leaves_out_what_is_shared(draw, results):

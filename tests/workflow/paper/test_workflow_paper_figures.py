@@ -26,7 +26,7 @@ FORMATS = ("pdf", "svg", "png")
 def opened(results, monkeypatch):
     """Let `draw_paper` read results that were made by hand."""
 
-    def reads(_out, how):
+    def reads(_out, how, _surfaces):
         return replace(results, print=how)
 
     monkeypatch.setattr(paper_figures, "open_results", reads)
@@ -108,13 +108,24 @@ def test_maps_come_back_from_their_gifti(opened, tmp_path):
     about = json.loads((drawn.folder / "music_text_map_sub-01.json").read_text())
     rows = opened.saved.tables["voxel_scores"]
     mine = (rows["subject"] == "01") & (rows["feature_space"] == "mulan-text")
-    sides = [name for name in about["numbers"] if "panel1v2" in name]
-    assert len(sides) == 2
-    images = [nib.load(drawn.folder / name) for name in sides]
-    values = np.concatenate([image.darrays[0].data for image in images])
     index = opened.saved.models["01"].space.index
-    assert_allclose(values[index], rows.loc[mine, "value"], rtol=1e-6)
-    assert np.isnan(np.delete(values, index)).all()
+
+    def saved(panel):
+        sides = [name for name in about["numbers"] if panel in name]
+        assert len(sides) == 2
+        images = [nib.load(drawn.folder / name) for name in sides]
+        values = np.concatenate([image.darrays[0].data for image in images])
+        assert np.isnan(np.delete(values, index)).all()
+        return values[index]
+
+    tested = opened.saved.tables["voxel_significance"].query("subject == '01'")
+    music, text = (
+        tested.query("feature_space == @name")["q_bh"].to_numpy() <= 0.05
+        for name in ("mulan-music", "mulan-text")
+    )
+    expected = np.where(music | text, rows.loc[mine, "value"], np.nan)
+    assert_allclose(saved("panel1v2"), expected, rtol=1e-6)
+    assert_allclose(saved("panel1contour"), music & text)
 
 
 @pytest.mark.slow

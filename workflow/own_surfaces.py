@@ -1,6 +1,7 @@
 """The cortex of a user's own: GIFTI surfaces, inflated and flat."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from ..core.checks import InputError
 from ..core.types import Space
 from ..data.surfaces import check_side, faces_identity, read_gifti
 from ..figures.cortex import lay_flat
-from ..figures.solid import CortexMesh
+from ..figures.solid import CortexMesh, flat_of
+from ..figures.surfaces import FlatMesh
 
 SIDES = ("left", "right")
 Pair = tuple[str | Path, str | Path]
@@ -67,6 +69,18 @@ class OwnSurfaces:
         bends = np.zeros(len(points))
         name = self.name(space, subject)
         return CortexMesh(name, n_left, points, faces, bends, flat, flat_faces)
+
+
+@lru_cache(maxsize=2)  # as many as `flat_mesh` keeps
+def own_mesh(surfaces: OwnSurfaces, space: Space, subject: str) -> CortexMesh:
+    """Return `surfaces.mesh`, which is read once for all figures of a subject."""
+    return surfaces.mesh(space, subject)
+
+
+@lru_cache(maxsize=2)
+def own_flat(surfaces: OwnSurfaces, space: Space, subject: str) -> FlatMesh:
+    """Return a subject's own flat surface, to be drawn on."""
+    return flat_of(own_mesh(surfaces, space, subject))
 
 
 def _surface(
