@@ -56,13 +56,11 @@ def _music(results: Results) -> pd.DataFrame | None:
     if found is not None:
         whole = found["pool"].str.startswith("all ")
         found = found[(found["metric"] == ACCURACY) & whole]
-        oracle = found[found["items"] == "oracle"]
-        of_space = oracle.set_index(["subject", "scored_by"])["value"]
         rows = found[found["items"] == "retrieved"]
-        keys = list(zip(rows["subject"], rows["scored_by"], strict=True))
-        oracles = [of_space.get(key, np.nan) for key in keys]
+        oracle = found[found["items"] == "oracle"]
+        oracle = _oracle_of(rows, oracle, ["subject", "scored_by"])
         parts.append(
-            _bars(rows, group=rows["scored_by"], series="retrieved", oracle=oracles)
+            _bars(rows, group=rows["scored_by"], series="retrieved", oracle=oracle)
         )
     if made is not None:
         rows = made[(made["metric"] == ACCURACY) & (made["conditioning"] == "decoded")]
@@ -184,11 +182,18 @@ def draw_agreement(results: Results) -> Iterator[Drawn]:
 def _without_oracle(table: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
     """Return the rows of bars, and for each the first kind of oracle of its group."""
     kinds = [name for name in dict.fromkeys(table["compared"]) if _is_oracle(name)]
-    keys = ["subject", "group"]
-    found = table[table["compared"].isin(kinds[:1])].set_index(keys)["value"]
+    oracle = table[table["compared"].isin(kinds[:1])]
     bars = table[~table["compared"].isin(kinds)]
-    places = bars[keys].itertuples(index=False, name=None)
-    return bars, [float(found.get(place, np.nan)) for place in places]
+    return bars, _oracle_of(bars, oracle, ["subject", "group"])
+
+
+def _oracle_of(
+    rows: pd.DataFrame, oracle: pd.DataFrame, keys: list[str]
+) -> list[float]:
+    """Return the oracle's value for each row, by what both have; NaN without one."""
+    known = oracle.set_index(keys)["value"]
+    places = rows[keys].itertuples(index=False, name=None)
+    return [float(known.get(place, np.nan)) for place in places]
 
 
 def _is_oracle(compared: str) -> bool:
