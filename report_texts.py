@@ -51,6 +51,7 @@ COURSES = (
 RECONSTRUCTION = (
     "retrieval",
     "generation",
+    "generation_genres",
     "class_agreement",
     "retrieval_in_time",
     "generation_in_time",

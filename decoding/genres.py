@@ -140,6 +140,38 @@ def genre_transfer(
     return pd.DataFrame(rows)
 
 
+def identify_by_genre(
+    predicted: ArrayLike, target: ArrayLike, *, genres: ArrayLike, pool: Pool
+) -> pd.DataFrame:
+    """Return identification of each genre's clips by any vectors, such as of music.
+
+    Parameters
+    ----------
+    predicted, target : array of shape (n_clips, n_dimensions)
+        Row i of both is the same clip.
+    genres : array of str, shape (n_clips,)
+    pool : Pool
+        Its clips, numbers of permutations and resamples, and seed; the pools
+        themselves are made here.
+
+    Returns
+    -------
+    table : DataFrame
+        One row per genre and pool, with the columns of `leave_one_genre_out` but
+        `trained`.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or there is one clip only.
+    """
+    clips = np.asarray(pool.clips).astype(str)
+    test = Pairs(np.asarray(predicted), np.asarray(target), clips, clips)
+    of_clip = _genres(test, genres, "genres")
+    names = list(dict.fromkeys(of_clip.tolist()))
+    return pd.DataFrame(_by_genre(test.Y, test, _pools(test, of_clip, pool), names))
+
+
 def matrix_of(
     table: pd.DataFrame, pool: str = "all", values: str = "accuracy"
 ) -> pd.DataFrame:

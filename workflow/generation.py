@@ -1,7 +1,7 @@
 """The step that makes music of what was decoded, and scores what was made."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from .decoded_rows import genres_of
 from .encoders import Encoder, embed_stimuli, encoder_of
 from .excerpts import played_clips, write_players
 from .generators import Source, judge_of, open_source, settings_of, weights_of
+from .made_by_genre import Heard, genre_table, write_heard
 from .making import NAMES, candidate_of, make_all, maker_of, write_made
 from .retrieval import Searched
 from .session import Session
 from .tagging import agreement, open_reference, tagger_identity
 
 Floats = NDArray[np.floating]
-VERSION = 5
+VERSION = 6
 PRIOR = "identification accuracy (prior-domination test)"
 RANKED = "identification accuracy (control of the ranking)"
 CONTROL = "identification accuracy (control ROI)"
@@ -75,9 +76,16 @@ class _Scorer:
 
     encoder: Encoder
     truth: Floats
+    # What was heard, by the id of the sound, which is kept so that it stays its own.
+    known: dict[int, tuple[Sound, Floats]] = field(default_factory=dict)
 
     def __call__(self, sounds: Sequence[Sound]) -> Floats:
-        return self.encoder.heard(sounds, "the generated sound")
+        new = [sound for sound in sounds if id(sound) not in self.known]
+        if new:
+            vectors = self.encoder.heard(new, "the generated sound")
+            for sound, vector in zip(new, vectors, strict=True):
+                self.known[id(sound)] = (sound, vector)
+        return np.stack([self.known[id(sound)][1] for sound in sounds])
 
 
 def _generate(
@@ -100,6 +108,14 @@ def _generate(
     courses, more = _courses(study, source, sounds)
     tables = {"generation": table, "generation_in_time": courses}
     notes = [*source.notes, *_said(study), *notes, *more]
+    heard, more = _heard(study, source, scorers, sounds)
+    notes += more
+    write_heard(folder, source.clips, heard)
+    if genres is not None:
+        label = {"generator": source.label, "start": source.start}
+        label["candidate"] = candidate_of(study)
+        pool = _pool(study, source)
+        tables["generation_genres"] = genre_table(heard, genres, pool, **label)
     if reference is not None:
         tables["class_agreement"], more = agreement(study, reference, sounds)
         notes += more
@@ -159,6 +175,42 @@ def _courses(
     )
 
 
+def _heard(
+    study: Study, source: Source, scorers: Sequence[_Scorer], made: Sequence[Sound]
+) -> tuple[list[Heard], list[str]]:
+    """Return what each space hears, also in the tracks nearest to the true targets."""
+    tracks = source.nearest_tracks(study, scorers[0].truth)
+    notes: list[str] = []
+    found = []
+    for scorer in scorers:
+        encoder, oracle = scorer.encoder, None
+        if tracks is not None:
+            short = [one for one in tracks if one.seconds < encoder.windows.window_s]
+            if short:
+                notes.append(
+                    f"no oracle by {encoder.source}: {len(short)} of the nearest "
+                    f"tracks are shorter than {encoder.windows.window_s:g} s, a "
+                    "window of it."
+                )
+            else:
+                oracle = encoder.heard(tracks, "a track")
+        vectors = scorer(made)
+        found.append(Heard(encoder.name, encoder.source, scorer.truth, vectors, oracle))
+    return found, notes
+
+
+def _pool(study: Study, source: Source) -> Pool:
+    """Return what a clip is told from: all others that music was made of."""
+    settings = study.generation
+    return Pool(
+        clips=np.array(source.clips),
+        name=f"{len(source.clips)} test clips",
+        n_permutations=settings.n_permutations,
+        n_resamples=settings.n_resamples,
+        seed=settings.seed,
+    )
+
+
 def _scorers(session: Session, source: Source) -> list[_Scorer]:
     """Return the spaces of scores, the independent one last."""
     study = session.study
@@ -184,14 +236,7 @@ def _scores(
     controls of the ranking are taken in the same way, and stand in rows of their own.
     So is what was made of the control ROI, which goes the whole way of what is decoded.
     """
-    settings, last = study.generation, scorers[-1]
-    pool = Pool(
-        clips=np.array(source.clips),
-        name=f"{len(source.clips)} test clips",
-        n_permutations=settings.n_permutations,
-        n_resamples=settings.n_resamples,
-        seed=settings.seed,
-    )
+    settings, last, pool = study.generation, scorers[-1], _pool(study, source)
     label: dict[str, Any] = {"generator": source.label, "start": source.start}
     candidate = candidate_of(study)
     taken = {name: [one.sound for one in each] for name, each in made.items()}

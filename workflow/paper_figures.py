@@ -51,6 +51,12 @@ KINDS = (
         decoding.draw_genres,
     ),
     Kind(
+        "generated_genres",
+        "identification of each genre's clips by music that was made of them",
+        decoding.no_generated_genres,
+        decoding.draw_generated_genres,
+    ),
+    Kind(
         "class_agreement",
         "agreement of the classes of stimuli and of music found and made",
         decoding.no_agreement,

@@ -38,7 +38,12 @@ from .tagging import check_tagger
 STEPS = ("retrieval", "generation")
 TABLES = {
     "retrieval": ("retrieval", "retrieval_in_time", "retrieved"),
-    "generation": ("generation", "generation_in_time", "class_agreement"),
+    "generation": (
+        "generation",
+        "generation_genres",
+        "generation_in_time",
+        "class_agreement",
+    ),
 }
 FEWEST_TRAINING = 2  # clips, for a control to vary as they do
 FEWEST_CLIPS = 3  # of the test, for a clip to be told from others

@@ -1,10 +1,12 @@
 """Tests of decoding genres that were not in training."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
 
 from brain2music.core.checks import InputError
 from brain2music.decoding.cards import Pool
@@ -14,6 +16,7 @@ from brain2music.decoding.decoders import CortexRidge
 from brain2music.decoding.folds import check_folds
 from brain2music.decoding.genres import (
     genre_transfer,
+    identify_by_genre,
     leave_one_genre_out,
     matrix_of,
 )
@@ -65,6 +68,36 @@ def test_numbers_equal_a_fit_without_the_genre(study, genres):
     assert_allclose(table["permuted"]["pop", "without it", "all"], np.mean(every))
     larger = table["permuted"].clip(lower=0.5)
     assert_allclose(table["chance"], larger)
+
+
+def test_vectors_of_any_source_are_identified_as_decoded_ones_are(study, genres):
+    train, test = study
+    pool = Pool([], n_permutations=99, n_resamples=200, seed=4)
+    table = leave_one_genre_out(
+        *(CortexRidge(), train, test),
+        train_genres=genres[0],
+        test_genres=genres[1],
+        pool=pool,
+    )
+    expected = table[table["trained"] == "all genres"].drop(columns="trained")
+    predicted = decode(CortexRidge(), train, test).predicted
+    means, clips = average_windows(predicted, test.clips)
+    target, _ = average_windows(test.T, test.clips)
+    found = identify_by_genre(
+        means, target, genres=genres[1][::2], pool=replace(pool, clips=clips)
+    )
+    order = ["genre", "pool"]
+    assert_frame_equal(
+        found.sort_values(order).reset_index(drop=True),
+        expected.sort_values(order).reset_index(drop=True)[list(found)],
+    )
+
+
+def test_as_many_genres_as_clips_are_needed(study):
+    _, test = study
+    means, clips = average_windows(test.T, test.clips)
+    with pytest.raises(InputError, match=r"genres has shape \(2,\) for 16 rows"):
+        identify_by_genre(means, means, genres=["a", "b"], pool=Pool(clips))
 
 
 def test_each_row_has_the_interval_and_p_of_its_clips(study, genres):

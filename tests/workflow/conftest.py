@@ -413,7 +413,8 @@ def _moments(study, aligned, name):
 
 
 def _step_table(out, name, subject="01"):
-    step = "generation" if name in ("generation", "class_agreement") else "retrieval"
+    made = ("generation", "generation_genres", "class_agreement")
+    step = "generation" if name in made else "retrieval"
     return pd.read_csv(out / f"{step}/sub-{subject}/{name}.csv", dtype={"subject": str})
 
 

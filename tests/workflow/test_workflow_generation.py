@@ -14,7 +14,7 @@ from brain2music.core.checks import InputError
 from brain2music.core.store import open_store
 from brain2music.data.stimuli import read_clip
 from brain2music.decoding.generation import Generated
-from brain2music.decoding.retrieval import build_index
+from brain2music.decoding.retrieval import build_index, open_index, unit_rows
 from brain2music.decoding.sounds import Sound
 from brain2music.workflow import candidate_ranks
 from brain2music.workflow.alignment import align
@@ -23,6 +23,7 @@ from brain2music.workflow.corpus import OpenCorpus
 from brain2music.workflow.encoders import embed_stimuli, encoder_of, stimuli_of
 from brain2music.workflow.generation import CONTROL, PRIOR, RANKED, _Scorer, _scores
 from brain2music.workflow.generators import Source, _long_enough
+from brain2music.workflow.made_by_genre import read_heard
 from brain2music.workflow.making import make_all, maker_of
 from brain2music.workflow.opening import open_subject
 from brain2music.workflow.reconstruction import (
@@ -154,6 +155,46 @@ def test_the_nearest_tracks_are_given_as_they_are(tmp_path, step_table, generate
 
 
 @pytest.mark.slow
+def test_each_genre_is_identified_beside_its_oracle(tmp_path, step_table, generate):
+    edits = [
+        ('"musicldm"\nweights = "networks/tiny-musicldm"\n', '"retrieved"\n'),
+        ("n_clips = 4\n", ""),
+        ("steps = 2\n", ""),
+        ('targets = ["clap"]\n', 'targets = ["clap"]\ngenres = "genre"\n'),
+    ]
+    study, _ = generate(tmp_path, *edits)
+    clips, heard = read_heard(tmp_path / "generation/sub-01")
+    assert [one.space for one in heard] == ["clap", "other"]
+    table = step_table(tmp_path, "generation_genres").query("pool == 'all'")
+    assert len(table) == 2 * 2 * 3
+    genres = np.array([clip.split(".")[0] for clip in clips])
+    opened = open_subject(load_study(study.folder / "study.toml"), "01")
+    for one in heard:
+        every = stimuli_of(study, opened, one.space)
+        named = {clip: every[clip] for clip in clips}
+        known = embed_stimuli(study, one.space, named, lambda *_: lambda _n: None)
+        assert_allclose(one.stimuli, known, rtol=1e-5, atol=1e-6)
+        for items in ("generated", "oracle"):
+            n = len(clips)
+            C = np.corrcoef(getattr(one, items), one.stimuli)[:n, n:]
+            own = (np.diag(C)[:, None] > C).sum(axis=1) / (n - 1)
+            rows = table[(table["items"] == items) & (table["scored_by"] == one.source)]
+            for genre, value in zip(rows["genre"], rows["accuracy"], strict=True):
+                assert value == pytest.approx(own[genres == genre].mean())
+            whole = step_table(tmp_path, "generation")
+            asked = (whole["metric"] == "identification accuracy") & (
+                whole["scored_by"] == one.source
+            )
+            if items == "generated":
+                assert whole.loc[asked, "value"].item() == pytest.approx(own.mean())
+    # The oracle is the track that the true target finds.
+    index = open_index(tmp_path / "corpus/index")
+    rows = index.search(heard[0].stimuli, identity=index.identity).rows[:, 0]
+    oracle, found = unit_rows(heard[0].oracle, ""), index.embeddings[rows]
+    assert_allclose(oracle, unit_rows(found, ""), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_generator")
 def test_from_noise_nothing_of_a_corpus_is_needed(
     heard_copy, decoded_as, step_table, tmp_path
@@ -169,6 +210,10 @@ def test_from_noise_nothing_of_a_corpus_is_needed(
     facts = [json.loads(p.read_text()) for p in tmp_path.rglob("clip-*.json")]
     assert [fact["anchor"] for fact in facts] == [None] * 3
     assert not (tmp_path / "corpus").exists()
+    clips, heard = read_heard(tmp_path / "generation/sub-01")
+    assert len(clips) == 3
+    assert [one.oracle for one in heard] == [None]
+    assert not (tmp_path / "generation/sub-01/generation_genres.csv").exists()
     scores = step_table(tmp_path, "generation")
     assert set(scores["start"]) == {"noise"}
     assert set(scores["scored_by"]) == {"CLAP, tiny-clap"}

@@ -128,7 +128,19 @@ def _music(rng, subject):
         for how in ("decoded", "mean decoded"):
             labels = {"conditioning": how, "generator": "musicldm"}
             made.append(card(rng, **about, scored_by=judge, **labels))
-    return {"retrieval": found, "generation": made}
+    about = {"subject": subject, "target": MUSIC, "generator": "musicldm"}
+    keys = itertools.product(JUDGES, ("generated", "oracle"), GENRES, ("all", "own"))
+    by_genre = [
+        card(rng, **about, scored_by=judge, items=items, genre=genre, pool=pool)
+        for judge, items, genre, pool in keys
+    ]
+    by_genre = pd.DataFrame(by_genre).rename(columns={"value": "accuracy"})
+    by_genre = by_genre.assign(n_clips=[1, 1, 6, 6, 2, 2] * 4)
+    return {
+        "retrieval": found,
+        "generation": made,
+        "generation_genres": by_genre.to_dict("records"),
+    }
 
 
 def _classes(rng, subject):

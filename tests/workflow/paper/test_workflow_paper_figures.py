@@ -147,7 +147,8 @@ def test_what_a_study_does_not_have_is_listed_with_the_reason(opened, tmp_path):
     parts = ("", "_genres", "_transfer", "_lags", "_alphas")
     for name in [f"decoding{part}" for part in parts]:
         (opened.saved.out / f"tables/{name}.csv").unlink()
-    for name in ("class_agreement", "retrieval", "generation"):
+    music = ("retrieval", "generation", "generation_genres")
+    for name in ("class_agreement", *music):
         (opened.saved.out / f"tables/{name}.csv").unlink()
     for step in ("retrieval", "generation"):
         for path in opened.saved.out.glob(f"{step}/*/players.csv"):
@@ -161,6 +162,7 @@ def test_what_a_study_does_not_have_is_listed_with_the_reason(opened, tmp_path):
         "genres": missing["genres"],
         "held_out_genres": missing["genres"],
         "genre_transfer": missing["genre_transfer"],
+        "generated_genres": missing["generated_genres"],
         "class_agreement": missing["class_agreement"],
         "spectrograms": missing["spectrograms"],
         "embedding": missing["embedding"],
@@ -170,6 +172,7 @@ def test_what_a_study_does_not_have_is_listed_with_the_reason(opened, tmp_path):
     for name, words in {
         "genres": "set decoding.genres to a column of the events",
         "genre_transfer": "set decoding.genre_transfer",
+        "generated_genres": "[generation] and decoding.genres",
         "class_agreement": "generation.tagger",
         "spectrograms": "retrieval",
         "embedding": "decoding.genres",
