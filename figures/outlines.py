@@ -135,7 +135,7 @@ def draw_outlines(
 def draw_contour(ax: Axes, mesh: FlatMesh, inside: NDArray[np.bool_]) -> None:
     """Draw the border of a part of a map, in yellow on a dark line."""
     lines = _border(mesh, inside)
-    for shade, width_pt in (("0.1", 1.3), (CONTOUR, 0.7)):
+    for shade, width_pt in (("0.1", 0.8), (CONTOUR, 0.4)):
         drawn = LineCollection(
             lines, linewidths=width_pt, colors=shade, capstyle="round", label="contour"
         )

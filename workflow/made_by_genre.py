@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def write_heard(folder: Path, clips: Sequence[str], heard: Sequence[Heard]) -> N
     It holds `clips`, `spaces` and `sources`, and of space number k `stimuli_k`,
     `generated_k` and, where there is one, `oracle_k`, in float32.
     """
-    arrays: dict[str, NDArray] = {
+    arrays: dict[str, Any] = {
         "clips": np.array(clips, dtype=np.str_),
         "spaces": np.array([one.space for one in heard], dtype=np.str_),
         "sources": np.array([one.source for one in heard], dtype=np.str_),

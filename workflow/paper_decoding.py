@@ -57,8 +57,8 @@ def _music(results: Results) -> pd.DataFrame | None:
         whole = found["pool"].str.startswith("all ")
         found = found[(found["metric"] == ACCURACY) & whole]
         rows = found[found["items"] == "retrieved"]
-        oracle = found[found["items"] == "oracle"]
-        oracle = _oracle_of(rows, oracle, ["subject", "scored_by"])
+        nearest = found[found["items"] == "oracle"]
+        oracle = _oracle_of(rows, nearest, ["subject", "scored_by"])
         parts.append(
             _bars(rows, group=rows["scored_by"], series="retrieved", oracle=oracle)
         )
