@@ -18,6 +18,9 @@ from brain2music.viewer import OwnSurfaces
 from brain2music.viewer.content import study_content
 from brain2music.viewer.packed import read_packed
 from brain2music.workflow.map_figures import map_figures
+from brain2music.workflow.map_pages import map_pages
+from brain2music.workflow.paper_maps import _flat_and_inflated
+from brain2music.workflow.paper_pages import Print, Results
 from brain2music.workflow.result import saved_study
 from brain2music.workflow.to_draw import load_saved
 
@@ -154,10 +157,31 @@ def test_flatmaps_are_drawn_on_own_surfaces(native, files):
     plt.close("all")
 
 
-def test_the_command_draws_figures_on_own_surfaces(native, files, tmp_path):
-    words = ["figures", str(native), "--out", str(tmp_path / "x"), "--only", "maps"]
+def test_the_papers_maps_are_drawn_on_own_surfaces(native, files):
+    study, _ = saved_study(native)
+    saved = load_saved(study, native, ["01"], OwnSurfaces(*files))
+    results = Results(saved, Print())
+    page = next(map_pages(results.saved, ["01"]))
+    flat, inflated = _flat_and_inflated(results, page)
+    (ax, *_) = (ax for ax in flat.figure.axes if ax.get_title())
+    assert ax.get_title().strip() == "joint model"
+    axes = {ax.get_xlabel(): ax for ax in inflated.figure.axes[::-1]}
+    ax = axes["left, lateral"]
+    (faces,) = ax.collections
+    mesh = results.saved.inflated("01")
+    left = mesh.faces[(mesh.faces < 400).all(axis=1)]
+    one, two, three = (mesh.inflated[left[:, k]] for k in range(3))
+    towards = np.cross(two - one, three - one)[:, 0] < 0  # seen from the left
+    assert len(faces.get_paths()) == towards.sum() > 0
+    assert results.saved.inflated("01") is mesh  # it is read once
+    plt.close("all")
+
+
+def test_the_command_refuses_flat_surfaces_alone(native, files, tmp_path):
+    words = ["figures", str(native), "--out", str(tmp_path / "x")]
     refused = CliRunner().invoke(app, [*words, "--flat", *files[1]])
     assert "--flat needs --inflated" in str(refused.exception)
+    assert not (tmp_path / "x").exists()
 
 
 def test_the_command_takes_own_surfaces(native, files, tmp_path):
