@@ -136,11 +136,25 @@ class NiftiRecording:
                 "last."
             )
         check_grid(image.shape[:3], image.affine, self.space, f"{who} ({path.name})")
+        self.notes += side_notes(image, f"{who} ({path.name})")
         self._n_samples[run] = image.shape[3]
         self._tr_s[run] = agreed_tr(_header_tr(image, who), path, who)
 
     def _who(self, run: Run) -> str:
         return f"sub-{self.subject}, {run}"
+
+
+def side_notes(image: nib.Nifti1Image, who: str) -> list[str]:
+    """Say if a header's two ways of telling places differ in which side is left."""
+    sform, qform = (get(coded=True)[0] for get in (image.get_sform, image.get_qform))
+    if sform is None or qform is None:
+        return []
+    if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) > 0:
+        return []
+    return [
+        f"{who}: its sform and its qform tell left and right apart differently. The "
+        "sform is taken; one of them was flipped."
+    ]
 
 
 def _refuse_nan(block: NDArray, who: str, path: Path) -> None:

@@ -37,9 +37,13 @@ UNUSUAL = 5.0  # times the usual spread of a voxel, or a part of it
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CleanedRun:
-    """Of each voxel: whether it varies in a run, and its spread before cleaning."""
+    """Of each voxel: whether it varies in a run, and its spread before cleaning.
+
+    `flat` is where it was measured and does not vary.
+    """
 
     varies: NDArray[np.bool_]
+    flat: NDArray[np.bool_]
     spread: NDArray[np.float32]
     notes: list[str]
 
@@ -82,11 +86,12 @@ def clean_responses(
     opened = aligned.opened
     n_voxels = opened.recording.space.n_voxels
     valid_runs = np.zeros((len(opened.runs), n_voxels), bool)
+    flat = np.zeros((len(opened.runs), n_voxels), bool)
     spread = np.zeros((len(opened.runs), n_voxels), np.float32)
     notes: list[str] = []
     for k, run in enumerate(opened.runs):
         done = _clean_into(study, aligned, run, folder)
-        valid_runs[k], spread[k] = done.varies, done.spread
+        valid_runs[k], flat[k], spread[k] = done.varies, done.flat, done.spread
         notes += done.notes
         if advance:
             advance(1)
@@ -95,6 +100,7 @@ def clean_responses(
         raise InputError(
             f"{opened.name}: no voxel varies in every run. Nothing to fit."
         )
+    notes += flat_notes(opened, flat)
     notes += spread_notes(opened, spread, valid)
     tables = row_tables(study, aligned)
     notes += repeat_notes(opened, tables["test_rows"])
@@ -158,8 +164,9 @@ def _clean_into(
             spread[columns] = raw[plan.kept].std(axis=0, dtype=np.float64)
             cleaned, varies[columns] = plan.clean(raw)
             write(rows_of(cleaned))
-        notes = _flat_notes(turner.nan, varies, recording.outside, name)
-    return CleanedRun(varies, spread, notes)
+        notes = _place_notes(turner.nan, varies, recording.outside, name)
+        flat = ~varies & ~turner.nan
+    return CleanedRun(varies, flat, spread, notes)
 
 
 def _rows(
@@ -296,7 +303,32 @@ def spread_notes(
     return notes
 
 
-def _flat_notes(
+def flat_notes(opened: Opened, flat: NDArray[np.bool_]) -> list[str]:
+    """Say how many voxels never vary: in any run, or in this run or that alone.
+
+    Parameters
+    ----------
+    opened : Opened
+    flat : array of bool, shape (n_runs, n_voxels)
+        Measured, and without a change.
+    """
+    n_voxels, always = flat.shape[1], flat.all(axis=0)
+    notes = []
+    if always.any():
+        notes.append(
+            f"{opened.name}: {int(always.sum())} of {n_voxels} voxels never vary in "
+            "any run, as outside of the brain; they are left out."
+        )
+    for run, here in zip(opened.runs, flat & ~always, strict=True):
+        if here.any():
+            notes.append(
+                f"{opened.name}, {run}: {int(here.sum())} of {n_voxels} voxels never "
+                "vary in this run; they are left out of the whole subject."
+            )
+    return notes
+
+
+def _place_notes(
     nan: NDArray[np.bool_],
     varies: NDArray[np.bool_],
     outside: NDArray[np.bool_] | None,
@@ -307,12 +339,6 @@ def _flat_notes(
         notes.append(
             f"{name}: {int(nan.sum())} of {len(nan)} vertices were not measured (NaN "
             "in every volume, as the medial wall); they are left out."
-        )
-    flat = ~varies & ~nan
-    if flat.any():
-        notes.append(
-            f"{name}: {int(flat.sum())} of {len(varies)} voxels never vary in this "
-            "run; they are left out of the whole subject."
         )
     filled = np.zeros_like(varies) if outside is None else varies & outside
     if filled.any():
