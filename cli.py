@@ -190,13 +190,24 @@ def doctor(
     out: Out = None,
     minutes: Annotated[float, typer.Option(help="What it may take.")] = MINUTES,
     seed: Annotated[int, typer.Option(help="Of the sample and the noise.")] = 0,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this kind of checks, such as shift (may be repeated)."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Check a study on its own data: timing, leaks, geometry. 3 if a check fails."""
     read = load_study(study)
     place = out or Path("results") / study.stem
     with Bars(quiet) as bars:
-        verdict = examine(read, place, minutes=minutes, seed=seed, progress=bars)
+        verdict = examine(
+            read,
+            place,
+            minutes=minutes,
+            seed=seed,
+            only=_words(only) or (),
+            progress=bars,
+        )
     typer.echo(verdict)
     typer.echo(f"verdict: {place / 'doctor' / 'index.html'}")
     raise typer.Exit(verdict.exit_code)

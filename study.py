@@ -83,6 +83,17 @@ class Stimuli:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class Doctor:
+    """What `brain2music doctor` looks at; no result depends on it.
+
+    `rois` names ROIs that must hear the sound, such as auditory ones: sound is moved
+    against responses in their voxels. None: in the voxels that are predicted best.
+    """
+
+    rois: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Study:
     """What is computed. `folder` is where the study file lies: paths start there."""
 
@@ -98,6 +109,7 @@ class Study:
     retrieval: Retrieval = field(default_factory=Retrieval)
     generation: Generation = field(default_factory=Generation)
     rois: Rois = field(default_factory=Rois)
+    doctor: Doctor = field(default_factory=Doctor)
     machine: Machine = field(default_factory=Machine, compare=False)
     folder: Path = field(default=Path(), compare=False)
 

@@ -142,8 +142,8 @@ def rois_from_dlabel(path: Path, space: Space) -> tuple[Rois, list[str]]:
     return cut, [*notes, *said]
 
 
-def keep_rois(rois: Rois, keep: Sequence[str]) -> Rois:
-    """Return the ROIs that are named, in that order.
+def keep_rois(rois: Rois, keep: Sequence[str], key: str = "rois.keep") -> Rois:
+    """Return the ROIs that are named (by `key` of the study file), in that order.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def keep_rois(rois: Rois, keep: Sequence[str]) -> Rois:
     for name in keep:
         if name not in rois:
             raise InputError(
-                f"rois.keep names {name!r}, which is no ROI here.{nearest(name, rois)} "
+                f"{key} names {name!r}, which is no ROI here.{nearest(name, rois)} "
                 f"There are {len(rois)}: {', '.join(list(rois)[:8])}"
                 f"{' ...' if len(rois) > 8 else ''}."
             )

@@ -4,9 +4,10 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["static", "shift", "null", "oracle", "invariance", "confounds", "saved"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ CARDS = {
         (1, 3, 10, 14, 17, 18, 19, 20, 32),
         "What does not fit is joined wrongly or not at all; nothing is computed then.",
         "Follow the message; it names the file, and what was expected of it.",
+    ),
+    "sides": Card(
+        "The headers of an image agree on which side is left",
+        "static",
+        3,
+        (17,),
+        "A header that was flipped puts every voxel on the other side of the brain.",
+        "Look at the image beside one that is known; write both transforms alike.",
     ),
     "event-end": Card(
         "Events last about as long as the recorded volumes",
@@ -132,12 +141,22 @@ CARDS = {
         "Check that run's dropped volumes, onsets and log.",
     ),
     "swapped-runs": Card(
-        "No run fits another run's stimulus better than its own",
+        "No run fits another run's stimulus, or its own backwards, better",
         "shift",
         3,
         (3,),
         "Runs that are swapped make every pair of sound and response in them wrong.",
         "Check the order of the files against the events of the runs that are named.",
+    ),
+    "shift-drift": Card(
+        "Sound and responses stay in step from the start of a run to its end",
+        "shift",
+        3,
+        (1,),
+        "A lag that grows or shrinks within runs means a wrong TR, or volumes that "
+        "were lost on the way: rows late in a run are of another sound.",
+        "Compare dataset.tr_s with the scanner's protocol, and the number of volumes "
+        "with the length of the run in its log.",
     ),
     "noise-features": Card(
         "Noise as slow as the features predicts nothing",
@@ -262,6 +281,17 @@ CARDS = {
         (27,),
         "Nearly singular features lose their digits in float32.",
         "Set encoding.precision to 'float64', or larger penalties.",
+    ),
+    "extractor": Card(
+        "A network gives the same features again, from its own window of sound alone",
+        "invariance",
+        3,
+        (26,),
+        "A network with dropout left on, other weights or another sample rate makes "
+        "features that no one can make again; one that hears what is still to come "
+        "predicts with it.",
+        "Delete what machine.cache keeps of it, fetch the weights again, and report "
+        "it if that does not help.",
     ),
     "confounds": Card(
         "How well motion and physiology are predicted by the features, and the reverse",

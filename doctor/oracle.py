@@ -4,13 +4,9 @@ Signals made from the study's own features are added to copies of its own respon
 before cleaning. Their size, their feature space and their place are known.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import detrend
@@ -18,8 +14,7 @@ from scipy.signal import detrend
 from ..analysis.noise_ceiling import explainable_variance, largest_r
 from ..core.checks import InputError
 from ..core.stats import correlation
-from ..core.types import Run, Space
-from ..data.maps import map_problem, write_map
+from ..core.types import Run
 from ..study import Study
 from ..workflow.ceiling_tables import find_repeats
 from .invariance import Case
@@ -34,6 +29,8 @@ N_PLANTED = 12  # voxels for each feature space
 FOUND = 0.6  # r of what comes back with what was planted
 SIZES = (0.4, 1.4)  # of what comes back, of what was planted; ridge shrinks
 LEAST_SHARE, FEWEST_SEEN, NEAR = 0.1, 10, 0.1  # of the check of ceilings
+NONE = -1
+SAME = 1e-4  # r by which the voxels beside planted ones may change
 MARGIN = 0.05  # r by which another space may seem better, where spaces are alike
 
 
@@ -44,19 +41,24 @@ class Planted:
     Parameters
     ----------
     sampled : Sampled
-        The planted voxels with their signals.
+        The planted voxels with their signals, and others as they are.
     place : array of int, shape (n_voxels,)
         Their places among the voxels that they were copied from.
     alone : Sampled
         The signals by themselves.
     band : array of int, shape (n_voxels,)
-        Feature space of each.
+        Feature space of each; NONE where nothing was added.
     """
 
     sampled: Sampled
     place: NDArray[np.intp]
     alone: Sampled
     band: NDArray[np.intp]
+
+    @property
+    def holds(self) -> NDArray[np.bool_]:
+        """Which voxels a signal was added to."""
+        return self.band != NONE
 
 
 def plant(
@@ -65,10 +67,11 @@ def plant(
     spaces: Mapping[str, Mapping[Run, Floats]],
     train: Sequence[Run],
     *,
+    valid: NDArray[np.bool_],
     lag_s: float,
     seed: int,
 ) -> Planted:
-    """Add signals to some voxels of each run.
+    """Add signals to some voxels of each run, beside as many that are left as they are.
 
     A voxel's signal is a random mixture of the largest axes of one feature space
     (found on training runs), at the study's delays with weights that rise and fall; at
@@ -82,20 +85,23 @@ def plant(
     spaces : dict of feature space to dict of Run to array (n_samples, n_features)
         Without delays.
     train : sequence of Run
+    valid : array of bool, shape (n_columns,)
+        Which voxels vary in every run: others hold nothing.
     lag_s : float
         Of windows; not used at one row per volume.
     seed : int
     """
     rng = np.random.default_rng(seed)
     names = list(spaces)
-    n = min(len(sampled.columns), N_PLANTED * len(names))
+    usable = np.flatnonzero(valid)
+    n = min(len(usable), N_PLANTED * len(names))
     if n < len(names):
-        raise InputError(f"{len(sampled.columns)} voxels hold no {len(names)} signals.")
-    chosen = np.sort(rng.choice(len(sampled.columns), n, replace=False))
-    band = rng.permutation(np.arange(n) % len(names))
-    signals = {
-        run: np.zeros((sampled.n_samples(run), n), np.float64) for run in sampled.runs
-    }
+        raise InputError(f"{len(usable)} voxels hold no {len(names)} signals.")
+    n_all = min(len(usable), 2 * n)
+    chosen = np.sort(rng.choice(usable, n_all, replace=False))
+    band = np.full(n_all, NONE)
+    band[rng.permutation(n_all)[:n]] = np.arange(n) % len(names)
+    signals = {run: np.zeros((sampled.n_samples(run), n_all)) for run in sampled.runs}
     for number, name in enumerate(names):
         delays = _delays(study, name, lag_s)
         _add_signals(signals, spaces[name], train, delays, band == number, rng)
@@ -157,32 +163,75 @@ def check_planted(case: Case, planted: Planted) -> Iterator[Finding]:
             yield Finding(key, "not made", f"{name}: {error}", (name,))
         return
     before = case.responses.valid
-    valid = responses.valid & signals.valid & before[planted.place]
-    at = (np.cumsum(before) - 1)[planted.place[valid]]  # among the voxels of the case
+    usable = responses.valid & before[planted.place]
+    at = np.cumsum(before) - 1  # among the voxels of the case
     made = fit(
         study,
         aligned,
         case.design,
-        responses.train[:, valid],
+        responses.train[:, usable],
         responses.train_rows,
     )
-    signal = signals.test[:, valid]
-    back = made.predictions - case.predictions[:, at]
+    places, back = at[planted.place[usable]], made.predictions
+    both = _Fitted(responses.test[:, usable], back, case.test[:, places])
+    held = planted.holds[usable] & signals.valid[usable]
+    back = back - case.predictions[:, places]
+    signal = signals.test[:, usable][:, held]
+    yield _judge_size(name, both, signal, back[:, held], held)
+    alone = (made.alone - case.alone[:, :, places])[:, :, held]
+    yield _judge_bands(name, case.design, alone, signal, planted.band[usable][held])
+    rest = ~planted.holds[usable]
+    if rest.any():
+        yield _judge_beside(case, both, places, rest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """Test responses of voxels with what was added, predictions, and without it."""
+
+    test: Floats
+    predictions: Floats
+    before: Floats
+
+
+def _judge_size(
+    name: str, both: _Fitted, signal: Floats, back: Floats, held: NDArray[np.bool_]
+) -> Finding:
     r = correlation(signal, back)
-    meant = _slopes(responses.test[:, valid] - case.test[:, at], signal)
+    meant = _slopes((both.test - both.before)[:, held], signal)
     came = _slopes(back, signal)
     size = np.divide(came, meant, out=np.full_like(came, np.nan), where=meant != 0)
     values = {"r": _median(r), "size": _median(size)}
     found = (
-        f"{name}: what comes back of {valid.sum()} planted signals follows them with a "
+        f"{name}: what comes back of {held.sum()} planted signals follows them with a "
         f"median r of {values['r']:.2f}, and has {values['size']:.0%} of their "
         "size."
     )
     well = values["r"] >= FOUND and SIZES[0] <= values["size"] <= SIZES[1]
     status: Status = "passed" if well else "failed"
-    yield Finding("planted-signal", status, found, (name,), values)
-    alone = made.alone - case.alone[:, :, at]
-    yield _judge_bands(name, case.design, alone, signal, planted.band[valid])
+    return Finding("planted-signal", status, found, (name,), values)
+
+
+def _judge_beside(
+    case: Case, both: _Fitted, places: NDArray[np.intp], rest: NDArray[np.bool_]
+) -> Finding:
+    """Return whether voxels without a signal, fitted beside, are scored as before."""
+    r = correlation(both.test[:, rest], both.predictions[:, rest])
+    before = case.r_of(case.predictions)[places[rest]]
+    off = np.nan_to_num(np.abs(r - before))  # NaN in both: nothing was predicted
+    n = int(((off > SAME) | (np.isnan(r) != np.isnan(before))).sum())
+    name, values = case.name, {"largest_difference": float(off.max())}
+    if n:
+        found = (
+            f"{name}: signals come back in {n} of {rest.sum()} voxels that hold none: "
+            f"their r changes by up to {values['largest_difference']:.2g}."
+        )
+        return Finding("planted-place", "failed", found, (name,), values)
+    found = (
+        f"{name}: {rest.sum()} voxels without a signal, fitted beside planted ones, "
+        "have the r that they had."
+    )
+    return Finding("planted-place", "passed", found, (name,), values)
 
 
 def _judge_bands(
@@ -224,50 +273,6 @@ def _slopes(Y: Floats, P: Floats) -> Floats:
     size = (p**2).sum(axis=0)
     unknown = np.full(size.shape, np.nan)
     return np.divide((y * p).sum(axis=0), size, out=unknown, where=size > 0)
-
-
-def check_place(space: Space, *, name: str, seed: int) -> Finding:
-    """Return whether values come back from a map at their own places and side.
-
-    The map is read with nibabel, by what the files themselves say of places.
-    """
-    problem = map_problem(space)
-    if problem:
-        return Finding("planted-place", "not made", f"{name}: {problem}.", (name,))
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(space.n_voxels).astype(np.float32)
-    with tempfile.TemporaryDirectory() as place:
-        paths = write_map(
-            Path(place), {"sub": "doctor"}, values, space, name="planted", facts={}
-        )
-        wrong = sum(_mistakes(space, values, path) for path in paths)
-    kind = "vertices" if space.kind == "surface" else "voxels"
-    if wrong:
-        found = f"{name}: {wrong} of {space.n_voxels} {kind} come back elsewhere."
-        return Finding("planted-place", "failed", found, (name,))
-    found = f"{name}: {space.n_voxels} {kind} come back from a map where they were."
-    return Finding("planted-place", "passed", found, (name,))
-
-
-def _mistakes(space: Space, values: Floats, path: Path) -> int:
-    """Return how many columns of a map file hold another value than they should."""
-    image: Any = nib.load(path)
-    if space.index is None:
-        return 0
-    if space.kind == "surface":
-        right = "hemi-R" in path.name
-        n_left = len(space.parts[0].index)
-        here = (space.index >= n_left) == right
-        found = image.agg_data()[space.index[here] - (n_left if right else 0)]
-        return int((found != values[here]).sum())
-    data = np.asarray(image.dataobj, dtype=np.float32)
-    if space.kind == "grayordinates":
-        return int((data.ravel()[space.index] != values).sum())
-    ijk = np.array(np.unravel_index(space.index, space.shape))
-    off = int((data[tuple(ijk)] != values).sum())
-    said = nib.affines.apply_affine(image.affine, ijk.T)
-    meant = nib.affines.apply_affine(space.affine, ijk.T)
-    return off + int((np.abs(said - meant).max(axis=1) > 0.1).sum())
 
 
 def check_repeats(responses: Responses, name: str) -> Finding:

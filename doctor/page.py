@@ -1,10 +1,13 @@
 """The verdict as one page that opens from disk."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from .verdict import ORDER, Verdict
+from .verdict import ORDER, Curve, Finding, Verdict
 
 HEADINGS = {
     "failed": ("Failed", "What must be put right before a number is believed."),
@@ -20,6 +23,56 @@ WEIGHTS = {
     2: "numbers may be biased, or rest on fewer data",
     1: "worth a look",
 }
+
+WIDTH, HEIGHT = 200, 80  # of a curve, in the picture's own units
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A curve as the page shows it: where its points lie, and what it says.
+
+    `lag_x` is the lag of the other runs, `zero_y` where r is 0.
+    """
+
+    name: str
+    text: str
+    points: str
+    peak: tuple[float, float]
+    lag_x: float
+    zero_y: float
+    ends: tuple[str, str]
+    off: bool
+
+
+def draw_curves(findings: Sequence[Finding]) -> Iterator[Drawn]:
+    """Yield all curves of the findings, on one scale of r."""
+    curves = [(curve, one) for one in findings for curve in one.curves]
+    if not curves:
+        return
+    r = np.concatenate([curve.r for curve, _ in curves])
+    low, high = min(0.0, float(r.min())), max(float(r.max()), 0.05)
+    for curve, one in curves:
+        yield _drawn(curve, (low, high), one.status == "failed")
+
+
+def _drawn(curve: Curve, scale: tuple[float, float], failed: bool) -> Drawn:
+    lags, r = np.asarray(curve.lags_s), np.asarray(curve.r)
+    x = WIDTH * (lags - lags[0]) / (lags[-1] - lags[0])
+    y = HEIGHT * (scale[1] - r) / (scale[1] - scale[0])
+    best, here = int(r.argmax()), int(np.abs(lags - curve.lag_s).argmin())
+    text = f"best at {lags[best]:g} s, r {r[best]:.3f}"
+    if best != here:
+        text += f"; at {lags[here]:g} s, r {r[here]:.3f}"
+    return Drawn(
+        name=curve.name,
+        text=text,
+        points=" ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)),
+        peak=(round(float(x[best]), 1), round(float(y[best]), 1)),
+        lag_x=round(float(x[here]), 1),
+        zero_y=round(HEIGHT * scale[1] / (scale[1] - scale[0]), 1),
+        ends=(f"{lags[0]:g} s", f"{lags[-1]:g} s"),
+        off=failed,
+    )
 
 
 def write_page(verdict: Verdict, path: Path) -> None:
@@ -37,5 +90,7 @@ def write_page(verdict: Verdict, path: Path) -> None:
             (status, *HEADINGS[status], verdict.having(status)) for status in ORDER
         ],
         weights=WEIGHTS,
+        curves=list(draw_curves(verdict.findings)),
+        size=(WIDTH, HEIGHT),
     )
     path.write_text(text, encoding="utf-8")

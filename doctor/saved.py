@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..core.checks import InputError
@@ -16,6 +17,8 @@ from .verdict import Finding
 
 KEYS = ("stale", "grid-ends", "above-ceiling", "pools", "prior", "group-size")
 CARD_COLUMNS = ("n_candidates", "chance", "n_ties")
+SIGNAL = 0.01  # held-out R2 in training of a voxel that holds one
+MOST_AT_TOP, FEWEST_VOXELS = 0.05, 20
 ALPHA = 0.05  # of the prior-domination test, whose p the run has made
 
 
@@ -34,7 +37,11 @@ def check_saved(study: Study, out: Path) -> Iterator[Finding]:
         return
     yield _stale(study, out)
     notes = collect_notes(out)
-    yield from _by_words(notes, "grid-ends", r"of (?:voxels|dimensions) chose the")
+    low = _by_words(notes, "grid-ends", r"of (?:voxels|dimensions) chose the")
+    ends = [one for one in low if one.status == "failed"] + _grid_top(study, out)
+    yield from ends or [
+        Finding("grid-ends", "passed", "nothing of the kind was found.")
+    ]
     yield from _by_words(notes, "above-ceiling", r"scores lie above the ceiling")
     yield _pools(out)
     yield _prior(out)
@@ -64,6 +71,36 @@ def _by_words(notes: Sequence[str], key: str, words: str) -> Iterator[Finding]:
         yield Finding(key, "failed", note)
     if not met:
         yield Finding(key, "passed", "nothing of the kind was found.")
+
+
+def _grid_top(study: Study, out: Path) -> list[Finding]:
+    """Return whose voxels that hold a signal took the largest penalty that was tried.
+
+    Voxels without signal take it, as they should: those that training folds predict
+    are counted.
+    """
+    encoding, found = study.encoding, []
+    *_, inner, top = [0.0, *sorted(encoding.alphas)]
+    if inner and encoding.solver == "fold-gram":
+        top *= (top / inner) ** encoding.widen_alphas
+    for subject in study.dataset.subjects:
+        folder = out / f"models/sub-{subject}"
+        if not (folder / "alphas.npy").is_file():
+            continue
+        scores, alphas = (np.load(folder / f"{n}.npy") for n in ("cv_scores", "alphas"))
+        known = scores > SIGNAL
+        share = float((alphas[known] >= 0.999 * top).mean()) if known.any() else 0.0
+        if known.sum() >= FEWEST_VOXELS and share > MOST_AT_TOP:
+            text = (
+                f"sub-{subject}: {share:.0%} of {known.sum()} voxels that training "
+                f"folds predict took the largest penalty that was tried ({top:g}). Add "
+                "larger ones to encoding.alphas."
+            )
+            values = {"share": share}
+            found.append(
+                Finding("grid-ends", "failed", text, (f"sub-{subject}",), values)
+            )
+    return found
 
 
 def _pools(out: Path) -> Finding:

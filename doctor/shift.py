@@ -12,23 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.types import Run
-from .courses import Course, Moments, common_rows, moments_at, shifted
-from .pairing import judge_swaps
+from .courses import Course, moments_at
+from .drift import judge_drift
+from .pairing import find_order, judge_swaps
 from .stretches import (
     FEWEST_BLOCKS,
     Common,
-    best_voxels,
-    contributions,
-    score,
+    lag_curve,
     t_test,
 )
-from .verdict import Finding, Status
+from .verdict import Curve, Finding, Status
 
 Floats = NDArray[np.floating]
 REACH = 6  # steps
 STEP_S = 1.5  # a step has at least as many volumes as make this
 PLAUSIBLE_S = (1.5, 10.5)  # of a peak: from a first rise to 15 s of music held
 BLOCK_S = 20.0
+OF_RUNS = ("shift-run", "swapped-runs", "shift-drift")
 
 
 def check_shifts(
@@ -50,36 +50,51 @@ def check_shifts(
     subject : str
         As messages name the subject.
     level : float
-        Probability of a false alarm in each of the three checks.
+        Probability of a false alarm in each of the four checks.
     """
-    train = tuple(train)
+    train, keys = tuple(train), ("shift-lag", *OF_RUNS)
     if len(train) < 3:
-        for key in ("shift-lag", "shift-run", "swapped-runs"):
-            why = f"{subject} has {len(train)} training runs; 3 are needed to compare."
-            yield Finding(key, "not made", why, (subject,))
+        why = f"{subject} has {len(train)} training runs; 3 are needed to compare."
+        yield from (Finding(key, "not made", why, (subject,)) for key in keys)
         return
     block, shifts = max(1, round(BLOCK_S / tr_s)), steps(tr_s)
     at_lag = {int(lag): moments_at(courses, train, int(lag)) for lag in shifts}
     curve = lag_curve(courses, train, at_lag, block)
     if len(curve) < FEWEST_BLOCKS:
-        for key in ("shift-lag", "shift-run", "swapped-runs"):
-            why = f"{subject}: training runs make {len(curve)} stretches of time."
-            yield Finding(key, "not made", why, (subject,))
+        why = f"{subject}: training runs make {len(curve)} stretches of time."
+        yield from (Finding(key, "not made", why, (subject,)) for key in keys)
         return
     best = int(curve.mean(axis=0).argmax())
     lag = int(shifts[best])
     yield _judge_lag(curve, shifts * tr_s, subject, level)
     if t_test(curve[:, best]) > level / len(shifts):
-        why = (
-            f"{subject}: features with a single delay do not predict the training runs "
-            "left out, at any shift, so no run can be told to be in step."
-        )
-        yield Finding("shift-run", "not made", why, (subject,))
-        yield Finding("swapped-runs", "not made", why, (subject,))
+        yield from _without_lag(courses, train, tr_s, subject, level)
         return
     at = Common(courses, train, at_lag[lag], lag, (shifts, block))
-    yield from judge_runs(at, subject, level)
+    yield from judge_runs(at, tr_s, subject, level)
     yield judge_swaps(at, subject, level)
+    yield judge_drift(at, tr_s, subject, level)
+
+
+def _without_lag(
+    courses: Mapping[Run, Course],
+    train: tuple[Run, ...],
+    tr_s: float,
+    subject: str,
+    level: float,
+) -> Iterator[Finding]:
+    """Yield what can be said of runs where none is predicted as it stands."""
+    why = (
+        f"{subject}: features with a single delay do not predict the training runs "
+        "left out, at any shift, so no run can be told to be in step."
+    )
+    block = max(1, round(BLOCK_S / tr_s))
+    found = find_order(courses, train, tr_s, subject, level, block)
+    for key in OF_RUNS:
+        if key == "swapped-runs" and found is not None:
+            yield found
+        else:
+            yield Finding(key, "not made", why, (subject,))
 
 
 def steps(tr_s: float) -> NDArray[np.integer]:
@@ -93,68 +108,24 @@ def steps(tr_s: float) -> NDArray[np.integer]:
     return np.arange(-REACH, REACH + 1) * max(1, round(STEP_S / tr_s))
 
 
-def lag_curve(
-    courses: Mapping[Run, Course],
-    train: Sequence[Run],
-    at_lag: Mapping[int, Moments],
-    block: int,
-) -> Floats:
-    """Return what each stretch of training adds to r at each lag.
-
-    A run is predicted by the other training runs at the same lag, in the voxels that
-    these predict best.
-
-    Returns
-    -------
-    curve : array of shape (n_blocks, n_lags)
-        Its mean over stretches is r, the mean over runs.
-    """
-    curve = []
-    for run in train:
-        others = [
-            np.mean(
-                [
-                    score(courses[other], moments.weights({other, run}), lag)
-                    for other in train
-                    if other != run
-                ],
-                axis=0,
-            )
-            for lag, moments in at_lag.items()
-        ]
-        voxels = best_voxels(np.max(others, axis=0))
-        course = courses[run]
-        rows = common_rows(course, np.array(list(at_lag)))
-        if rows.sum() < block:
-            continue
-        parts = [
-            contributions(
-                shifted(course.features, course, lag, rows).X @ moments.weights({run}),
-                course.responses[rows],
-                voxels,
-                block,
-            )
-            for lag, moments in at_lag.items()
-        ]
-        curve.append(np.stack(parts, axis=1))
-    return np.concatenate(curve) if curve else np.empty((0, len(at_lag)))
-
-
 def _judge_lag(curve: Floats, lags_s: Floats, subject: str, level: float) -> Finding:
     mean = curve.mean(axis=0)
     best = int(mean.argmax())
     lag_s = float(lags_s[best])
     inside = (lags_s >= PLAUSIBLE_S[0]) & (lags_s <= PLAUSIBLE_S[1])
     values = {"lag_s": lag_s, "r": float(mean[best])}
+    drawn = Curve(
+        f"{subject}, training runs", tuple(lags_s.tolist()), tuple(mean.tolist()), lag_s
+    )
     if t_test(curve[:, best]) > level / len(lags_s):
         found = (
             f"{subject}: no shift of {lags_s[0]:g} to {lags_s[-1]:g} s predicts the "
             "runs left out, so no lag can be told."
         )
-        return Finding("shift-lag", "not made", found, (subject,), values)
+        return Finding("shift-lag", "not made", found, (subject,), values, (drawn,))
     if inside[best]:
         found = f"{subject}: responses follow the features by {lag_s:g} s."
-        return Finding("shift-lag", "passed", found, (subject,), values)
+        return Finding("shift-lag", "passed", found, (subject,), values, (drawn,))
     other = np.flatnonzero(inside)[mean[inside].argmax()]
     found = (
         f"{subject}: responses fit the features best {lag_s:g} s after them "
@@ -163,38 +134,44 @@ def _judge_lag(curve: Floats, lags_s: Floats, subject: str, level: float) -> Fin
     )
     sure = t_test(curve[:, best] - curve[:, other]) < level / len(lags_s)
     status: Status = "failed" if sure else "not made"
-    return Finding("shift-lag", status, found, (subject,), values)
+    return Finding("shift-lag", status, found, (subject,), values, (drawn,))
 
 
-def judge_runs(at: Common, subject: str, level: float) -> Iterator[Finding]:
+def judge_runs(
+    at: Common, tr_s: float, subject: str, level: float
+) -> Iterator[Finding]:
     """Yield the runs whose own best shift is another one than the common lag."""
     shifts = at.shifts
     far = np.abs(shifts) > np.diff(shifts)[0]  # one step off is no other peak
     level /= len(at.courses) * far.sum()
     short, bad = [], False
+    curves = []
     for run in at.courses:
         if at.rows(run).sum() < FEWEST_BLOCKS * at.block:
             short.append(str(run))
             continue
         parts = at.at_shifts(run)
+        curve = at.curve(run, parts, tr_s)
         gain = parts[far] - parts[shifts == 0]
-        if min(t_test(one) for one in gain) < level:
-            bad = True
-            shift = int(shifts[far][gain.mean(axis=1).argmax()])
-            r = dict(zip(shifts.tolist(), parts.mean(axis=1).tolist(), strict=True))
-            found = (
-                f"{subject}, {run}: its responses fit its stimulus best when they are "
-                f"taken {shift:+d} volumes from the lag of the other runs (r "
-                f"{r[shift]:.3f} against {r[0]:.3f})."
-            )
-            values = {"volumes_off": float(shift)}
-            yield Finding("shift-run", "failed", found, (str(run),), values)
+        if min(t_test(one) for one in gain) >= level:
+            curves.append(curve)
+            continue
+        bad = True
+        shift = int(shifts[far][gain.mean(axis=1).argmax()])
+        r = dict(zip(shifts.tolist(), curve.r, strict=True))
+        found = (
+            f"{subject}, {run}: its responses fit its stimulus best when they are "
+            f"taken {shift:+d} volumes from the lag of the other runs (r "
+            f"{r[shift]:.3f} against {r[0]:.3f})."
+        )
+        values = {"volumes_off": float(shift)}
+        yield Finding("shift-run", "failed", found, (str(run),), values, (curve,))
     if len(short) == len(at.courses):
         found = f"{subject}: its runs are too short for {FEWEST_BLOCKS} stretches."
         yield Finding("shift-run", "not made", found, (subject,))
-    elif not bad:
-        n = len(at.courses) - len(short)
-        found = f"{subject}: none of {n} runs fits another shift better."
+    elif curves:
+        found = f"{subject}: none of {len(curves)} runs fits another shift better."
         if short:
             found += f" Too short to tell: {', '.join(short)}."
-        yield Finding("shift-run", "passed", found, (subject,))
+        status: Status = "shown" if bad else "passed"
+        yield Finding("shift-run", status, found, (subject,), curves=tuple(curves))

@@ -23,13 +23,16 @@ WORDS: tuple[tuple[str, str, Status], ...] = (
     (r"slice timing differs between runs", "reference-time", "failed"),
     (r"may lie half a TR off", "reference-time", "shown"),
     (r"\(0\.[1-9]\d TR\) (after|before) the middle of the TR", *OFF_MIDDLE),
+    (r"tell left and right apart differently", "sides", "failed"),
     (r"voxels never vary in this run", "dead-voxels", "failed"),
+    (r"voxels never vary in any run", "dead-voxels", "shown"),
     (r"times more or less than in most runs", "odd-run", "failed"),
     (r"vertices of the medial wall hold values", "medial-wall", "failed"),
     (r"test clips have unequal numbers of repeats", "repeats", "shown"),
     (r"of \d+ test clips share with a training clip", "shared-clips", "failed"),
 )
 OF_INPUTS = (
+    "sides",
     "event-end",
     "reference-time",
     "dead-voxels",

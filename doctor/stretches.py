@@ -8,11 +8,59 @@ from scipy import stats
 
 from ..core.types import Run
 from .courses import Course, Moments, common_rows, shifted
+from .verdict import Curve
 
 Floats = NDArray[np.floating]
 FEWEST_BLOCKS = 8
 SHARE = 0.1  # of voxels that are looked at, and at least:
 FEWEST_VOXELS = 20
+
+
+def lag_curve(
+    courses: Mapping[Run, Course],
+    train: Sequence[Run],
+    at_lag: Mapping[int, Moments],
+    block: int,
+) -> Floats:
+    """Return what each stretch of training adds to r at each lag.
+
+    A run is predicted by the other training runs at the same lag, in the voxels that
+    these predict best.
+
+    Returns
+    -------
+    curve : array of shape (n_blocks, n_lags)
+        Its mean over stretches is r, the mean over runs.
+    """
+    curve = []
+    for run in train:
+        others = [
+            np.mean(
+                [
+                    score(courses[other], moments.weights({other, run}), lag)
+                    for other in train
+                    if other != run
+                ],
+                axis=0,
+            )
+            for lag, moments in at_lag.items()
+        ]
+        voxels = best_voxels(np.max(others, axis=0))
+        course = courses[run]
+        rows = common_rows(course, np.array(list(at_lag)))
+        if rows.sum() < block:
+            continue
+        parts = [
+            contributions(
+                shifted(course.features, course, lag, rows).X @ moments.weights({run}),
+                course.responses[rows],
+                voxels,
+                block,
+            )
+            for lag, moments in at_lag.items()
+        ]
+        curve.append(np.stack(parts, axis=1))
+    return np.concatenate(curve) if curve else np.empty((0, len(at_lag)))
 
 
 class Common:
@@ -79,6 +127,23 @@ class Common:
             for F in (theirs, course.features)
         )
         return others, own
+
+    def backwards(self, run: Run) -> tuple[Floats, Floats]:
+        """Return what stretches add to r if responses ran backwards, and as they run.
+
+        What came last would then stand first: volume t of n is of the sound at
+        n - 1 - t - lag.
+        """
+        course, weights = self.courses[run], self.moments.weights({run})
+        rows = common_rows(course, np.array([-self.lag, self.lag]))
+        turned = self._parts(course.features[::-1], run, -self.lag, rows, weights)
+        return turned, self._parts(course.features, run, self.lag, rows, weights)
+
+    def curve(self, run: Run, parts: Floats, tr_s: float) -> Curve:
+        """Return what `at_shifts` gave as a curve over lags."""
+        lags_s = ((self.lag + self.shifts) * tr_s).round(6).tolist()
+        r = parts.mean(axis=1).tolist()
+        return Curve(str(run), tuple(lags_s), tuple(r), self.lag * tr_s)
 
     def _parts(
         self,

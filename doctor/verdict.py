@@ -14,6 +14,28 @@ ORDER: tuple[Status, ...] = ("failed", "not made", "shown", "passed")
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """How well responses fit their stimulus, moved against it.
+
+    Parameters
+    ----------
+    name : str
+        Of the run, or of all.
+    lags_s : tuple of float
+        How far the responses are taken after the sound.
+    r : tuple of float
+        At each of these.
+    lag_s : float
+        Where it should be largest: the lag of the other runs.
+    """
+
+    name: str
+    lags_s: tuple[float, ...]
+    r: tuple[float, ...]
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one check found.
 
@@ -30,6 +52,8 @@ class Finding:
         Subjects, runs or files that it is about.
     values : dict of str to float
         Numbers of it, with their unit in the name.
+    curves : tuple of Curve
+        To be drawn.
     """
 
     key: str
@@ -37,6 +61,7 @@ class Finding:
     found: str
     where: tuple[str, ...] = ()
     values: dict[str, float] = field(default_factory=dict)
+    curves: tuple[Curve, ...] = ()
 
     @property
     def card(self) -> Card:

@@ -55,7 +55,7 @@ from .reconstruction import (
     read_reconstruction,
     reconstruction_places,
 )
-from .regions import check_made_from, roi_files, write_roi_sizes
+from .regions import check_made_from, roi_files, voxels_of, write_roi_sizes
 from .result import Result, collect_notes, saved_study
 from .saved_study import read_saved_study
 from .session import Progress, Session
@@ -287,6 +287,7 @@ def check_subject(study: Study, opened: Opened) -> None:
     check_analysis(study, opened.recording.space, rows, opened.subject)
     check_features(study, aligned)
     check_stimuli(study, opened)
+    voxels_of(study, opened.recording.space, opened.subject)
     check_layer_rois(study, opened.recording.space, opened.subject)
     check_decoding(study, opened, opened.recording.space, aligned.rows)
     check_reconstruction(study, opened, aligned.rows)

@@ -66,6 +66,28 @@ def load_rois(
     return rois or {ALL: np.ones(space.n_voxels, dtype=bool)}, notes
 
 
+def voxels_of(study: Study, space: Space, subject: str) -> NDArray[np.bool_] | None:
+    """Return which columns lie in any of `doctor.rois`; None if it names none.
+
+    Raises
+    ------
+    InputError
+        If a name is none of the study's ROIs, or they hold no column.
+    """
+    names = study.doctor.rois
+    if not names:
+        return None
+    rois, _ = load_rois(study, space, subject)
+    kept = keep_rois(rois, names, "doctor.rois")
+    inside = np.any([*kept.values()], axis=0)
+    if not inside.any():
+        raise InputError(
+            f"sub-{subject}: doctor.rois names {', '.join(names)}, which hold none of "
+            "the recording's columns. Name others, or look at [rois]."
+        )
+    return np.asarray(inside)
+
+
 def rois_to_score(
     study: Study, space: Space, rows: pd.DataFrame, subject: str
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:

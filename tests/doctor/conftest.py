@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass, field
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+
+from brain2music import load_study
+from brain2music.doctor.examine import examine
 
 TR_S, CLIP = 1.5, 10
 N_CLIPS, N_TEST, N_REPEATS = 28, 7, 4
@@ -145,6 +149,78 @@ def _ar(rng, shape, slowness):
     for row in range(1, len(out)):
         out[row] = slowness * out[row - 1] + np.sqrt(1 - slowness**2) * out[row]
     return out
+
+
+GRID, AFFINE = (5, 4, 2), np.diag([-2.0, 2.0, 2.0, 1.0])
+COLUMNS = [*range(9), -3, -2, -1]  # of which fMRIPrep's files are made
+SPACES = {"volume": "MNI152NLin2009cAsym", "surface": "fsnative", "cifti": "fsLR"}
+RESPONSES = 'responses = "bold/sub-{subject}_task-{task}_run-{run}.npy"'
+
+
+def edit(path, *edits):
+    """Replace text of a study file; each must be there."""
+    text = path.read_text()
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+def write_image(path, values, affine=AFFINE):
+    """Write rows of 40 voxels as an image of their grid."""
+    data = np.moveaxis(values.reshape(-1, *GRID), 0, -1).astype(np.float32)
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_zooms((2, 2, 2, TR_S))
+    image.header.set_xyzt_units("mm", "sec")
+    nib.save(image, path)
+
+
+def as_images(made):
+    """Write a study whose responses are NIfTI images and a mask."""
+    path = made.write()
+    for (task, run), values in made.Y.items():
+        name = f"sub-01_task-{task}_run-{run}.nii"
+        write_image(path.parent / "bold" / name, values)
+    mask = nib.Nifti1Image(np.ones(GRID, np.uint8), AFFINE)
+    nib.save(mask, path.parent / "mask.nii.gz")
+    images = RESPONSES.replace(".npy", ".nii")
+    return edit(path, (RESPONSES, f'{images}\nmask = "mask.nii.gz"'))
+
+
+def as_scans(made, Fmriprep, kind):
+    """Write a study of 12 columns as fMRIPrep's outputs; return file and writer."""
+    path = made.write()
+    writer = Fmriprep(path.parent)
+    for run, values in made.Y.items():
+        writer.write(kind, "01", run, values[:, COLUMNS])
+    lines = f'derivatives = "derivatives/fmriprep"\nspace = "{SPACES[kind]}"'
+    return edit(path, (RESPONSES, lines)), writer
+
+
+def examined(path, **options):
+    """Return the verdict on a study file, and the failed checks by their key."""
+    verdict = examine(load_study(path), path.parent.parent / "out", **options)
+    failed = {}
+    for one in verdict.failed:
+        failed.setdefault(one.key, []).append(one)
+    return verdict, failed
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """Give what tests of planted failures are written with."""
+    return Tools
+
+
+class Tools:
+    """Functions that tests of planted failures share."""
+
+    as_images = staticmethod(as_images)
+    as_scans = staticmethod(as_scans)
+    edit = staticmethod(edit)
+    examined = staticmethod(examined)
+    write_image = staticmethod(write_image)
 
 
 @pytest.fixture(name="make", scope="session")

@@ -9,13 +9,13 @@ import pytest
 
 from brain2music import load_study, run
 from brain2music.core.checks import InputError
-from brain2music.doctor import examine as examining
 from brain2music.doctor import oracle
 from brain2music.doctor.catalogue import CARDS
 from brain2music.doctor.examine import examine
 from brain2music.doctor.page import write_page
 from brain2music.doctor.saved import judge_prior
 from brain2music.doctor.static import judge_notes
+from brain2music.doctor.subject import LEVEL
 from brain2music.doctor.verdict import Finding, make_verdict
 from brain2music.features.design import Standardised
 from brain2music.workflow import prepare
@@ -198,7 +198,7 @@ def test_text_of_the_data_is_escaped_on_the_page(tmp_path):
 
 
 def test_levels_share_one_in_a_hundred():
-    assert examining.LEVEL == 0.01
+    assert LEVEL == 0.01
 
 
 @pytest.mark.parametrize(

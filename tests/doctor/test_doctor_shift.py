@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from statsmodels.api import OLS
 
 from brain2music.core.types import Run
 from brain2music.doctor.courses import Course
+from brain2music.doctor.drift import trend_p
 from brain2music.doctor.shift import check_shifts
 
 TR_S, LAG, N = 1.5, 3, 400
@@ -19,8 +21,12 @@ def slow(rng, shape, slowness):
     return out
 
 
-def courses(seed, *, off=None, lag=LAG, size=0.4, n_voxels=40):
-    """Return runs whose responses follow features by `lag`, in `off` by more."""
+def courses(seed, *, off=None, lag=LAG, size=0.4, n_voxels=40, rate=1.0):
+    """Return runs whose responses follow features by `lag`, in `off` by more.
+
+    They are sampled `rate` times as far apart as they should be.
+    """
+    at = np.clip(np.arange(N) * rate, 0, N - 1)
     rng = np.random.default_rng(seed)
     weights = rng.standard_normal((4, n_voxels)) / 2
     found = {}
@@ -28,13 +34,16 @@ def courses(seed, *, off=None, lag=LAG, size=0.4, n_voxels=40):
         F = slow(rng, (N, 4), 0.8)
         moved = np.roll(F, lag + (off or {}).get(run, 0), axis=0)
         Y = size * moved @ weights + slow(rng, (N, n_voxels), 0.4)
+        Y = np.stack([np.interp(at, np.arange(N), one) for one in Y.T], axis=1)
         found[run] = Course(F - F.mean(0), Y - Y.mean(0), np.arange(N))
     return found
 
 
 def judged(found, level=0.001):
-    made = check_shifts(found, TRAIN, TR_S, subject="sub-01", level=level)
-    return {one.key: one for one in made}
+    by_key = {}
+    for one in check_shifts(found, TRAIN, TR_S, subject="sub-01", level=level):
+        by_key.setdefault(one.key, one)  # failed runs come before the others
+    return by_key
 
 
 def test_runs_in_step_pass_and_the_lag_is_that_planted():
@@ -43,6 +52,7 @@ def test_runs_in_step_pass_and_the_lag_is_that_planted():
         "shift-lag": "passed",
         "shift-run": "passed",
         "swapped-runs": "passed",
+        "shift-drift": "passed",
     }
     assert found["shift-lag"].values["lag_s"] == pytest.approx(LAG * TR_S)
 
@@ -64,6 +74,57 @@ def test_swapped_runs_fail_and_are_both_named():
     found = judged(made)
     assert found["swapped-runs"].status == "failed"
     assert set(found["swapped-runs"].where) == {str(TRAIN[1]), str(TRAIN[4])}
+
+
+def test_a_run_backwards_fails_and_is_named():
+    made = courses(2)
+    a = made[TRAIN[1]]
+    made[TRAIN[1]] = Course(a.features, a.responses[::-1], a.kept)
+    found = judged(made)
+    assert found["swapped-runs"].where == (str(TRAIN[1]),)
+    assert "backwards" in found["swapped-runs"].found
+
+
+@pytest.mark.parametrize("rate", [0.99, 1.01])
+def test_a_tr_that_is_off_by_one_percent_makes_the_lag_move(rate):
+    found = judged(courses(7, size=0.2, rate=rate))
+    assert found["shift-drift"].status == "failed"
+    values = found["shift-drift"].values
+    moved_s = values["last_third_s"] - values["first_third_s"]
+    assert np.sign(moved_s) == np.sign(1 - rate)
+    assert {found[key].status for key in ("shift-lag", "shift-run")} == {"passed"}
+
+
+def test_a_trend_is_that_of_a_regression_with_a_mean_for_each_run():
+    rng = np.random.default_rng(0)
+    runs = [rng.standard_normal(n) + k for k, n in enumerate((9, 14, 11))]
+    times = np.concatenate([np.linspace(-0.5, 0.5, len(one)) for one in runs])
+    means = np.repeat(np.eye(3), [9, 14, 11], axis=0)
+    fitted = OLS(np.concatenate(runs), np.c_[times, means]).fit()
+    assert trend_p(runs) == pytest.approx(fitted.pvalues[0])
+
+
+@pytest.mark.parametrize("moved", [1, -1])
+def test_runs_that_are_all_out_of_order_are_found_by_another_order(moved):
+    made = courses(2)
+    there = {run: made[TRAIN[(k + moved) % len(TRAIN)]] for k, run in enumerate(TRAIN)}
+    for run, other in there.items():
+        own = made[run]
+        made[run] = Course(own.features, other.responses, own.kept)
+    found = judged(made)["swapped-runs"]
+    assert found.status == "failed"
+    pair = f"{TRAIN[1]} with the stimulus of {TRAIN[1 + moved]}"
+    assert pair in found.found
+
+
+def test_curves_lie_beside_what_is_found():
+    found = judged(courses(1, off={TRAIN[2]: 5}))
+    (own,) = found["shift-run"].curves
+    assert own.name == str(TRAIN[2])
+    assert own.lag_s == pytest.approx(LAG * TR_S)
+    assert own.lags_s[int(np.argmax(own.r))] == pytest.approx((LAG + 5) * TR_S)
+    (whole,) = found["shift-lag"].curves
+    assert whole.lags_s[int(np.argmax(whole.r))] == pytest.approx(LAG * TR_S)
 
 
 @pytest.mark.parametrize("lag", [-2, 0])
@@ -96,18 +157,16 @@ def test_short_trs_reach_as_far_in_seconds():
 def test_two_training_runs_are_too_few_to_compare():
     made = courses(5)
     few = list(check_shifts(made, TRAIN[:2], TR_S, subject="sub-01", level=0.001))
-    assert [one.status for one in few] == ["not made"] * 3
+    assert [one.status for one in few] == ["not made"] * 4
     assert "2 training runs; 3 are needed" in few[0].found
 
 
 @pytest.mark.slow
 def test_false_alarms_are_as_rare_as_the_level_says():
     """At a level of 10 % in each check, 40 clean studies raise about 4 in each."""
-    alarms = np.zeros(3)
+    keys = ("shift-lag", "shift-run", "swapped-runs", "shift-drift")
+    alarms = np.zeros(len(keys))
     for seed in range(40):
         found = judged(courses(100 + seed, size=0.15), level=0.1)
-        alarms += [
-            found[key].status == "failed"
-            for key in ("shift-lag", "shift-run", "swapped-runs")
-        ]
+        alarms += [found[key].status == "failed" for key in keys]
     assert (alarms <= 8).all(), alarms

@@ -1,0 +1,143 @@
+"""Failures of geometry and voxels, planted in a clean study: each is named."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from brain2music.doctor import places
+
+pytestmark = pytest.mark.slow
+QUICK = {"only": ["saved"]}  # what is seen at the door needs no fits
+
+
+def test_an_image_that_was_flipped_is_named_with_its_run(made, tools):
+    """Mode 18: same shape, left and right changed in the affine."""
+    path = tools.as_images(made)
+    file = path.parent / "bold/sub-01_task-Test_run-2.nii"
+    flipped = np.diag([2.0, 2.0, 2.0, 1.0])
+    flipped[0, 3] = -8.0
+    tools.write_image(file, made.Y["Test", "2"], flipped)
+    _, failed = tools.examined(path, **QUICK)
+    assert set(failed) == {"inputs"}
+    assert "task-Test_run-2" in failed["inputs"][0].where
+    assert file.name in failed["inputs"][0].found
+    assert "another affine" in failed["inputs"][0].found
+
+
+def test_a_mask_of_another_place_is_named(made, tools):
+    """Mode 18."""
+    path = tools.as_images(made)
+    affine = np.diag([-2.0, 2.0, 2.0, 1.0])
+    affine[1, 3] = 4.0
+    mask = nib.Nifti1Image(np.ones((5, 4, 2), np.uint8), affine)
+    nib.save(mask, path.parent / "mask.nii.gz")
+    _, failed = tools.examined(path, **QUICK)
+    assert "mm apart" in failed["inputs"][0].found
+
+
+def test_headers_that_tell_two_sides_apart_differently_are_named(made, tools):
+    """Mode 17: the sform says one side is left, the qform the other."""
+    path = tools.as_images(made)
+    file = path.parent / "bold/sub-01_task-Test_run-2.nii"
+    image = nib.load(file, mmap=False)
+    image = nib.Nifti1Image(np.asarray(image.dataobj), image.affine, image.header)
+    image.set_sform(image.affine, 1)
+    image.set_qform(image.affine @ np.diag([-1, 1, 1, 1]), 1)
+    nib.save(image, file)
+    _, failed = tools.examined(path, **QUICK)
+    assert set(failed) == {"sides"}
+    assert "task-Test_run-2" in failed["sides"][0].where
+
+
+def test_hemispheres_that_were_swapped_are_named(made, tools, Fmriprep):
+    """Mode 17: one run's files of the two sides have each other's names."""
+    path, writer = tools.as_scans(made, Fmriprep, "surface")
+    left, right = sorted(writer.folder.rglob("*Test_run-2*.func.gii"))
+    texts = left.read_bytes(), right.read_bytes()
+    left.write_bytes(texts[1])
+    right.write_bytes(texts[0])
+    _, failed = tools.examined(path, **QUICK)
+    assert set(failed) == {"inputs"}
+    assert left.name in failed["inputs"][0].found
+    assert "the file says CortexRight" in failed["inputs"][0].found
+
+
+def test_hemispheres_that_change_places_on_the_way_to_a_map_are_found(
+    made, tools, Fmriprep, monkeypatch
+):
+    """Mode 17, a fault of ours."""
+    path, _ = tools.as_scans(made, Fmriprep, "surface")
+
+    def write_map(folder, names, values, *more, **options):
+        return right(folder, names, values[::-1].copy(), *more, **options)
+
+    right = places.write_map
+    monkeypatch.setattr(places, "write_map", write_map)
+    _, failed = tools.examined(path, only=["oracle"])
+    assert set(failed) == {"planted-place"}
+    assert failed["planted-place"][0].where == ("sub-01",)
+
+
+def test_responses_of_another_mesh_are_refused(made, tools):
+    """Mode 19."""
+    path = made.write()
+    tools.edit(path, ("simulated", 'mesh = "fsaverage5"\nsimulated'))
+    _, failed = tools.examined(path, **QUICK)
+    assert set(failed) == {"inputs"}
+    assert "20484" in failed["inputs"][0].found
+
+
+def test_labels_beyond_their_type_are_refused(made, tools):
+    """Mode 20."""
+    path = tools.as_images(made)
+    values = np.arange(40).reshape(5, 4, 2).astype(np.uint8)
+    affine = np.diag([-2.0, 2.0, 2.0, 1.0])
+    nib.save(nib.Nifti1Image(values, affine), path.parent / "atlas.nii.gz")
+    names = "".join(f"{k}\tregion {k}\n" for k in (1, 2, 300))
+    (path.parent / "names.tsv").write_text("index\tname\n" + names)
+    rois = '[rois]\natlas = "atlas.nii.gz"\nnames = "names.tsv"\n\n[analysis]'
+    tools.edit(path, ("[analysis]", rois))
+    _, failed = tools.examined(path, **QUICK)
+    assert set(failed) == {"inputs"}
+    assert "stored as uint8, up to 255" in failed["inputs"][0].found
+
+
+def test_a_medial_wall_that_holds_values_is_found(made, tools, Fmriprep, write_gifti):
+    """Mode 16."""
+    path, writer = tools.as_scans(made, Fmriprep, "surface")
+    anat = writer.folder / "sub-01/anat"
+    anat.mkdir()
+    for side, n in (("L", 8), ("R", 6)):
+        mask = (np.arange(n) > 0).astype("f4")  # the first vertex is no cortex
+        name = f"sub-01_hemi-{side}_desc-cortex_mask.label.gii"
+        write_gifti(anat / name, mask[None], side)
+    _, failed = tools.examined(path, **QUICK)
+    assert set(failed) == {"medial-wall"}
+    assert "task-Training_run-1" in failed["medial-wall"][0].where
+
+
+def test_voxels_that_take_each_others_place_are_found(made, tools, monkeypatch):
+    """Mode 17, a fault of ours: planted signals come back in their neighbours."""
+    from brain2music.doctor import oracle
+
+    def clean(study, aligned):
+        made = right(study, aligned)
+        for rows in (made.train, made.test):
+            rows[:] = np.roll(rows, 1, axis=1)
+        return made
+
+    right = oracle.clean
+    monkeypatch.setattr(oracle, "clean", clean)
+    _, failed = tools.examined(made.write(), only=["oracle"])
+    assert {"planted-signal", "planted-place"} <= set(failed)
+
+
+def test_voxels_that_are_dead_everywhere_are_shown_and_fail_nothing(made, tools):
+    """Columns outside of the brain are no fault of a run."""
+    for values in made.Y.values():
+        values[:, [1, 5, 9, 30]] = 0.0
+    verdict, failed = tools.examined(made.write(), **QUICK)
+    assert failed == {}
+    (found,) = [one for one in verdict.findings if one.key == "dead-voxels"]
+    assert found.status == "shown"
+    assert "4 of 40 voxels never vary in any run" in found.found
