@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.artefacts import (
@@ -22,6 +22,7 @@ from ..workflow.leakage import clips_on_both_sides, make_stimuli, makes_stimuli
 from ..workflow.opening import Opened
 from ..workflow.responses import store_responses
 from ..workflow.session import Progress, Session
+from ..workflow.tables import read_table
 from . import saved, static
 from .catalogue import KINDS
 from .extractors import check_extractors
@@ -177,7 +178,13 @@ def _shared(
         return
     session = Watched(study, out, progress)
     make_stimuli(session, opened)
-    yield from static.judge_notes(session.notes, ("shared-clips",))
+    for one in static.judge_notes(session.notes, ("shared-clips",)):
+        if one.status != "failed" or not session.pairs:
+            yield one
+            continue
+        clips = tuple(dict.fromkeys(clip for pair in session.pairs for clip in pair))
+        found = f"{one.found} The first is {' and '.join(session.pairs[0])}."
+        yield replace(one, found=found, where=clips[:10])
 
 
 def _extractors(
@@ -192,9 +199,13 @@ def _extractors(
 
 @dataclass
 class Watched(Session):
-    """A session that keeps the notes of what it makes, and no file of it."""
+    """A session that keeps the notes of what it makes, and no file of it.
+
+    `pairs` are the test and training clips that share something.
+    """
 
     notes: list[str] = field(default_factory=list)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
 
     def make(
         self, folder: str, recipe: Recipe, work: Callable[[Path], list[str]]
@@ -203,4 +214,9 @@ class Watched(Session):
         del folder
         with tempfile.TemporaryDirectory() as place:
             self.notes = work(Path(place))
+            table = read_table(Path(place), "shared_clips")
+        if table is not None:
+            known = table[table["why"] != "artist unknown"]
+            columns = known["test_clip"], known["train_clip"]
+            self.pairs = list(zip(*map(list, columns), strict=True))
         return recipe.identity

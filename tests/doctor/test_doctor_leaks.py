@@ -1,0 +1,210 @@
+"""Leaks and statistics, planted in a clean study: the right check fails."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain2music.doctor import invariance, oracle
+from brain2music.workflow import prepare, responses
+
+pytestmark = pytest.mark.slow
+DOOR = {"only": ["saved"]}
+SAME = {"only": ["invariance"]}
+
+
+def test_test_runs_that_scale_training_responses_are_found(made, tools, monkeypatch):
+    """Mode 5, a fault of ours: all runs make the scale of all."""
+
+    def mean_and_sd(paths):
+        return right(sorted(paths[0].parent.glob("*.npy")))
+
+    right = responses._mean_and_sd
+    monkeypatch.setattr(responses, "_mean_and_sd", mean_and_sd)
+    path = tools.edit(made.write(), ("detrend", 'zscore = "train"\ndetrend'))
+    _, failed = tools.examined(path, **SAME)
+    assert set(failed) == {"test-spike"}
+    assert "training responses" in failed["test-spike"][0].found
+
+
+def test_components_of_all_runs_are_found(made, tools, monkeypatch):
+    """Mode 5, a fault of ours: principal components of training and test rows."""
+
+    def components(runs, training, **options):
+        return right(runs, [np.ones_like(keep) for keep in training], **options)
+
+    right = prepare.principal_components
+    monkeypatch.setattr(prepare, "principal_components", components)
+    text = 'per = "clip"\n\n[features.timbre]'
+    path = tools.edit(
+        made.write(), (text, text.replace("\n", "\nn_components = 2\n", 1))
+    )
+    _, failed = tools.examined(path, **SAME)
+    assert "test-spike" in failed
+    assert "training features" in failed["test-spike"][0].found
+
+
+def test_folds_that_cut_runs_are_found(made, tools):
+    """Mode 6: the study itself asks for them, as the paper did."""
+    path = tools.edit(
+        made.write(),
+        ("[analysis]", '[decoding]\ntargets = ["music"]\nfolds = "clip"\n\n[analysis]'),
+    )
+    _, failed = tools.examined(path, **DOOR)
+    assert set(failed) == {"folds"}
+    assert "decoding.folds is 'clip'" in failed["folds"][0].found
+
+
+def test_responses_to_the_place_in_the_clip_stand_beside_the_scores(made, tools):
+    """Mode 7: what predicts is where in the clip a volume lies, and never a failure."""
+    place = np.tile(np.sin(np.pi * np.arange(10) / 10), 28)[:, None]
+    for values in made.Y.values():
+        values += 3 * place
+    verdict, failed = tools.examined(made.write(), only=["null"])
+    (found,) = [one for one in verdict.findings if one.key == "controls"]
+    assert found.status == "shown"
+    assert "clip position alone predicts" in found.found
+    assert found.values["r"] > 0.3  # 0.02 in the clean study
+    assert "controls" not in failed
+
+
+def test_the_same_track_on_both_sides_is_named(made, tools):
+    """Mode 8: another excerpt of a track that was in training."""
+    test = made.events["Test", "1"].iloc[2]
+    train = made.events["Training", "3"].iloc[5]
+    names = [f"{one.genre}.{one.track}" for one in (test, train)]
+    rows = {
+        f"{row.genre}.{row.track}": f"track {row.genre}.{row.track}"
+        for table in made.events.values()
+        for row in table.itertuples()
+    }
+    rows[names[0]] = rows[names[1]]
+    path = made.write()
+    table = pd.DataFrame({"clip": list(rows), "track": list(rows.values())})
+    table.to_csv(path.parent / "tracks.csv", index=False)
+    tools.edit(
+        path,
+        ("[features.music]", '[stimuli]\ntable = "tracks.csv"\n\n[features.music]'),
+    )
+    _, failed = tools.examined(path, **DOOR)
+    assert set(failed) == {"shared-clips"}
+    assert failed["shared-clips"][0].where == tuple(names)
+    assert (
+        "1 of 14 test clips share with a training clip"
+        in failed["shared-clips"][0].found
+    )
+
+
+def test_unequal_repeats_are_said(made, tools):
+    """Mode 9: one presentation of a test clip was not recorded."""
+    key = ("Test", "2")
+    made.events[key], made.Y[key] = made.events[key].iloc[:-1], made.Y[key][:-10]
+    verdict, failed = tools.examined(made.write(), **DOOR)
+    (found,) = [one for one in verdict.findings if one.key == "repeats"]
+    assert found.status == "shown"
+    assert "3 to 4" in found.found
+    assert failed == {}
+
+
+def test_an_roi_that_test_responses_made_is_refused(made, tools):
+    """Mode 10."""
+    path = made.write()
+    np.savez(path.parent / "rois.npz", A1=np.arange(40) < 9)
+    rois = '[rois]\nmasks = "rois.npz"\nmade_from = ["task-Test_run-2"]\n\n[analysis]'
+    _, failed = tools.examined(tools.edit(path, ("[analysis]", rois)), **DOOR)
+    assert set(failed) == {"inputs"}
+    assert "'A1'" in failed["inputs"][0].found
+    assert "task-Test_run-2" in failed["inputs"][0].where
+
+
+def test_p_of_blocks_that_are_too_short_is_found(made, tools):
+    """Mode 13: blocks of 3 s change places, and all remember for a minute."""
+    path = tools.edit(
+        made.write(),
+        ('clip = "{genre}.{track}"\n', ""),
+        ('per = "clip"', f'per = "run"\nrate_hz = {1 / 1.5!r}'),
+        ("music.npz", "music_{task}_{run}.npy"),
+        ("timbre.npz", "timbre_{task}_{run}.npy"),
+        ("500", '500\nnull = "blocks"\nblocks = "clip"\nblock_s = 3'),
+    )
+    rng = np.random.default_rng(1)
+    for (task, run), values in made.Y.items():
+        for name, n in (("music", 3), ("timbre", 3)):
+            file = path.parent / f"features/{name}_{task}_{run}.npy"
+            np.save(file, slow(rng, (len(values), n)))
+        file = path.parent / f"bold/sub-01_task-{task}_run-{run}.npy"
+        np.save(file, 100 + slow(rng, values.shape))
+    _, failed = tools.examined(path, only=["null"])
+    assert set(failed) == {"p-values"}
+    assert "wider than the study's null" in failed["p-values"][0].found
+
+
+def slow(rng, shape, slowness=0.97):
+    """Return series that remember most of the sample before, of unit variance."""
+    out = rng.standard_normal(shape)
+    for row in range(1, len(out)):
+        out[row] = slowness * out[row - 1] + np.sqrt(1 - slowness**2) * out[row]
+    return out
+
+
+def test_a_ceiling_that_is_too_high_is_found(made, tools, monkeypatch):
+    """Mode 22, a fault of ours: r is taken for r squared."""
+
+    def share(Y):
+        return np.sqrt(np.clip(right(Y), 0, None))
+
+    right = oracle.explainable_variance
+    monkeypatch.setattr(oracle, "explainable_variance", share)
+    _, failed = tools.examined(made.write(), only=["oracle"])
+    assert set(failed) == {"repeat-ceiling"}
+    assert failed["repeat-ceiling"][0].where == ("sub-01",)
+
+
+def faulty(monkeypatch, spoil):
+    """Spoil the predictions of each fit that `spoil` says yes to."""
+
+    def fit(study, aligned, design, Y, rows, **options):
+        made = right(study, aligned, design, Y, rows, **options)
+        if not spoil(study, design, options):
+            return made
+        off = 0.3 * np.random.default_rng(Y.shape[1]).standard_normal(
+            made.predictions.shape
+        )
+        return replace(made, predictions=made.predictions + off)
+
+    right = invariance.fit
+    monkeypatch.setattr(invariance, "fit", fit)
+
+
+def test_a_precision_that_changes_scores_is_found(made, tools, monkeypatch):
+    """Mode 27, a fault of the solver: float64 gives something else."""
+    faulty(monkeypatch, lambda study, *_: study.encoding.precision == "float64")
+    _, failed = tools.examined(made.write(), **SAME)
+    assert set(failed) == {"precision"}
+
+
+def test_features_that_are_nearly_the_same_are_found_by_order_or_precision(made, tools):
+    """Mode 27: a column three times but for 1e-4, and no penalty to speak of."""
+    rng = np.random.default_rng(0)
+    for clip, (music, timbre) in made.features.items():
+        copies = music[:, :1] + 1e-4 * rng.standard_normal((len(music), 3))
+        made.features[clip] = np.stack([copies, timbre])
+    alphas = "alphas = [0.1, 10, 1000, 100000]"
+    path = tools.edit(made.write(), (alphas, "alphas = [1e-9]"))
+    _, failed = tools.examined(path, **SAME)
+    assert {"precision", "voxel-order"} & set(failed)
+
+
+def test_batches_that_change_scores_are_found(made, tools, monkeypatch):
+    """Mode 28, a fault of the solver."""
+    faulty(monkeypatch, lambda _s, _d, options: options.get("n_voxels_batch"))
+    _, failed = tools.examined(made.write(), **SAME)
+    assert set(failed) == {"voxel-order"}
+
+
+def test_a_process_that_computes_something_else_is_found(made, tools, monkeypatch):
+    """Mode 28, a fault of ours: this process is spoilt, and the second is not."""
+    faulty(monkeypatch, lambda *_: True)
+    _, failed = tools.examined(made.write(), **SAME)
+    assert "second-process" in failed
