@@ -107,6 +107,11 @@ def _pools(out: Path) -> Finding:
     table = read_table(out / "tables", "decoding")
     if table is None:
         return Finding("pools", "not made", "the study decodes nothing.")
+    return judge_pools(table)
+
+
+def judge_pools(table: pd.DataFrame) -> Finding:
+    """Return whether scores of decoding say among how many, by chance, and of ties."""
     missing = [name for name in CARD_COLUMNS if name not in table]
     if missing:
         found = f"decoding.csv has no column {', '.join(missing)}."

@@ -1,0 +1,84 @@
+"""Failures that results tell of, planted before a run: the right check fails."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain2music import load_study, run
+from brain2music.doctor.saved import check_saved, judge_pools
+
+ALPHAS = "alphas = [0.1, 10, 1000, 100000]"
+
+
+def after_a_run(path, stage="encoding"):
+    """Run a study up to a stage; return what its results say, by check."""
+    out = path.parent.parent / "out"
+    study = load_study(path)
+    run(study, out, stage=stage)
+    found = {}
+    for one in check_saved(study, out):
+        found.setdefault(one.key, one)
+    return found
+
+
+@pytest.mark.slow
+def test_results_of_a_clean_study_have_no_failed_check(made):
+    found = after_a_run(made.write(), stage="tables")
+    assert {key for key, one in found.items() if one.status == "failed"} == set()
+    passed = {key for key, one in found.items() if one.status == "passed"}
+    assert passed == {"stale", "grid-ends", "above-ceiling"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("alphas", "words"),
+    [
+        ("[0.001, 0.01]", "took the largest penalty that was tried (0.01)"),
+        ("[1e7, 1e8]", "chose the smallest penalty that was tried (1e+07 to 1e+08)"),
+    ],
+)
+def test_a_grid_that_ends_too_early_is_named(made, tools, alphas, words):
+    """Mode 12: the penalties that voxels with a signal want are not on the grid."""
+    wanted = f"alphas = {alphas}\nwiden_alphas = 0"
+    found = after_a_run(tools.edit(made.write(), (ALPHAS, wanted)))["grid-ends"]
+    assert found.status == "failed"
+    assert words in found.found
+    assert "sub-01" in found.found
+
+
+@pytest.mark.slow
+def test_repeats_that_are_none_give_scores_above_their_ceiling(made):
+    """Mode 22: of four repeats three are of something else."""
+    rng = np.random.default_rng(0)
+    for run_ in (("Test", "1"), ("Test", "2")):
+        rest = made.Y[run_][70:]
+        made.Y[run_][70:] = 100 + rng.standard_normal(rest.shape)
+    found = after_a_run(made.write(), stage="tables")["above-ceiling"]
+    assert found.status == "failed"
+    assert "look for a shift between them" in found.found
+
+
+def test_scores_without_their_pool_are_named():
+    """Mode 30."""
+    table = pd.DataFrame({"n_candidates": [10], "chance": [0.1], "n_ties": [0]})
+    assert judge_pools(table).status == "passed"
+    found = judge_pools(table.drop(columns=["n_candidates", "n_ties"]))
+    assert found.status == "failed"
+    assert found.where == ("decoding.csv",)
+    assert "no column n_candidates, n_ties" in found.found
+
+
+@pytest.mark.slow
+def test_what_five_people_can_say_is_shown(made):
+    """Mode 33."""
+    path = made.write()
+    out = path.parent.parent / "out"
+    study = load_study(path)
+    run(study, out, stage="responses")
+    five = replace(study.dataset, subjects=("01", "02", "03", "04", "05"))
+    found = {one.key: one for one in check_saved(replace(study, dataset=five), out)}
+    assert found["group-size"].status == "shown"
+    assert found["group-size"].values == {"smallest_p": 0.0625}
+    assert "cannot give less than 0.062" in found["group-size"].found
