@@ -270,9 +270,12 @@ def _spiked(runs: set[Run], whole: Read) -> Read:
 
 
 def _spike(values: Floats) -> Floats:
-    """Return a spike in the middle row and in the last of a run."""
+    """Return a spike in the middle row and in the last of a run.
+
+    Columns that were not measured (NaN) stay so.
+    """
     out = np.zeros_like(values)
-    size = 100 * (1 + np.abs(values).max())
+    size = 100 * (1 + np.nanmax(np.abs(values)))
     out[len(out) // 2] = size
     out[-1] = -size
     return out
