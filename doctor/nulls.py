@@ -18,10 +18,11 @@ from ..analysis.moves import Moves
 from ..analysis.permutations import each_null
 from ..core.checks import InputError
 from ..core.stats import correlation, varies
-from ..feature_spaces import ControlFeatures
+from ..feature_spaces import ControlFeatures, FeatureSpace, SoundFeatures, SoundSpace
 from ..features.controls import permute_clips
 from ..study import Study
 from ..workflow.alignment import Aligned
+from ..workflow.networks import network_space
 from ..workflow.opening import Opened
 from ..workflow.scored import blocks_of
 from ..workflow.tested_tables import draw_moves
@@ -30,6 +31,7 @@ from .trial import Design, Read, Responses, build, fit
 from .verdict import Finding, Status
 
 Floats = NDArray[np.floating]
+SILENCE_DB = -100.0  # loudness where no clip is played
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,15 +194,42 @@ def permuted(opened: Opened, seed: int) -> Opened:
     return replace(opened, events=moved)
 
 
+def only_moved(before: Design, after: Design) -> Design:
+    """Return the bands of `after` that differ from those of `before`.
+
+    A series over the whole run stays where it is when clips change places.
+
+    Raises
+    ------
+    InputError
+        If all are the same.
+    """
+    kept, columns, start = [], [], 0
+    for band in after.bands:
+        part = slice(start, start + band.n_columns)
+        start += band.n_columns
+        if not np.array_equal(before.train[:, part], after.train[:, part]):
+            kept.append(band)
+            columns.append(np.arange(part.start, part.stop))
+    if not kept:
+        raise InputError("no feature space is made clip by clip, so none is moved.")
+    chosen = np.concatenate(columns)
+    return Design(after.train[:, chosen], after.test[:, chosen], tuple(kept))
+
+
 def check_permuted(
     study: Study,
     aligned: Aligned,
     responses: Responses,
     *,
+    design: Design,
     seeds: Sequence[int],
     level: float,
 ) -> Finding:
-    """Return whether features of other clips predict nothing beyond their position."""
+    """Return whether features of other clips predict nothing beyond their position.
+
+    `design` is the study's own.
+    """
     name = aligned.opened.name
     Y, test = _valid(responses)
     rows = responses.test_rows
@@ -210,8 +239,8 @@ def check_permuted(
         predictions = []
         for seed in seeds:
             there = replace(aligned, opened=permuted(aligned.opened, seed))
-            design = build(study, there)
-            made = fit(study, aligned, design, Y, responses.train_rows).predictions
+            other = only_moved(design, build(study, there))
+            made = fit(study, aligned, other, Y, responses.train_rows).predictions
             predictions.append(_less_position(made, rows))
         left = _less_position(test, rows)
         moves = moves_of(study, rows, left, predictions[0])
@@ -266,19 +295,37 @@ def check_shuffled(
     return Finding("shuffled-test", status, found, (name,), {"r": chance.r})
 
 
+def loudness_of(study: Study) -> SoundFeatures | None:
+    """Return the loudness of what a study's bands hear; None if none reads sound."""
+    keys = ("path", "start", "end", "fade_s", "rms")
+    for name in study.encoding.bands:
+        space = network_space(study, name) or study.features[name]
+        if isinstance(space, SoundSpace):
+            heard = {key: getattr(space, key) for key in keys}
+            empty = None if space.empty is None else SILENCE_DB
+            return SoundFeatures(kind="loudness", empty=empty, **heard)
+    return None
+
+
 def show_controls(
     study: Study, aligned: Aligned, responses: Responses
 ) -> Iterator[Finding]:
-    """Yield what clip position and the study's own controls predict, beside it all."""
+    """Yield what clip position, loudness and the study's own controls predict.
+
+    They may truly predict, so they stand beside the scores and fail nothing.
+    """
     name = aligned.opened.name
     Y, test = _valid(responses)
     position = ControlFeatures(
         kind="control", control="clip-position", source="", empty=0.0
     )
-    spaces = {"clip position": position}
-    for band, space in study.features.items():
-        if isinstance(space, ControlFeatures) and space.control != "noise":
-            spaces[f"{space.control} {band}"] = space
+    spaces: dict[str, FeatureSpace] = {"clip position": position}
+    for band, other in study.features.items():
+        if isinstance(other, ControlFeatures) and other.control != "noise":
+            spaces[f"{other.control} {band}"] = other
+    loudness = loudness_of(study)
+    if loudness is not None:
+        spaces["loudness"] = loudness
     for label, space in spaces.items():
         try:
             features = {**study.features, "the control": space}

@@ -181,7 +181,12 @@ def _steps(
             level=level,
         )
         yield nulls.check_permuted(
-            study, aligned, case.responses, seeds=seeds, level=level
+            study,
+            aligned,
+            case.responses,
+            design=case.design,
+            seeds=seeds,
+            level=level,
         )
 
     def backwards() -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def test_the_verdict_is_written_for_people_and_for_programs(clean):
 def test_a_shifted_run_is_named(made, tmp_path):
     key = ("Training", "3")
     made.Y[key] = np.roll(made.Y[key], 4, axis=0)
-    verdict = examine(load_study(made.write()), tmp_path / "out")
+    verdict = examine(load_study(made.write()), tmp_path / "out", only=["shift"])
     assert failed(verdict) == {"shift-run"}
     assert verdict.failed[0].where == ("task-Training_run-3",)
     assert verdict.failed[0].values["volumes_off"] in (3, 4)  # two delays are planted
@@ -83,7 +83,7 @@ def test_a_shifted_run_is_named(made, tmp_path):
 def test_swapped_runs_are_named(made, tmp_path):
     a, b = ("Training", "2"), ("Training", "5")
     made.Y[a], made.Y[b] = made.Y[b], made.Y[a]
-    verdict = examine(load_study(made.write()), tmp_path / "out")
+    verdict = examine(load_study(made.write()), tmp_path / "out", only=["shift"])
     assert "swapped-runs" in failed(verdict)
     (found,) = of(verdict, "swapped-runs")
     assert set(found.where) == {"task-Training_run-2", "task-Training_run-5"}
@@ -112,7 +112,7 @@ def test_events_that_end_long_before_the_volumes_are_named(made, tmp_path):
     made.events[key] = made.events[key].iloc[:10]
     path = made.write()
     path.write_text(path.read_text().replace('"clip"\n', '"clip"\nempty = 0\n'))
-    verdict = examine(load_study(path), tmp_path / "out")
+    verdict = examine(load_study(path), tmp_path / "out", only=["saved"])
     assert "event-end" in failed(verdict)
     assert "task-Training_run-1" in of(verdict, "event-end")[0].where
 
@@ -128,8 +128,13 @@ def test_clips_that_are_heard_on_both_sides_leak_and_are_found(made, tmp_path):
     path = made.write()
     text = path.read_text().replace("simulated", 'shared_clips = "allow"\nsimulated')
     path.write_text(text)
-    verdict = examine(load_study(path), tmp_path / "out")
-    assert "noise-features" in failed(verdict)
+    verdict = examine(load_study(path), tmp_path / "out", only=["null"])
+    assert {"shared-clips", "noise-features", "permuted-clips"} <= failed(verdict)
+    (shared,) = of(verdict, "shared-clips")
+    clips = set(
+        made.events[source]["genre"] + "." + made.events[source]["track"].astype(str)
+    )
+    assert set(shared.where) & clips
 
 
 def test_an_input_that_cannot_be_read_is_a_failed_check_and_no_crash(made, tmp_path):
@@ -151,7 +156,7 @@ def test_features_standardised_on_test_rows_are_found(made, tmp_path, monkeypatc
 
     right = prepare.standardise
     monkeypatch.setattr(prepare, "standardise", standardise)
-    verdict = examine(load_study(made.write()), tmp_path / "out")
+    verdict = examine(load_study(made.write()), tmp_path / "out", only=["invariance"])
     assert "test-spike" in failed(verdict)
 
 
@@ -165,8 +170,9 @@ def test_delays_that_cross_runs_are_found(made, tmp_path, monkeypatch):
 
     right = prepare.build_design
     monkeypatch.setattr(prepare, "build_design", build_design)
-    verdict = examine(load_study(made.write()), tmp_path / "out")
+    verdict = examine(load_study(made.write()), tmp_path / "out", only=["invariance"])
     assert "run-walls" in failed(verdict)
+    assert of(verdict, "run-walls")[0].where == ("task-Test_run-1",)
 
 
 def test_the_minutes_are_kept_and_what_was_left_out_is_said(made, tmp_path):
@@ -176,6 +182,17 @@ def test_the_minutes_are_kept_and_what_was_left_out_is_said(made, tmp_path):
     assert all(one.status == "not made" for one in late)
     with pytest.raises(InputError, match="expected > 0"):
         examine(load_study(made.write()), tmp_path / "out", minutes=0)
+
+
+def test_one_kind_of_checks_can_be_asked_for(made, tmp_path):
+    study = load_study(made.write())
+    verdict = examine(study, tmp_path / "out", only=["shift"])
+    kinds = {CARDS[one.key].kind for one in verdict.findings}
+    assert kinds == {"static", "shift"}
+    assert verdict.about["kinds of checks"] == "static, shift"
+    assert of(verdict, "shift-lag")[0].status == "passed"
+    with pytest.raises(InputError, match="Did you mean 'shift'"):
+        examine(study, tmp_path / "out", only=["shifts"])
 
 
 def test_the_heaviest_failure_stands_first():
@@ -227,7 +244,7 @@ def test_a_signal_that_is_lost_is_missed_although_the_voxels_have_their_own(
     right = oracle.clean
     monkeypatch.setattr(oracle, "clean", clean)
     study = load_study(make(tmp_path / "data", strength=3.0).write())
-    verdict = examine(study, tmp_path / "out")
+    verdict = examine(study, tmp_path / "out", only=["oracle"])
     assert {"planted-signal", "planted-band"} <= failed(verdict)
 
 

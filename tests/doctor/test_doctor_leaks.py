@@ -96,6 +96,30 @@ def test_the_same_track_on_both_sides_is_named(made, tools):
     )
 
 
+def test_features_of_whole_runs_are_no_alarm_where_clips_change_places(made, tools):
+    """A series over the run stays when clips move: it says nothing of a leak."""
+    path = tools.edit(
+        made.write(),
+        ('timbre.npz"\nper = "clip"', 'timbre_{task}_{run}.npy"\nper = "run"'),
+        ("[encoding]", f"rate_hz = {1 / 1.5!r}\n\n[encoding]"),
+    )
+    for (task, run), table in made.events.items():
+        heard = [
+            made.features[f"{row.genre}.{row.track}"][1] for row in table.itertuples()
+        ]
+        file = path.parent / f"features/timbre_{task}_{run}.npy"
+        np.save(file, np.concatenate(heard))
+    verdict, failed = tools.examined(path, only=["null"])
+    (found,) = [one for one in verdict.findings if one.key == "permuted-clips"]
+    assert found.status == "passed"
+    assert failed == {}
+    tools.edit(path, ('bands = ["music", "timbre"]', 'bands = ["timbre"]'))
+    verdict, failed = tools.examined(path, only=["null"])
+    (found,) = [one for one in verdict.findings if one.key == "permuted-clips"]
+    assert found.status == "not made"
+    assert "none is moved" in found.found
+
+
 def test_unequal_repeats_are_said(made, tools):
     """Mode 9: one presentation of a test clip was not recorded."""
     key = ("Test", "2")

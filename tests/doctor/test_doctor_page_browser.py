@@ -4,7 +4,7 @@ import pytest
 
 from brain2music.doctor.catalogue import CARDS
 from brain2music.doctor.page import write_page
-from brain2music.doctor.verdict import ORDER, Finding, make_verdict
+from brain2music.doctor.verdict import ORDER, Curve, Finding, make_verdict
 
 pytestmark = pytest.mark.slow
 
@@ -16,6 +16,12 @@ def page(tmp_path):
     findings = [
         Finding(key, ORDER[k % len(ORDER)], said, ("sub-01",), {"r": 0.31})
         for k, key in enumerate(CARDS)
+    ]
+    lags = (-3.0, 0.0, 3.0, 6.0)
+    curves = (Curve("run-<1>", lags, (0.0, 0.1, 0.3, 0.2), 3.0),)
+    findings += [
+        Finding("shift-run", "failed", said, ("run-1",), curves=curves),
+        Finding("shift-lag", "passed", said, ("sub-01",), curves=curves),
     ]
     about = {"voxels": "300 of 1200", "seconds": "61"}
     write_page(make_verdict("A <b>study</b>", findings, about), tmp_path / "page.html")
@@ -33,3 +39,6 @@ def test_axe_finds_nothing_on_the_verdict(chromium, axe, page, scheme):
     text = chromium.find_element("tag name", "body").text
     assert "<script>alert(1)</script>" in text
     assert "A <b>study</b>" in text
+    drawn = chromium.find_elements("css selector", ".curves svg")
+    assert len(drawn) == 2
+    assert all(one.size["width"] > 100 and one.size["height"] > 40 for one in drawn)
