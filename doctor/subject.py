@@ -24,7 +24,7 @@ from .verdict import Finding
 
 LEVEL = 0.01  # of a false alarm anywhere in the study
 N_TESTS = 8  # of a subject: four of shifts, noise, its p, other clips, backwards
-REPETITIONS = (2, 4)  # of noise and of other clips: at least, and at most
+N_DRAWS = 4  # of noise and of other clips
 OF_SUBJECT = (
     *("shift-lag", "shift-run", "swapped-runs", "shift-drift"),
     *("planted-signal", "planted-band"),
@@ -39,23 +39,16 @@ OF_SUBJECT_KINDS = {CARDS[key].kind for key in OF_SUBJECT}
 
 @dataclass
 class Budget:
-    """Seconds that are left, which kinds of checks are made, and what a fit took."""
+    """Seconds that are left, and which kinds of checks are made."""
 
     seconds: float
     start: float
-    fit_s: float = 0.0
     kinds: tuple[str, ...] = KINDS
 
     @property
     def left_s(self) -> float:
         """Seconds until the time is up; below 0 after it."""
         return self.seconds - (time.perf_counter() - self.start)
-
-    def repetitions(self, n_subjects: int) -> int:
-        """Return how often noise is drawn, for all the subjects that are left."""
-        fits = self.left_s / max(self.fit_s, 1e-3) / n_subjects
-        low, high = REPETITIONS
-        return int(min(high, max(low, (fits - 8) // 3)))
 
 
 def check_subject(
@@ -94,9 +87,8 @@ def check_subject(
     except InputError as error:
         yield Finding("inputs", "failed", f"{name}: {error}", (name,))
         return
-    budget.fit_s = time.perf_counter() - start
     over = start + max(0.0, budget.left_s) / n_left  # others have their share
-    steps = _steps(study, opened, aligned, case, budget, n_left, level, seed)
+    steps = _steps(study, opened, aligned, case, level, seed)
     for asked, step in steps:
         keys = [key for key in asked if CARDS[key].kind in budget.kinds]
         if not keys:
@@ -130,8 +122,6 @@ def _steps(
     opened: Opened,
     aligned: Aligned,
     case: Case,
-    budget: Budget,
-    n_left: int,
     level: float,
     seed: int,
 ) -> Iterator[Step]:
@@ -171,7 +161,7 @@ def _steps(
         return oracle.check_planted(case, made)
 
     def null() -> Iterator[Finding]:
-        seeds = range(seed, seed + budget.repetitions(n_left))
+        seeds = range(seed, seed + N_DRAWS)
         yield from nulls.check_noise(
             study,
             aligned,

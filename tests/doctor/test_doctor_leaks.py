@@ -161,7 +161,7 @@ def test_p_of_blocks_that_are_too_short_is_found(made, tools):
         np.save(file, 100 + slow(rng, values.shape))
     _, failed = tools.examined(path, only=["null"])
     assert set(failed) == {"p-values"}
-    assert "wider than the study's null" in failed["p-values"][0].found
+    assert "times as wide as the study's null" in failed["p-values"][0].found
 
 
 def slow(rng, shape, slowness=0.97):

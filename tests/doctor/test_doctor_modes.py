@@ -280,7 +280,7 @@ MODES = {
 
 
 @cache
-def tests_in(file):
+def functions_of(file):
     """Return the source of each test of a file, by its name."""
     text = (TESTS / file).read_text(encoding="utf-8")
     return {
@@ -292,7 +292,7 @@ def tests_in(file):
 
 def source_of(test):
     file, name = test.split("::")
-    return tests_in(file)[name]
+    return functions_of(file)[name]
 
 
 def test_each_mode_is_planted_or_held():

@@ -28,6 +28,20 @@ def test_the_mean_is_that_of_plain_correlations():
     assert chance.r == pytest.approx(np.mean(plain))
 
 
+def test_one_lucky_draw_is_no_leak_and_a_leak_is_in_every_draw():
+    rng = np.random.default_rng(4)
+    moves = shift_runs(RUNS, n_permutations=300, seed=0)
+    Y = slow(rng, 8)
+    lucky = [0.8 * Y + slow(rng, 8), slow(rng, 8), slow(rng, 8)]
+    chance = against_chance(Y, lucky, moves)
+    assert chance.p_r < 1e-3
+    assert not chance.leaks(1e-3)
+    chance = against_chance(Y, [0.8 * Y + slow(rng, 8) for _ in range(3)], moves)
+    assert chance.leaks(1e-3)
+    assert chance.ratio > 2
+    assert not against_chance(-Y, [0.8 * Y + slow(rng, 8)] * 3, moves).leaks(1e-3)
+
+
 def test_p_of_noise_is_evenly_spread_and_of_a_leak_is_small():
     rng = np.random.default_rng(1)
     moves = shift_runs(RUNS, n_permutations=300, seed=0)
