@@ -18,6 +18,8 @@ class Card:
     ----------
     title : str
         What is asked, as a statement that holds when the check passes.
+    fault : str
+        The same, as a statement that holds when it fails.
     kind : str
     weight : int
         3: numbers are of something else than they say. 2: they are biased, or of fewer
@@ -28,6 +30,7 @@ class Card:
     """
 
     title: str
+    fault: str
     kind: Kind
     weight: int
     modes: tuple[int, ...]
@@ -38,6 +41,7 @@ class Card:
 CARDS = {
     "inputs": Card(
         "Recordings, runs, events, features and ROIs fit each other",
+        "Something that is read is missing, or does not fit the rest",
         "static",
         3,
         (1, 10, 14, 17, 18, 19, 20),
@@ -46,6 +50,7 @@ CARDS = {
     ),
     "sides": Card(
         "The headers of an image agree on which side is left",
+        "An image's header tells left and right apart in two ways",
         "static",
         3,
         (17,),
@@ -54,6 +59,7 @@ CARDS = {
     ),
     "event-end": Card(
         "Events last about as long as the recorded volumes",
+        "Events end long before the volumes do",
         "static",
         3,
         (1,),
@@ -63,6 +69,7 @@ CARDS = {
     ),
     "reference-time": Card(
         "It is known to which moment the volumes were brought",
+        "Volumes of some runs stand for another moment than those of others",
         "static",
         1,
         (2,),
@@ -72,6 +79,7 @@ CARDS = {
     ),
     "dead-voxels": Card(
         "Every voxel varies, and is a number, in every run",
+        "Voxels are without a signal in a run",
         "static",
         2,
         (14, 15),
@@ -81,6 +89,7 @@ CARDS = {
     ),
     "odd-run": Card(
         "Voxels vary about as much in each run",
+        "Voxels vary far more, or far less, in a run",
         "static",
         2,
         (15,),
@@ -90,6 +99,7 @@ CARDS = {
     ),
     "medial-wall": Card(
         "No column lies where there is no cortex",
+        "Values lie where there is no cortex",
         "static",
         2,
         (16,),
@@ -99,6 +109,7 @@ CARDS = {
     ),
     "repeats": Card(
         "Test clips have equal numbers of repeats",
+        "Test clips have unequal numbers of repeats",
         "static",
         1,
         (9,),
@@ -107,6 +118,7 @@ CARDS = {
     ),
     "shared-clips": Card(
         "Test clips share no track and no sound with training",
+        "Test clips share a track or a sound with training",
         "static",
         3,
         (8,),
@@ -115,6 +127,7 @@ CARDS = {
     ),
     "folds": Card(
         "Folds of training are whole runs, also in decoding",
+        "Folds of training cut runs",
         "static",
         2,
         (6,),
@@ -124,6 +137,7 @@ CARDS = {
     ),
     "shift-lag": Card(
         "Responses follow the sound by a lag that blood can have",
+        "Responses do not follow the sound as blood does",
         "shift",
         3,
         (1,),
@@ -133,6 +147,7 @@ CARDS = {
     ),
     "shift-run": Card(
         "Every run has the best lag of the others",
+        "A run is out of step with the others",
         "shift",
         3,
         (1,),
@@ -142,14 +157,17 @@ CARDS = {
     ),
     "swapped-runs": Card(
         "No run fits another run's stimulus, or its own backwards, better",
+        "A run fits another stimulus better than its own",
         "shift",
         3,
         (3,),
         "Runs that are swapped make every pair of sound and response in them wrong.",
-        "Check the order of the files against the events of the runs that are named.",
+        "Check the order of the files, and of the volumes in them, against the events "
+        "of the runs that are named.",
     ),
     "shift-drift": Card(
         "Sound and responses stay in step from the start of a run to its end",
+        "Sound and responses fall out of step within runs",
         "shift",
         3,
         (1,),
@@ -160,6 +178,7 @@ CARDS = {
     ),
     "noise-features": Card(
         "Noise as slow as the features predicts nothing",
+        "Noise predicts test responses",
         "null",
         3,
         (7, 8),
@@ -169,6 +188,7 @@ CARDS = {
     ),
     "permuted-clips": Card(
         "Features of other clips predict nothing beyond their position",
+        "Features of other clips predict test responses",
         "null",
         3,
         (8,),
@@ -177,6 +197,7 @@ CARDS = {
     ),
     "shuffled-test": Card(
         "Predictions do not fit test responses that are out of order",
+        "Predictions fit test responses that are out of order",
         "null",
         3,
         (),
@@ -186,6 +207,7 @@ CARDS = {
     ),
     "p-values": Card(
         "p of noise features is small as rarely as it says",
+        "p is smaller than it should be",
         "null",
         3,
         (13,),
@@ -193,6 +215,7 @@ CARDS = {
         "Take analysis.null = 'shift', or longer blocks.",
     ),
     "controls": Card(
+        "What controls predict",
         "What controls predict",
         "null",
         1,
@@ -203,6 +226,7 @@ CARDS = {
     ),
     "planted-signal": Card(
         "A planted signal comes back as large as it is",
+        "A planted signal does not come back as large as it is",
         "oracle",
         3,
         (27,),
@@ -211,6 +235,7 @@ CARDS = {
     ),
     "planted-band": Card(
         "A planted signal comes back in the feature space that it was planted from",
+        "A planted signal comes back in another feature space",
         "oracle",
         3,
         (),
@@ -219,6 +244,7 @@ CARDS = {
     ),
     "planted-place": Card(
         "A planted signal comes back in its own voxels, and on its own side",
+        "Values come back in other voxels than they were planted in",
         "oracle",
         3,
         (17,),
@@ -227,6 +253,7 @@ CARDS = {
     ),
     "repeat-ceiling": Card(
         "The mean of the other repeats reaches the ceiling",
+        "The ceiling is not what repeats reach",
         "oracle",
         2,
         (22,),
@@ -236,6 +263,7 @@ CARDS = {
     ),
     "test-spike": Card(
         "Test rows change nothing of training",
+        "Test rows change something of training",
         "invariance",
         3,
         (5,),
@@ -244,6 +272,7 @@ CARDS = {
     ),
     "run-walls": Card(
         "Nothing crosses the border of a run",
+        "Features of one run reach into another",
         "invariance",
         3,
         (4,),
@@ -252,6 +281,7 @@ CARDS = {
     ),
     "voxel-order": Card(
         "The order of voxels, and how many are fitted at once, change nothing",
+        "Scores depend on the order or number of voxels",
         "invariance",
         3,
         (27, 28),
@@ -260,6 +290,7 @@ CARDS = {
     ),
     "run-order": Card(
         "The order of runs changes nothing",
+        "Scores depend on the order of runs",
         "invariance",
         3,
         (3,),
@@ -268,6 +299,7 @@ CARDS = {
     ),
     "second-process": Card(
         "A second process gives the same numbers",
+        "A second process gives other numbers",
         "invariance",
         2,
         (28,),
@@ -276,6 +308,7 @@ CARDS = {
     ),
     "precision": Card(
         "float32 and float64 give the same scores",
+        "float32 and float64 give other scores",
         "invariance",
         2,
         (27,),
@@ -284,6 +317,7 @@ CARDS = {
     ),
     "extractor": Card(
         "A network gives the same features again, from its own window of sound alone",
+        "A network gives other features, or hears what is still to come",
         "invariance",
         3,
         (26,),
@@ -295,6 +329,7 @@ CARDS = {
     ),
     "confounds": Card(
         "How well motion and physiology are predicted by the features, and the reverse",
+        "How well motion and physiology are predicted by the features, and the reverse",
         "confounds",
         1,
         (29,),
@@ -304,6 +339,7 @@ CARDS = {
     ),
     "grid-ends": Card(
         "Penalties are chosen inside their grid",
+        "Penalties are chosen at the end of their grid",
         "saved",
         1,
         (12,),
@@ -312,6 +348,7 @@ CARDS = {
     ),
     "above-ceiling": Card(
         "No score lies above its ceiling",
+        "Scores lie above their ceiling",
         "saved",
         2,
         (22,),
@@ -321,6 +358,7 @@ CARDS = {
     ),
     "stale": Card(
         "What is saved was made from the inputs that are there now",
+        "Saved results were made from something else than there is now",
         "saved",
         3,
         (25,),
@@ -329,6 +367,7 @@ CARDS = {
     ),
     "prior": Card(
         "What is generated depends on the brain",
+        "What is generated does not depend on the brain",
         "saved",
         3,
         (31,),
@@ -338,6 +377,7 @@ CARDS = {
     ),
     "pools": Card(
         "Each score of decoding says how many it chose among, and how ties count",
+        "Scores of decoding do not say what they chose among",
         "saved",
         1,
         (30,),
@@ -345,6 +385,7 @@ CARDS = {
         "Run the study again; tables of this version have these columns.",
     ),
     "group-size": Card(
+        "How many people a group result rests on",
         "How many people a group result rests on",
         "saved",
         1,

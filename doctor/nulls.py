@@ -358,8 +358,8 @@ def show_controls(
         spaces["loudness"] = loudness
     for label, space in spaces.items():
         try:
-            features = {**study.features, "the control": space}
-            design = build(_with(study, features, ["the control"]), aligned)
+            features = {**study.features, label: space}
+            design = build(_with(study, features, [label]), aligned)
             made = fit(study, aligned, design, Y, responses.train_rows).predictions
         except InputError as error:
             yield Finding("controls", "not made", f"{name}: {label}: {error}", (name,))

@@ -39,9 +39,7 @@ def check_saved(study: Study, out: Path) -> Iterator[Finding]:
     notes = collect_notes(out)
     low = _by_words(notes, "grid-ends", r"of (?:voxels|dimensions) chose the")
     ends = [one for one in low if one.status == "failed"] + _grid_top(study, out)
-    yield from ends or [
-        Finding("grid-ends", "passed", "nothing of the kind was found.")
-    ]
+    yield from ends or [Finding("grid-ends", "passed", "nothing was found against it.")]
     yield from _by_words(notes, "above-ceiling", r"scores lie above the ceiling")
     yield _pools(out)
     yield _prior(out)
@@ -70,7 +68,7 @@ def _by_words(notes: Sequence[str], key: str, words: str) -> Iterator[Finding]:
     for note in met:
         yield Finding(key, "failed", note)
     if not met:
-        yield Finding(key, "passed", "nothing of the kind was found.")
+        yield Finding(key, "passed", "nothing was found against it.")
 
 
 def _grid_top(study: Study, out: Path) -> list[Finding]:

@@ -76,7 +76,7 @@ def judge_notes(
                 break
     for key in keys:
         if key not in met:
-            yield Finding(key, "passed", "nothing of the kind was found.")
+            yield Finding(key, "passed", "nothing was found against it.")
 
 
 def _is_small(note: str) -> bool:

@@ -104,7 +104,8 @@ class Verdict:
         lines = [f"{self.title}: {self.summary()}"]
         for one in self.findings:
             if one.status in ("failed", "not made"):
-                lines.append(f"{one.status}: {one.card.title}. {one.found}")
+                said = one.card.fault if one.status == "failed" else one.card.title
+                lines.append(f"{one.status}: {said}. {one.found}")
             if one.status == "failed":
                 lines.append(f"    what to do: {one.card.advice}")
         return "\n".join(lines)

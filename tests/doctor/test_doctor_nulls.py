@@ -6,7 +6,12 @@ import pytest
 
 from brain2music import load_study
 from brain2music.analysis.moves import permute_blocks, shift_runs
-from brain2music.doctor.nulls import _less_position, against_chance, permuted
+from brain2music.doctor.nulls import (
+    _less_position,
+    against_chance,
+    loudness_of,
+    permuted,
+)
 from brain2music.workflow.opening import open_subject
 
 RUNS = np.repeat(["a", "b", "c"], 120)
@@ -87,3 +92,52 @@ def test_other_clips_keep_times_and_sides_and_no_clip_keeps_its_own(made):
     assert not sides[0] & sides[1]
     again = permuted(opened, 0)
     assert all(again.events[run].equals(moved.events[run]) for run in moved.events)
+
+
+SOUND = """
+[features.loud]
+kind = "loudness"
+path = "sound/{genre}.{track}"
+rms = 0.1
+
+[encoding]
+"""
+
+
+def test_loudness_is_of_what_the_bands_hear(made, tools):
+    path = made.write()
+    assert loudness_of(load_study(path)) is None
+    path = tools.edit(
+        path, ("[encoding]\n", SOUND), ('["music", "timbre"]', '["music", "loud"]')
+    )
+    found = loudness_of(load_study(path))
+    assert (found.kind, found.path, found.rms) == (
+        "loudness",
+        "sound/{genre}.{track}",
+        0.1,
+    )
+    assert found.empty is None
+
+
+@pytest.mark.slow
+def test_loudness_stands_beside_the_scores(made, tools):
+    pytest.importorskip("librosa")
+    soundfile = pytest.importorskip("soundfile")
+    path = tools.edit(
+        made.write(),
+        ("[encoding]\n", SOUND.replace("rms = 0.1\n", "")),
+        ('["music", "timbre"]', '["music", "loud"]'),
+    )
+    (path.parent / "sound").mkdir()
+    rng = np.random.default_rng(0)
+    for clip in made.features:
+        wave = 0.1 * rng.random() * rng.standard_normal(15_000)
+        soundfile.write(path.parent / f"sound/{clip}.wav", wave, 1000)
+    verdict, failed = tools.examined(path, only=["null"])
+    said = [one for one in verdict.findings if one.key == "controls"]
+    assert {one.status for one in said} == {"shown"}
+    assert [one.found.split(" alone")[0] for one in said] == [
+        "sub-01: clip position",
+        "sub-01: loudness",
+    ]
+    assert failed == {}
