@@ -149,7 +149,7 @@ def side_notes(image: nib.Nifti1Image, who: str) -> list[str]:
     sform, qform = (get(coded=True)[0] for get in (image.get_sform, image.get_qform))
     if sform is None or qform is None:
         return []
-    if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) > 0:
+    if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) >= 0:
         return []
     return [
         f"{who}: its sform and its qform tell left and right apart differently. The "

@@ -132,6 +132,26 @@ def test_header_and_sidecar_must_agree_on_the_tr(folder, rng):
         open_images(folder, "nii.gz")
 
 
+@pytest.mark.parametrize(
+    ("flip", "codes", "said"),
+    [(-1, (1, 1), True), (1, (1, 1), False), (-1, (1, 0), False), (-1, (0, 1), False)],
+)
+def test_a_header_that_tells_left_apart_in_two_ways_is_told(
+    folder, rng, flip, codes, said
+):
+    """Only where both transforms are in use."""
+    path = write_run(folder, 1, volumes_of(rng))
+    image = nib.load(path, mmap=False)
+    image.set_sform(AFFINE, codes[0])
+    image.set_qform(AFFINE @ np.diag([flip, 1, 1, 1]), codes[1])
+    who = "sub-1, run-1 (sub-1_run-1.nii)"
+    notes = volumes.side_notes(image, who)
+    assert [note.startswith(who) for note in notes] == [True] * said
+    nib.save(image, path)
+    if codes == (1, 1):
+        assert open_images(folder).notes == notes
+
+
 def test_a_tr_of_1500_s_is_not_believed(folder, rng):
     write_run(folder, 1, volumes_of(rng), tr=1500)
     with pytest.raises(InputError, match="milliseconds"):
