@@ -78,7 +78,8 @@ def check_subject(
     there = replace(opened, recording=sampled)
     if budget.left_s < 0 and n_left < len(study.dataset.subjects):
         why = f"{name}: the minutes were over. Give more with --minutes."
-        yield from (Finding(key, "not made", why, (name,)) for key in OF_SUBJECT)
+        asked = [key for key in OF_SUBJECT if CARDS[key].kind in budget.kinds]
+        yield from (Finding(key, "not made", why, (name,)) for key in asked)
         return
     start = time.perf_counter()
     aligned = align(study, there)
