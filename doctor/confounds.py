@@ -11,9 +11,9 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from ..core.checks import InputError
 from ..core.stats import r2_score
 from ..core.types import Run
-from ..study import Study
+from ..study import Study, changed
 from ..workflow.opening import Opened, open_subject
-from .courses import Course, changed
+from .courses import Course
 from .verdict import Finding
 
 Floats = NDArray[np.floating]

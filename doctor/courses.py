@@ -6,17 +6,14 @@ the responses of sampled voxels, with one row per volume whatever rows the study
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from ..core.types import Run
-from ..feature_spaces import StudyError
 from ..features.components import principal_components
 from ..features.design import standardise
-from ..study import Alignment, Analysis, Study
+from ..study import Alignment, Analysis, Study, changed
 from ..study_decoding import Decoding
 from ..study_reconstruction import Generation, Retrieval
 from ..workflow.alignment import align
@@ -66,21 +63,6 @@ def bare(study: Study) -> Study:
         alignment=Alignment(),
         responses=replace(study.responses, reference_time="middle"),
     )
-
-
-def changed(study: Study, **changes: Any) -> Study:
-    """Return a study with some tables changed.
-
-    Raises
-    ------
-    StudyError
-        If the study cannot be so; it says why.
-    """
-    try:
-        return replace(study, **changes)
-    except ValidationError as error:
-        said = str(error.errors()[0]["msg"])
-        raise StudyError(said.removeprefix("Value error, ")) from error
 
 
 def without_later(study: Study) -> Study:

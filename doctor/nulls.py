@@ -20,13 +20,13 @@ from ..core.checks import InputError
 from ..core.stats import correlation, varies
 from ..feature_spaces import ControlFeatures, FeatureSpace, SoundFeatures, SoundSpace
 from ..features.controls import permute_clips
-from ..study import Study
+from ..study import Study, changed
 from ..workflow.alignment import Aligned
 from ..workflow.networks import network_space
 from ..workflow.opening import Opened
 from ..workflow.scored import blocks_of
 from ..workflow.tested_tables import draw_moves
-from .courses import changed, without_later
+from .courses import without_later
 from .trial import Design, Read, Responses, build, fit
 from .verdict import Finding, Status
 

@@ -74,7 +74,7 @@ from .tables import analyse, check_analysis, write_tables
 PER_SUBJECT = ("responses", "features", "models")
 LATER = ("subsets", "decoding")
 STAGES = ("responses", "features", "encoding", "tables", "figures", "report")
-VERSIONS = {"tables": 5, "maps": 3, "figures": 3, "report": 8}
+VERSIONS = {"tables": 5, "maps": 3, "figures": 4, "report": 9}
 
 
 def run(
