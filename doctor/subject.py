@@ -78,8 +78,8 @@ def check_subject(
     there = replace(opened, recording=sampled)
     if budget.left_s < 0 and n_left < len(study.dataset.subjects):
         why = f"{name}: the minutes were over. Give more with --minutes."
-        asked = [key for key in OF_SUBJECT if CARDS[key].kind in budget.kinds]
-        yield from (Finding(key, "not made", why, (name,)) for key in asked)
+        wanted = [key for key in OF_SUBJECT if CARDS[key].kind in budget.kinds]
+        yield from (Finding(key, "not made", why, (name,)) for key in wanted)
         return
     start = time.perf_counter()
     aligned = align(study, there)
