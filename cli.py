@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,7 @@ from .workflow.paper_pages import Print, width_of
 from .workflow.pipeline import redraw
 from .workflow.pipeline import run as run_study
 from .workflow.result import Result
+from .workflow.session import tick
 
 app = typer.Typer(
     help="Encoding models of music in the brain: from scans and sound to a report.",
@@ -174,9 +176,18 @@ def reproduce(
 
 
 @app.command()
-def check(study: StudyFile) -> None:
+def check(
+    study: StudyFile,
+    timed: Annotated[
+        bool,
+        typer.Option("--time", help="Fit samples of voxels, to tell the time."),
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
     """Read everything, fit nothing; say what will be computed, and at what cost."""
-    checked = check_study(load_study(study))
+    read = load_study(study)
+    with Bars(quiet or not timed) as bars:
+        checked = check_study(read, timed=timed, ticker=partial(tick, bars))
     typer.echo("\n".join(checked.lines))
     if checked.problems:
         typer.echo("\nIt cannot run yet:", err=True)

@@ -29,8 +29,10 @@ from .pipeline import check_subject
 from .reconstruction import retrieval_notes
 from .regions import load_rois
 from .responses import clean_responses
+from .session import Ticker, silent
 from .source_names import source_of
 from .sources import space_runs
+from .timed_fit import describe_time
 
 
 @dataclass
@@ -45,8 +47,16 @@ class Check:
         return "\n".join([*self.lines, *problems])
 
 
-def check_study(study: Study) -> Check:
-    """Read all of a study's inputs, and fit nothing.
+def check_study(study: Study, *, timed: bool = False, ticker: Ticker = silent) -> Check:
+    """Read all of a study's inputs, and fit nothing, unless asked for the time.
+
+    Parameters
+    ----------
+    study : Study
+    timed : bool
+        Whether to fit samples of the first subject's voxels, to tell the time.
+    ticker : Ticker
+        Told how far that has come.
 
     Returns
     -------
@@ -86,6 +96,8 @@ def check_study(study: Study) -> Check:
         found.problems.append(str(error))
     if opened:
         _describe_work(study, opened, found)
+        if timed and not found.problems:
+            found.lines += describe_time(study, opened, ticker)
     else:
         found.problems += missing_parts(study)
     # What is wrong with the study itself meets every subject.

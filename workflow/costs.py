@@ -84,7 +84,7 @@ def describe_cost(
     workers = study.machine.workers
     each = f" in the client and {worker:.2f} GB per worker" if worker else ""
     lines = [
-        f"expected, to a factor of three: {_duration(seconds / workers)} of fitting "
+        f"expected, to a factor of three: {duration(seconds / workers)} of fitting "
         f"with {study.machine.threads} thread(s)"
         + (f" and {workers} workers" if workers > 1 else ""),
         f"memory while it fits: {fit:.2f} GB{each}{_bound(study)}; while test runs are "
@@ -221,7 +221,8 @@ def _speed(n_threads: int) -> float:
     return 5 * 2 * 800**3 / seconds
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return seconds in words: s, min or h."""
     if seconds < 90:
         return f"about {max(seconds, 1):.0f} s"
     minutes = seconds / 60

@@ -17,6 +17,19 @@ def silent(_text: str, _total: int) -> Advance:
     return lambda _n: None
 
 
+def tick(progress: Progress, text: str, total: int) -> Advance:
+    """Return a function that adds to what is done of the work named `text`."""
+    done = 0
+    progress(text, 0, total)
+
+    def advance(n: int) -> None:
+        nonlocal done
+        done += n
+        progress(text, done, total)
+
+    return advance
+
+
 @dataclass
 class Session:
     """Makes artefacts below `out`, unless they stand."""
@@ -49,12 +62,4 @@ class Session:
 
     def ticker(self, text: str, total: int) -> Advance:
         """Return a function that adds to what is done of the work named `text`."""
-        done = 0
-        self.progress(text, 0, total)
-
-        def advance(n: int) -> None:
-            nonlocal done
-            done += n
-            self.progress(text, done, total)
-
-        return advance
+        return tick(self.progress, text, total)
