@@ -112,18 +112,15 @@ def write_page(path: Path, head: Head, sections: Sequence[Section], made: str) -
 
 def figure_of(path: Path, file: str, caption: str) -> Figure:
     """Return a PNG as a figure of the page."""
-    data = base64.b64encode(few_colours(path)).decode("ascii")
+    data = base64.b64encode(packed(path)).decode("ascii")
     return Figure(file, caption, data)
 
 
-def few_colours(path: Path) -> bytes:
-    """Return a picture in 256 colours, the rare ones of keys kept: a third in size."""
+def packed(path: Path) -> bytes:
+    """Return a picture as lossless WebP: each colour as it is, a third in size."""
     buffer = io.BytesIO()
     with Image.open(path) as whole:
-        few = whole.convert("RGB").quantize(
-            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-        )
-    few.save(buffer, "PNG", optimize=True)
+        whole.convert("RGB").save(buffer, "WEBP", lossless=True, quality=80)
     return buffer.getvalue()
 
 

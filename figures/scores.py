@@ -41,7 +41,20 @@ from .tables import (
 )
 
 INTERVAL = ("r_mean", "r_low", "r_high")
+COUNT_MAP = "viridis"  # of voxels per bin
 DIFFERENCE = ("r_diff", "low", "high", "low_all", "high_all")
+
+
+def fullest_bin(
+    scores_x: NDArray[np.floating],
+    scores_y: NDArray[np.floating],
+    limits: tuple[float, float],
+    bins: int = 100,
+) -> int:
+    """Return the most voxels of a bin of `plot_score_density`."""
+    kept = np.isfinite(scores_x) & np.isfinite(scores_y)
+    edges = np.linspace(*limits, bins + 1)
+    return int(np.histogram2d(scores_x[kept], scores_y[kept], [edges, edges])[0].max())
 
 
 def plot_score_density(
@@ -52,6 +65,7 @@ def plot_score_density(
     limits: tuple[float, float] | None = None,
     ax: Axes | None = None,
     bins: int = 100,
+    most: float | None = None,
 ) -> Axes:
     """Draw how many voxels have each pair of scores under two models.
 
@@ -71,6 +85,9 @@ def plot_score_density(
         Where to draw. A new figure is made if None.
     bins : int
         Number of bins along each axis.
+    most : float, optional
+        Voxels per bin that have the last colour, the same for figures that will be
+        compared: as from `fullest_bin`. None takes the fullest bin.
 
     Returns
     -------
@@ -101,7 +118,8 @@ def plot_score_density(
         )
     ax = new_axes(ax, SINGLE_MM, 82.0)
     edges = np.linspace(low, high, bins + 1)
-    *_, image = ax.hist2d(x, y, bins=[edges, edges], cmin=1, norm=LogNorm())
+    norm = LogNorm(1, max(2, most)) if most else LogNorm()
+    *_, image = ax.hist2d(x, y, bins=[edges, edges], cmin=1, norm=norm, cmap=COUNT_MAP)
     ax.axline((low, low), slope=1, color="0.5", linewidth=LINE_PT)
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.8)
     bar.set_label("voxels per bin", size=TEXT_PT)

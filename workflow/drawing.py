@@ -1,16 +1,20 @@
 """Draws a study's figures from what is saved, and writes them as PNG and PDF."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.rois import leading_rois
-from ..core.saved import SavedModel
+from ..core.artefacts import package_versions, read_about
 from ..figures.parts import plot_parts, plot_planted_recovered
 from ..figures.scores import (
+    fullest_bin,
     plot_differences,
     plot_roi_comparison,
     plot_score_density,
@@ -18,11 +22,31 @@ from ..figures.scores import (
 from ..figures.style import DOUBLE_MM, SINGLE_MM, figure_mm
 from ..study import Study
 from .map_figures import map_figures
-from .to_draw import Saved, as_written, load_saved, r_of
+from .paper_pages import NO_DATE, TEXT
+from .to_draw import Saved, as_written, load_saved, r_of, score_limits
 
 MAX_ROIS = 20
 MAX_PAIRS = 6
 DPI = 300
+BINS = 60  # of a density, along each axis
+# The tables that hold the numbers of the figures whose names begin so.
+NUMBERS = {
+    "planted_recovered": ["roi_scores", "truth"],
+    "roi_comparison": ["roi_scores"],
+    "parts": ["roi_scores"],
+    "differences": ["roi_differences"],
+    "density": ["voxel_scores"],
+    "flatmap": ["voxel_scores"],
+    "best_space": ["best_space"],
+    "two_spaces": ["voxel_scores", "voxel_significance"],
+    "components": ["weight_components"],
+    "gradient": ["voxel_scores"],
+    "q_map": ["voxel_significance"],
+    "ceiling_map": ["voxel_ceilings"],
+    "added_map": ["voxel_added"],
+    "partition_map": ["voxel_partition"],
+    "template_r": ["template_r"],
+}
 
 
 def draw_figures(
@@ -37,11 +61,45 @@ def draw_figures(
     """
     saved = load_saved(study, out, subjects)
     notes: list[str] = []
+    about = read_about(out / "tables")
+    made_from = {
+        "simulated": study.dataset.simulated,
+        "tables": about["identity"] if about else "",
+        "drawn_with": package_versions(["brain2music", "matplotlib"]),
+    }
     for name, figure in _figures(saved, notes):
-        for ending in ("png", "pdf"):
-            figure.savefig(folder / f"{name}.{ending}", dpi=DPI)
+        with mpl.rc_context(TEXT):
+            for ending in ("png", "pdf"):
+                path = folder / f"{name}.{ending}"
+                figure.savefig(path, dpi=DPI, metadata=NO_DATE[ending])
+        shown = {
+            "figure": name,
+            "numbers": [f"tables/{table}.csv" for table in _tables_of(name)],
+            "axes": _axes(figure),
+        }
+        text = json.dumps(shown | made_from, indent=1, ensure_ascii=False)
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         plt.close(figure)
     return notes
+
+
+def _tables_of(name: str) -> list[str]:
+    """Return the tables that hold the numbers of a figure."""
+    return next(tables for kind, tables in NUMBERS.items() if name.startswith(kind))
+
+
+def _axes(figure: Figure) -> list[dict[str, Any]]:
+    """Return what stands on each axis that is named, and its ends: colour bars, too."""
+    found = []
+    for ax in figure.axes:
+        ends = {
+            axis.get_label_text(): list(map(float, axis.get_view_interval()))
+            for axis in (ax.xaxis, ax.yaxis)
+            if axis.get_label_text()
+        }
+        if ends:
+            found.append({"title": ax.get_title(), "ends": ends})
+    return found
 
 
 def _figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:
@@ -54,8 +112,7 @@ def _figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:
     n_pairs = len(bands) * (len(bands) - 1) // 2
     if n_pairs >= 1:
         yield from _differences(saved, rois, notes)
-        for subject, model in saved.models.items():
-            yield f"density_sub-{subject}", _density(saved, subject, model)
+        yield from _densities(saved)
     yield from map_figures(saved, notes)
 
 
@@ -105,14 +162,30 @@ def _differences(
     yield "differences", figure
 
 
-def _density(saved: Saved, subject: str, model: SavedModel) -> Figure:
-    first, second = model.bands[:2]
-    r = [r_of(saved, subject, "alone", band.name) for band in (first, second)]
-    labels = (as_written(f"{first.label}, r"), as_written(f"{second.label}, r"))
-    figure = figure_mm(SINGLE_MM, 84, layout="constrained")
-    plot_score_density(*r, labels=labels, ax=figure.add_subplot(), bins=60)
-    _name(figure, f"{saved.simulated}sub-{subject}")
-    return figure
+def _densities(saved: Saved) -> Iterator[tuple[str, Figure]]:
+    """Yield voxels under the first two feature spaces, with the same limits in all."""
+    r = {
+        subject: [r_of(saved, subject, "alone", band.name) for band in model.bands[:2]]
+        for subject, model in saved.models.items()
+    }
+    limits = score_limits([one for both in r.values() for one in both])
+    most = max(fullest_bin(x, y, limits, BINS) for x, y in r.values())
+    for subject, (x, y) in r.items():
+        labels = [
+            as_written(f"{band.label}, r") for band in saved.models[subject].bands[:2]
+        ]
+        figure = figure_mm(SINGLE_MM, 84, layout="constrained")
+        plot_score_density(
+            x,
+            y,
+            labels=(labels[0], labels[1]),
+            limits=limits,
+            ax=figure.add_subplot(),
+            bins=BINS,
+            most=most,
+        )
+        _name(figure, f"{saved.simulated}sub-{subject}")
+        yield f"density_sub-{subject}", figure
 
 
 def _name(figure: Figure, title: str) -> None:

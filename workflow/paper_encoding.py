@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from ..analysis.rois import leading_rois, written_roi
 from ..core.types import label_of
 from ..figures.bars import plot_bars
-from ..figures.scores import plot_score_density
+from ..figures.scores import fullest_bin, plot_score_density
 from ..figures.style import DOUBLE_MM, SINGLE_MM, figure_mm
 from ..figures.tables import MAX_ROIS
-from .paper_decoding import name_simulated, written
+from .paper_bars import name_simulated, written
 from .paper_pages import Drawn, Results, axes_limits
 from .regions import ALL
-from .to_draw import as_written, r_of
+from .to_draw import as_written, r_of, score_limits
 
 BINS = 60
 TALL = 0.86  # height of a density, of its width
@@ -114,16 +113,21 @@ def _densities(
         subject: [r_of(results.saved, subject, "alone", space) for space in pair]
         for subject in results.subjects
     }
-    every = np.concatenate([one for both in r.values() for one in both])
-    low = float(np.floor(np.nanmin(every) * 20) / 20)
-    high = max(low + 0.05, float(np.ceil(np.nanmax(every) * 20) / 20))
+    limits = score_limits([one for both in r.values() for one in both])
+    most = max(fullest_bin(x, y, limits, BINS) for x, y in r.values())
     names = [as_written(label_of(space, "")) for space in pair]
     labels = (f"{names[0]}, r", f"{names[1]}, r")
     width = results.print.width(SINGLE_MM)
     for subject, (x, y) in r.items():
         figure = figure_mm(width, TALL * width, layout="constrained")
         plot_score_density(
-            x, y, labels=labels, limits=(low, high), ax=figure.add_subplot(), bins=BINS
+            x,
+            y,
+            labels=labels,
+            limits=limits,
+            ax=figure.add_subplot(),
+            bins=BINS,
+            most=most,
         )
         name_simulated(results, figure, f"sub-{subject}")
         ids = list(results.saved.models[subject].space.ids)
@@ -132,7 +136,7 @@ def _densities(
             f"{name}_sub-{subject}",
             figure,
             {"": pd.DataFrame(columns | {f"r {pair[1]}": y})},
-            limits=axes_limits(figure),
+            limits=axes_limits(figure) | {"voxels per bin": (1, max(2, most))},
             threshold="none: all voxels that were fitted",
             spaces=pair,
         )

@@ -119,6 +119,10 @@ class Drawn:
     spaces : sequence of str
         The feature spaces in it: their sources are told.
     notes : sequence of str
+    judges : mapping from word to sequence of str
+        What else had a part in it: who judged, who made, who tagged.
+    made_from : sequence of str
+        Artefacts beside the tables that it is drawn from, such as `decoding/sub-01`.
     """
 
     name: str
@@ -129,6 +133,8 @@ class Drawn:
     threshold: str = "none"
     spaces: Sequence[str] = ()
     notes: Sequence[str] = ()
+    judges: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    made_from: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +191,12 @@ def write_drawn(drawn: Drawn, folder: Path, results: Results, shows: str) -> lis
         "height_mm": round(height, 3),
         "limits": {name: list(map(float, v)) for name, v in drawn.limits.items()},
         "threshold": drawn.threshold,
+        "colours": {} if drawn.maps is None else scale_colours(drawn.maps),
         "sources": {space: results.label(space) for space in drawn.spaces},
+        **{word: list(who) for word, who in drawn.judges.items()},
         "notes": list(drawn.notes),
         "numbers": [path.relative_to(folder).as_posix() for path in numbers],
-        "result": _made_of(results),
+        "result": _made_of(results) | _identities(results.saved.out, drawn.made_from),
         "drawn_with": package_versions(["brain2music", "matplotlib"]),
     }
     path = folder / f"{drawn.name}.json"
@@ -213,6 +221,14 @@ def scale_limits(page: MapPage) -> dict[str, tuple[float, float]]:
         if isinstance(look, TwoScores):
             found |= dict.fromkeys(look.labels, (look.vmin, look.vmax))
     return found
+
+
+def scale_colours(page: MapPage) -> dict[str, str]:
+    """Return the colour map of each scale on a page."""
+    looks = [panel.look for panel in page.panels.values()]
+    return {
+        look.scale.label: look.scale.cmap for look in looks if isinstance(look, OnScale)
+    }
 
 
 def _write_numbers(drawn: Drawn, folder: Path, results: Results) -> list[Path]:
@@ -272,3 +288,9 @@ def _made_of(results: Results) -> dict[str, Any]:
         "tables": tables["identity"] if tables else "",
         "made_with": whole.get("packages", {}).get("brain2music", ""),
     }
+
+
+def _identities(out: Path, artefacts: Sequence[str]) -> dict[str, str]:
+    """Return the identity of each artefact that is there."""
+    found = {name: read_about(out / name) for name in artefacts}
+    return {name: about["identity"] for name, about in found.items() if about}

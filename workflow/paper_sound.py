@@ -21,7 +21,7 @@ from ..figures.sound import (
 )
 from ..figures.style import DOUBLE_MM
 from .excerpts import PLAYERS
-from .paper_decoding import name_simulated
+from .paper_bars import name_simulated
 from .paper_pages import Drawn, Results, axes_limits
 from .to_draw import as_written
 
@@ -29,6 +29,7 @@ KINDS = ("stimulus", "retrieved", "generated")
 STEPS = ("retrieval", "generation")
 N_COMPONENTS = 2
 EVERY = 25  # steps of a spectrogram (0.5 s) are one row of its numbers
+EVERY_SAID = f"the numbers are of every {EVERY}th step of the pictures"
 
 
 def no_excerpts(results: Results) -> str:
@@ -64,7 +65,8 @@ def draw_spectrograms(results: Results) -> Iterator[Drawn]:
                 "frequency (Hz)": (LOWEST_HZ, HIGHEST_HZ),
                 "dB below the loudest": (-RANGE_DB, 0.0),
             },
-            notes=_sounds_said(players),
+            notes=[*_sounds_said(players), EVERY_SAID],
+            made_from=[f"{step}/sub-{subject}" for step in STEPS],
         )
 
 
@@ -175,7 +177,8 @@ def _embedding(results: Results, subject: str, target: str) -> Drawn:
         width_mm=results.print.width(DOUBLE_MM),
     )
     name_simulated(results, figure, f"sub-{subject}")
-    columns: dict[str, object] = {"subject": subject, "clip": names, "genre": genres}
+    plain = [genre_of[str(clip)] for clip in names]
+    columns: dict[str, object] = {"subject": subject, "clip": names, "genre": plain}
     for name, one in points.items():
         columns |= {f"{name}_{k + 1}": one[:, k] for k in range(N_COMPONENTS)}
     return Drawn(
@@ -184,6 +187,7 @@ def _embedding(results: Results, subject: str, target: str) -> Drawn:
         {"": pd.DataFrame(columns)},
         limits=axes_limits(figure),
         spaces=[target],
+        made_from=[f"decoding/sub-{subject}"],
         notes=[
             "two principal components (scikit-learn's PCA) of the true embeddings of "
             "the test clips, means over windows; decoded ones are put into the same "

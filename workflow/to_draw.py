@@ -120,3 +120,10 @@ def r_of(saved: Saved, subject: str, model: str, space: str) -> NDArray[np.float
     wanted = {"subject": subject, "model": model, "feature_space": space, "score": "r"}
     keep = np.logical_and.reduce([table[key] == value for key, value in wanted.items()])
     return table.loc[keep, "value"].to_numpy(dtype=np.float64)
+
+
+def score_limits(scores: Sequence[NDArray[np.floating]]) -> tuple[float, float]:
+    """Return ends for axes of scores that hold all of them, at whole twentieths."""
+    every = np.concatenate(list(scores))
+    low = float(np.floor(np.nanmin(every) * 20) / 20)
+    return low, max(low + 0.05, float(np.ceil(np.nanmax(every) * 20) / 20))

@@ -103,6 +103,19 @@ def test_only_what_was_found_is_coloured_if_it_is_asked_for(opened, made):
     assert f"{n_found} vertices in colour, {n_fitted - n_found} with q" in said
 
 
+def test_of_q_the_smallest_is_picked(opened, made):
+    page = opened
+    page.choose(kind="q")
+    table = made.tables["voxel_significance"]
+    joint = table[(table["subject"] == "01") & (table["model"] == "joint")]
+    q = joint.set_index("voxel")["q_bh"].dropna()
+    assert q.min() < q.max()
+    page.find("largest").click()
+    page.until("return B2M.find('vertex').dataset.vertex !== undefined")
+    picked = page("return B2M.find('vertex').dataset.vertex")
+    assert q[picked] == q.min()
+
+
 def test_a_vertex_has_the_colour_of_its_value(opened, made):
     from matplotlib import colormaps
 

@@ -45,6 +45,30 @@ def test_leaves_every_output_under_its_name(finished):
         assert (result.out / name).stat().st_size > 0, name
 
 
+def test_text_of_figures_stays_text_and_each_says_where_its_numbers_are(finished):
+    _, result = finished
+    whole = (result.out / "figures/roi_comparison.pdf").read_bytes()
+    assert b"/Type3" not in whole
+    assert b"/FontFile2" in whole
+    drawn = sorted((result.out / "figures").glob("*.png"))
+    assert len(drawn) >= 4
+    for path in drawn:
+        about = json.loads(path.with_suffix(".json").read_text())
+        assert about["figure"] == path.stem
+        for table in about["numbers"]:
+            assert (result.out / table).exists(), (path.stem, table)
+        identity = json.loads((result.out / "tables/about.json").read_text())
+        assert about["tables"] == identity["identity"]
+    ((axes, bar),) = [
+        json.loads(path.with_suffix(".json").read_text())["axes"]
+        for path in drawn
+        if path.stem == "density_sub-01"
+    ]
+    other = json.loads((result.out / "figures/density_sub-02.json").read_text())
+    assert [axes["ends"], bar["ends"]] == [one["ends"] for one in other["axes"]]
+    assert bar["ends"]["voxels per bin"][0] == 1
+
+
 def test_tables_have_the_columns_that_others_lean_on(finished):
     _, result = finished
     assert list(result.roi_scores)[:9] == [

@@ -155,12 +155,16 @@ B2M.refresh = async function () {
   if (B2M.ticket === ticket) document.documentElement.dataset.shown = ticket;
 };
 
+/* Pick the vertex whose colour is highest; of q that is the smallest. */
 B2M.largest = async function () {
-  const values = await B2M.array(B2M.map().values);
-  let best = -1;
+  const map = B2M.map(), scale = B2M.index.scales[map.scale];
+  const values = await B2M.array(map.values);
+  const q = B2M.find("found").checked ? await B2M.significance() : null;
+  let best = -1, most = -Infinity;
   B2M.columns.forEach((column, vertex) => {
-    if (column < 0 || !Number.isFinite(values[column])) return;
-    if (best < 0 || values[column] > values[B2M.columns[best]]) best = vertex;
+    if (column < 0 || (q && !(q[column] <= 0.05))) return;
+    const value = B2M.transformed(values[column], scale);
+    if (value > most) [best, most] = [vertex, value];
   });
   await B2M.pick(best);
 };

@@ -93,6 +93,8 @@ def test_what_was_made_of_each_genre_stands_below_its_oracle(draw, table):
 def test_held_out_genres_stand_beside_full_training_in_both_pools(draw, table):
     (one,) = draw("held_out_genres").values()
     assert one.name == "held_out_genres_mulan-music"
+    title = one.figure.get_suptitle()
+    assert title == "simulated data: MuLan-music (CLAP, tiny)"
     rows = table("decoding_genres").groupby(["pool", "trained", "genre"])["accuracy"]
     means = rows.mean()
     titles = ["among all test clips", "among clips of the genre"]
@@ -163,7 +165,8 @@ def test_agreement_of_classes_has_a_bar_per_group_and_comparison(draw, table):
     assert list(heights(ax)) == ["generated", "retrieved"]
     assert level(ax, "chance") == [0.2]
     assert level(ax, "oracle") == []
-    assert one.notes == ["classes by ast"]
+    assert one.judges == {"tagged_by": ["ast"]}
+    assert list(one.spaces) == ["mulan-music"]
     assert set(one.numbers[""]["group"]) == {"genres, top 2", "moods, top 1"}
 
 
@@ -227,6 +230,7 @@ def test_clips_lie_in_the_plane_of_the_true_embedding(draw, results):
     centre = parts["true"].mean()
     U, s, axes = np.linalg.svd(parts["true"] - centre, full_matrices=False)
     numbers = one.numbers[""]
+    assert one.made_from == ["decoding/sub-02"]
     assert numbers["clip"].tolist() == list(parts["true"].index)
     for name, title in (("true", "true"), ("predicted", "decoded")):
         expected = (parts[name] - centre) @ axes[:2].T

@@ -25,9 +25,18 @@ def r_of(results, subject, space):
 def test_densities_count_the_voxels_of_each_pair(draw, results, name, x, y):
     drawn = draw(name)
     assert list(drawn) == [f"{name}_sub-01", f"{name}_sub-02"]
-    assert len({one.limits["x"] for one in drawn.values()}) == 1
+    for limit in ("x", "voxels per bin"):
+        assert len({one.limits[limit] for one in drawn.values()}) == 1
     one = drawn[f"{name}_sub-02"]
     ax = one.figure.axes[0]
+    fullest = max(
+        other.figure.axes[0].collections[0].get_array().max()
+        for other in drawn.values()
+    )
+    for other in drawn.values():
+        colours = other.figure.axes[0].collections[0]
+        assert colours.get_clim() == (1, max(2, fullest))
+        assert colours.get_cmap().name == "viridis"
     low, high = ax.get_xlim()
     assert ax.get_ylim() == (low, high)
     counts = np.ma.filled(ax.collections[0].get_array(), 0).reshape(60, 60)
@@ -86,6 +95,8 @@ def test_maps_show_two_models_where_they_are_found_flat_and_inflated(draw, resul
     ]
     assert len({str(one.limits) for one in drawn.values()}) == 1
     one = drawn["maps_sub-02_flat"]
+    ((_, high),) = one.limits.values()
+    assert high >= max(r_of(results, "02", "w2v-bert").max(), 0.7)
     assert one.threshold == "q (FDR, bh) of at most 0.05"
     assert list(one.maps.panels) == ["w2v-BERT (tiny)", "MuLan-music (CLAP, tiny)"]
     tested = results.saved.tables["voxel_significance"]

@@ -88,7 +88,10 @@ def test_numbers_and_provenance_lie_beside_a_figure(opened, tmp_path):
         "mulan-music": "MuLan-music (CLAP, tiny)",
         "genre": "genre",
     }
+    assert about["judged_by"] == ["CLAP, tiny", "tiny"]
+    assert about["generated_by"] == ["musicldm"]
     assert about["limits"] == {"y": [0.0, 1.02]}
+    assert about["threshold"] == "none"
     assert about["numbers"] == ["identification.csv"]
     made = {"study": "A study", "simulated": True, "subjects": ["01", "02"]}
     assert about["result"] == {**made, "tables": "of the tables", "made_with": "0.1"}
@@ -106,6 +109,7 @@ def test_maps_come_back_from_their_gifti(opened, tmp_path):
     out = opened.saved.out
     drawn = draw_paper(out, only=["music_text_map"], folder=tmp_path / "x", how=how)
     about = json.loads((drawn.folder / "music_text_map_sub-01.json").read_text())
+    assert about["threshold"].startswith("q (FDR, bh) of at most 0.05 for either")
     rows = opened.saved.tables["voxel_scores"]
     mine = (rows["subject"] == "01") & (rows["feature_space"] == "mulan-text")
     index = opened.saved.models["01"].space.index
