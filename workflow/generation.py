@@ -21,7 +21,7 @@ from .alignment import Aligned
 from .courses import as_in_its_file, compare_courses
 from .decoded_rows import genres_of
 from .encoders import Encoder, embed_stimuli, encoder_of
-from .excerpts import played_clips, write_players
+from .excerpts import played_clips, write_excerpt, write_players
 from .generators import Source, judge_of, open_source, settings_of, weights_of
 from .made_by_genre import Heard, genre_table, write_heard
 from .making import NAMES, candidate_of, make_all, maker_of, write_made
@@ -30,7 +30,7 @@ from .session import Session
 from .tagging import agreement, open_reference, tagger_identity
 
 Floats = NDArray[np.floating]
-VERSION = 6
+VERSION = 7
 PRIOR = "identification accuracy (prior-domination test)"
 RANKED = "identification accuracy (control of the ranking)"
 CONTROL = "identification accuracy (control ROI)"
@@ -103,7 +103,7 @@ def _generate(
     sounds = [one.sound for one in made["real"]]
     files = write_made(study, source, made["real"], folder)
     genres = genres_of(study, opened, source.clips)
-    _play(source, files, played_clips(len(files), None, genres), folder)
+    _play(study, source, files, played_clips(len(files), None, genres), folder)
     table, notes = _scores(study, source, scorers, made)
     courses, more = _courses(study, source, sounds)
     tables = {"generation": table, "generation_in_time": courses}
@@ -128,12 +128,21 @@ def _generate(
 
 
 def _play(
-    source: Source, files: Sequence[str], clips: Sequence[int], folder: Path
+    study: Study, source: Source, files: Sequence[str], clips: Sequence[int], to: Path
 ) -> None:
-    """Write which sounds are played on the page."""
-    row = {"what": "generated", "track": source.label}
-    players = [{"clip": source.clips[k], **row, "file": files[k]} for k in clips]
-    write_players(folder, players)
+    """Write which sounds are played on the page; the stimuli if retrieval did not."""
+    players = []
+    for k in clips:
+        clip = source.clips[k]
+        if study.retrieval.target is None and clip in source.sounds:
+            heard = source.sounds[clip]
+            file = f"excerpts/clip-{k:03d}_stimulus.flac"
+            write_excerpt(to / file, encoder_of(study, source.target).stimulus(heard))
+            track = {"what": "stimulus", "track": heard.path.name}
+            players.append({"clip": clip, **track, "file": file})
+        made = {"what": "generated", "track": source.label}
+        players.append({"clip": clip, **made, "file": files[k]})
+    write_players(to, players)
 
 
 def _said(study: Study) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from numpy.testing import assert_allclose
@@ -217,6 +218,11 @@ def test_from_noise_nothing_of_a_corpus_is_needed(
     scores = step_table(tmp_path, "generation")
     assert set(scores["start"]) == {"noise"}
     assert set(scores["scored_by"]) == {"CLAP, tiny-clap"}
+    # Nothing was retrieved: the stimuli that it plays are of this step.
+    players = pd.read_csv(tmp_path / "generation/sub-01/players.csv")
+    assert list(players["what"]) == ["stimulus", "generated"] * 3
+    for file in players["file"]:
+        assert (tmp_path / "generation/sub-01" / file).stat().st_size > 1000
 
 
 @pytest.mark.slow
