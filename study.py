@@ -250,7 +250,8 @@ def _problems(study: Study) -> Iterator[str]:
     yield from roi_problems(study.rois)
     yield from analysis_problems(study.analysis, bands)
     n_subjects = len(study.dataset.subjects)
-    yield from decoding_problems(study.decoding, bands, n_subjects)
+    rows = study.alignment.rows
+    yield from decoding_problems(study.decoding, bands, n_subjects, rows=rows)
     yield from reconstruction_problems(
         study.retrieval, study.generation, study.decoding.targets
     )

@@ -63,9 +63,12 @@ ONLY_FOR = {
 
 
 def decoding_problems(
-    decoding: Decoding, bands: tuple[str, ...], n_subjects: int
+    decoding: Decoding, bands: tuple[str, ...], n_subjects: int, *, rows: str
 ) -> Iterator[str]:
-    """Yield what cannot be although each value by itself could."""
+    """Yield what cannot be although each value by itself could.
+
+    `rows` are those of the alignment: 'tr' or 'windows'.
+    """
     for name in [name for name in decoding.targets if name not in bands]:
         yield (
             f"decoding.targets names {name!r}, which is no band. Bands are "
@@ -90,7 +93,23 @@ def decoding_problems(
             "decoding.genre_transfer trains on each genre alone, and decoding.genres "
             "names no column of the events. Name it."
         )
+    if rows == "windows":
+        yield from _of_volumes(decoding)
     yield from _between_subjects(decoding, n_subjects)
+
+
+def _of_volumes(decoding: Decoding) -> Iterator[str]:
+    """Yield what windows, which average volumes at one lag, have not."""
+    if decoding.lags:
+        yield (
+            "decoding.lags decodes from single volumes, and the rows of this study are "
+            "windows. Leave it out, or set alignment.rows = 'tr'."
+        )
+    if decoding.responses == "stack":
+        yield (
+            "decoding.responses = 'stack' keeps delays apart, and windows have none. "
+            "Leave it out, or set alignment.rows = 'tr'."
+        )
 
 
 def _between_subjects(decoding: Decoding, n_subjects: int) -> Iterator[str]:

@@ -216,3 +216,23 @@ def test_one_worker_or_other_machines_may_have_a_gpu_each():
     ):
         study = read(changed(machine={"backend": "torch_cuda", **machine}))
         assert study.machine.workers == machine["workers"]
+
+
+@pytest.mark.parametrize(
+    ("decoding", "words"),
+    [
+        (
+            {"lags": [0, 1]},
+            r"decoding.lags decodes from single volumes, .* are windows",
+        ),
+        ({"responses": "stack"}, "keeps delays apart, and windows have none"),
+    ],
+)
+def test_what_windows_have_not_is_refused_by_the_study_file(decoding, words):
+    dataset = {"events": "events.tsv", "clip": "{track}"}
+    decoding = {"targets": ["mel"]} | decoding
+    by_volume = changed(decoding=decoding, dataset=dataset)
+    assert read(by_volume).decoding.targets == ("mel",)
+    windows = changed(decoding=decoding, dataset=dataset, alignment={"rows": "windows"})
+    with pytest.raises(StudyError, match=words):
+        read(windows)

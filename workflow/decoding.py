@@ -82,11 +82,6 @@ def check_decoding(
             f"decoding.n_voxels is {decoding.n_voxels}, and {opened.name} has "
             f"{space.n_voxels} voxels. Lower it, or leave it out for all."
         )
-    if decoding.responses == "stack" and study.alignment.rows == "windows":
-        raise InputError(
-            "decoding.responses = 'stack' keeps delays apart, and windows have none. "
-            "Leave it out, or set alignment.rows = 'tr'."
-        )
     for name in decoding.targets:
         _check_one_layer(study, name)
     _check_clips(study, opened, rows)
@@ -177,11 +172,6 @@ def _check_clips(study: Study, opened: Opened, rows: pd.DataFrame) -> None:
         )
     if decoding.genres is not None:
         genre_of_clips(opened, decoding.genres)
-    if decoding.lags and study.alignment.rows == "windows":
-        raise InputError(
-            "decoding.lags decodes from single volumes, and the rows of this study are "
-            "windows. Leave it out, or set alignment.rows = 'tr'."
-        )
     for side in ("train", "test") if decoding.lags else ():
         longest = rows.loc[rows["side"] == side, "sample_in_clip"].max()
         if longest < max(decoding.lags):
