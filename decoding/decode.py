@@ -149,10 +149,15 @@ def optimism(
     Raises
     ------
     InputError
-        As `held_out_predictions`.
+        As `held_out_predictions`, or if fewer than two clips can be told apart.
     """
     names, of_row = np.unique(train.clips, return_inverse=True)
     told = ~np.isin(names, list(level))
+    if told.sum() < 2:
+        raise InputError(
+            f"{int(told.sum())} of {len(names)} training clips have a target that is "
+            "not one value in all dimensions, and 2 are needed to tell them apart."
+        )
     counts = _clip_counts(len(names), n_resamples, seed)
     scores, again = {}, {}
     for unit in UNITS:

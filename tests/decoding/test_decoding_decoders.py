@@ -186,6 +186,13 @@ def test_folds_by_clip_are_optimistic_where_a_run_has_its_own_noise(rng):
     assert (table["optimism"] < table["high"]).all()
 
 
+def test_optimism_needs_two_clips_that_are_told_apart(study):
+    train, _ = study
+    level = np.unique(train.clips)[1:].tolist()
+    with pytest.raises(InputError, match=r"1 of \d+ training clips .* 2 are needed"):
+        optimism(CortexRidge(), train, level=level)
+
+
 def test_optimism_equals_the_loops_and_leaves_level_clips_out(study):
     train, _ = study
     options = {"n_folds": 3, "n_resamples": 40, "seed": 5}
