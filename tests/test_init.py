@@ -83,6 +83,7 @@ def test_check_names_each_part_that_is_missing(tmp_path):
         "features.mulan-music: no folder stimuli/genres_original in",
         "captions.csv",
         "retrieval.corpus: no folder",
+        "such as FMA's fma_small (8,000 tracks, 7.2 GiB); without one, leave",
     ):
         assert part in problems, part
 

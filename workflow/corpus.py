@@ -39,6 +39,10 @@ from .session import Session
 
 VERSION = 1
 CORPUS = "corpus"
+WITHOUT = (
+    "Any folder of music will do, such as FMA's fma_small (8,000 tracks, 7.2 GiB); "
+    "without one, leave [retrieval] out."
+)
 SHOWN = 5  # unreadable tracks that the note names; the table has all
 
 
@@ -104,7 +108,7 @@ def check_corpus(study: Study) -> None:
         try:
             n_items = len(find_music(place))
         except InputError as error:
-            raise type(error)(f"retrieval.corpus: {error}") from error
+            raise type(error)(f"retrieval.corpus: {error} {WITHOUT}") from error
     if settings.n_nearest > n_items:
         raise InputError(
             f"retrieval.n_nearest is {settings.n_nearest}, and {place.name} has "

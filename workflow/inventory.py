@@ -7,7 +7,7 @@ from ..core.checks import InputError
 from ..data.files import file_inside
 from ..feature_spaces import CaptionFeatures
 from ..study import Study
-from .corpus import corpus_place
+from .corpus import WITHOUT, corpus_place
 from .networks import check_network
 
 # What stands for something that only the recordings or the events tell.
@@ -36,7 +36,7 @@ def missing_parts(study: Study) -> Iterator[str]:
         except InputError as error:
             yield str(error)
     if study.retrieval.target is not None and not corpus_place(study).is_dir():
-        yield f"retrieval.corpus: no folder {corpus_place(study)}."
+        yield f"retrieval.corpus: no folder {corpus_place(study)}. {WITHOUT}"
 
 
 def _patterns(study: Study) -> Iterator[tuple[str, str]]:

@@ -62,7 +62,10 @@ def test_says_what_the_study_file_lacks(heard_copy, edits, message):
     ("edits", "message"),
     [
         ([('target = "clap"', 'target = "genre"'), GENRE], "of kind 'category'"),
-        ([('corpus = "corpus"', 'corpus = "korpus"')], "retrieval.corpus: .*no folder"),
+        (
+            [('corpus = "corpus"', 'corpus = "korpus"')],
+            "retrieval.corpus: .*no folder.*fma_small.*leave .retr",
+        ),
         ([('corpus = "corpus"', 'corpus = "networks"')], "holds no music"),
         ([("n_nearest = 3", "n_nearest = 30")], "has 14 tracks. Ask for fewer"),
         ([("n_nearest = 3", "approximate = true")], "has 14 tracks, and below 1000"),
