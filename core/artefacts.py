@@ -187,6 +187,36 @@ def discard(folder: Path) -> None:
         _remove(folder)
 
 
+def link_artefact(source: Path, folder: Path) -> None:
+    """Put an artefact into another place as well, whole or not at all.
+
+    Its files are the same ones, or copies where the file system has no links. Files of
+    artefacts are never changed, only replaced, so neither place is in the other's way.
+
+    Parameters
+    ----------
+    source : Path
+        An artefact, or else nothing is done.
+    folder : Path
+        Where it shall lie too. What is there already stays.
+    """
+    if read_about(source) is None or _is_there(folder):
+        return
+    _check_place(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{PARTIAL}{folder.name}")
+    _remove(partial)
+    partial.mkdir()
+    (partial / MARKER).touch()
+    for path in sorted(source.rglob("*")):
+        target = partial / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir()
+        else:
+            _link(path, target)
+    _put_in_place(partial, folder)
+
+
 def artefacts_below(out: Path) -> list[Path]:
     """Return the folders of all artefacts in `out`, hidden folders left out."""
     found = [*out.glob("[!.]*/about.json"), *out.glob("[!.]*/[!.]*/about.json")]
@@ -240,6 +270,13 @@ def package_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copy2(path, target)
 
 
 def _about(recipe: Recipe, notes: list[str], files: dict[str, str]) -> dict[str, Any]:

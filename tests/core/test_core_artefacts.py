@@ -9,10 +9,12 @@ import sys
 import pytest
 
 from brain2music.core.artefacts import (
+    PARTIAL,
     Recipe,
     check_places,
     file_identity,
     is_current,
+    link_artefact,
     locked,
     new_artefact,
     read_about,
@@ -326,3 +328,30 @@ def test_a_file_is_known_by_its_content(tmp_path):
         (tmp_path / name).write_text(text)
     a, b, c = (file_identity(tmp_path / name) for name in "abc")
     assert a == b != c
+
+
+def test_an_artefact_lies_in_another_place_as_well_and_replaces_nothing(tmp_path):
+    source, place = tmp_path / "one/a", tmp_path / "other/a"
+    with new_artefact(source, Recipe("a", 1), []) as folder:
+        (folder / "x.npy").write_bytes(b"x")
+    link_artefact(source, place)
+    assert is_current(place, Recipe("a", 1))
+    with new_artefact(place, Recipe("a", 2), []) as folder:
+        (folder / "x.npy").write_bytes(b"y")
+    assert is_current(source, Recipe("a", 1))  # replaced there, and not changed here
+    link_artefact(source, place)
+    assert is_current(place, Recipe("a", 2))
+
+
+def test_what_is_no_artefact_or_in_the_way_is_left_as_it_is(tmp_path):
+    (tmp_path / "mine").mkdir()
+    link_artefact(tmp_path / "mine", tmp_path / "other/mine")
+    assert not (tmp_path / "other").exists()
+    with new_artefact(tmp_path / "a", Recipe("a", 1), []):
+        pass
+    theirs = tmp_path / "other" / f"{PARTIAL}a"
+    theirs.mkdir(parents=True)
+    (theirs / "thesis.txt").touch()
+    with pytest.raises(InputError, match="brain2music did not make it"):
+        link_artefact(tmp_path / "a", tmp_path / "other/a")
+    assert (theirs / "thesis.txt").exists()
