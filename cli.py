@@ -166,7 +166,7 @@ def reproduce(
         done = reproduce_study(
             folder,
             study=study,
-            sweeps=[] if sweep == ["none"] else sweep,
+            sweeps=sweep,
             subjects=subject,
             progress=bars,
         )

@@ -63,7 +63,8 @@ def hierarchy_of(levels: Sequence[Sequence[str]]) -> Hierarchy:
     'V1 -> V2 + V3'
     """
     named = tuple(
-        (" + ".join(level), tuple(_bare(name) for name in level)) for level in levels
+        (" + ".join(level), tuple(bare_name(name) for name in level))
+        for level in levels
     )
     return Hierarchy(" -> ".join(name for name, _ in named), named)
 
@@ -78,7 +79,7 @@ def levels_of(hierarchy: Hierarchy, rois: Sequence[str]) -> dict[str, list[int]]
     >>> levels_of(FRONTAL, ["L_45_ROI", "V1", "A1"])
     {'core': [2], 'frontal': [0]}
     """
-    bare = [_bare(name) for name in rois]
+    bare = [bare_name(name) for name in rois]
     places = {
         level: [place for place, name in enumerate(bare) if name in names]
         for level, names in hierarchy.levels
@@ -270,7 +271,14 @@ def _slope(scores: Floats, steps: Floats) -> Floats:
     return scores @ centred / (centred**2).sum()
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
+    """Return a ROI's name without its hemisphere, in small letters.
+
+    Examples
+    --------
+    >>> [bare_name(name) for name in ("L_A1_ROI", "left A1", "a1 (simulated)")]
+    ['a1', 'a1', 'a1']
+    """
     bare = name.lower().replace("(simulated)", "").strip()
     bare = bare.removesuffix("_roi").removesuffix(" left").removesuffix(" right")
     for side in ("l_", "r_", "left ", "right "):

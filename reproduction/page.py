@@ -20,8 +20,9 @@ NUMBERS = (
     "where the paper shows a figure and gives no number, published is empty."
 )
 SWEEPS = (
-    "What the paper does not say, what we took, and what changes in one subject if it "
-    "is read otherwise. Nothing of this was chosen by the result."
+    "What the paper does not say (or does, where the effect is of interest), what we "
+    "took and why, and what changes in one subject if it is read otherwise. Nothing of "
+    "this was chosen by the result."
 )
 
 
@@ -64,7 +65,9 @@ def write_reproduction(
         [*notes, *(f"figure {name}: {why}" for name, why in figures.missing.items())],
     )
     numbers.to_csv(folder / "numbers.csv", index=False, float_format="%.9g")
-    if sweeps is not None:
+    if sweeps is None:  # those of an earlier page are not of this one
+        (folder / "sweeps.csv").unlink(missing_ok=True)
+    else:
         sweeps.to_csv(folder / "sweeps.csv", index=False, float_format="%.9g")
     page = folder / "index.html"
     write_page(page, head, sections, made_of(out, about))

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from ..core.checks import MissingFileError
-from ..study import load_study
+from ..study import Study, load_study
 from ..workflow.paper_figures import draw_paper
 from ..workflow.pipeline import run
-from ..workflow.result import Result
+from ..workflow.result import Result, collect_notes
 from ..workflow.session import Progress
 from ..workflow.tables import read_table
-from .numbers import compare_numbers
+from .numbers import Ours, compare_numbers
 from .page import write_reproduction
-from .sweeps import chosen_sweeps, run_sweeps
+from .sweeps import Swept, chosen_sweeps, run_sweeps
 
 STUDY = "paper.toml"
 FOLDER = "reproduction"
@@ -53,6 +54,8 @@ def reproduce(
 ) -> Reproduction:
     """Run a study of the paper's kind, and hold its numbers against published ones.
 
+    The page is written once before the sweeps, which take longest, and again after.
+
     Parameters
     ----------
     folder : path
@@ -62,7 +65,7 @@ def reproduce(
         Name of the study file.
     sweeps : sequence of str, optional
         Which choices are read otherwise, in the first subject: all if None, none if
-        empty.
+        'none' is the only one.
     subjects : sequence of str, optional
         Only these of the study's subjects.
     progress : callable
@@ -82,34 +85,64 @@ def reproduce(
     choices = chosen_sweeps(sweeps)
     path = folder / study
     if not path.is_file():
-        raise MissingFileError(
-            f"{path} is not there. Write it by: brain2music init ds003720 {folder}"
-        )
+        raise _missing(path)
     read = load_study(path)
     place = folder / FOLDER
     out = place / RESULTS
     result = run(read, out, subjects=subjects, progress=progress)
     chosen = list(subjects or read.dataset.subjects)
-    notes = list(result.notes)
-    found = None
-    if choices:
-        found, said = run_sweeps(read, out, choices, chosen[0], progress)
-        notes += said
     figures = draw_paper(out, folder=place / "figures", progress=progress)
-    numbers = compare_numbers(
-        lambda name: read_table(out / "tables", name), _sources(out)
+
+    def write(swept: Swept | None) -> Reproduction:
+        numbers = compare_numbers(_ours(read, out, swept))
+        notes = collect_notes(out, chosen)
+        page = write_reproduction(
+            place,
+            study=read,
+            out=out,
+            subjects=chosen,
+            numbers=numbers,
+            sweeps=None if swept is None else swept.table,
+            figures=figures,
+            notes=notes if swept is None else [*notes, *swept.notes],
+        )
+        table = None if swept is None else swept.table
+        return Reproduction(page, numbers, table, result)
+
+    done = write(None)
+    if not choices:
+        return done
+    return write(run_sweeps(read, out, choices, chosen[0], progress))
+
+
+def _missing(path: Path) -> MissingFileError:
+    if path.name == STUDY:
+        how = f"Write it by: brain2music init ds003720 {path.parent}"
+    else:
+        there = ", ".join(sorted(file.name for file in path.parent.glob("*.toml")))
+        how = f"Study files there: {there or 'none'}."
+    return MissingFileError(f"{path} is not there. {how}")
+
+
+def _ours(study: Study, out: Path, swept: Swept | None) -> Ours:
+    """Return what our numbers are read from."""
+    results = {} if swept is None else swept.results
+    return Ours(
+        lambda name: table_of_run(out, name),
+        _sources(out),
+        study.dataset.subjects,
+        {name: partial(table_of_run, one.out) for name, one in results.items()},
     )
-    page = write_reproduction(
-        place,
-        study=read,
-        out=out,
-        subjects=chosen,
-        numbers=numbers,
-        sweeps=found,
-        figures=figures,
-        notes=notes,
-    )
-    return Reproduction(page, numbers, found, result)
+
+
+def table_of_run(out: Path, name: str) -> pd.DataFrame | None:
+    """Return a table of a run; classes that agree have the generator beside them."""
+    table = read_table(out / "tables", name)
+    made = read_table(out / "tables", "generation")
+    if name != "class_agreement" or table is None or made is None:
+        return table
+    of_subject = dict(zip(made["subject"], made["generator"], strict=True))
+    return table.assign(generator=table["subject"].map(of_subject))
 
 
 def _sources(out: Path) -> dict[str, str]:
