@@ -21,8 +21,8 @@ NUMBERS = (
 )
 SWEEPS = (
     "What the paper does not say (or does, where the effect is of interest), what we "
-    "took and why, and what changes in one subject if it is read otherwise. Nothing of "
-    "this was chosen by the result."
+    "took and why, and what changes in the first subject if it is read otherwise. "
+    "Nothing of this was chosen by the result."
 )
 
 
