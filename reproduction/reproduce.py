@@ -62,7 +62,8 @@ def reproduce(
         With a study file, as `brain2music init ds003720` writes it. Results go to
         `reproduction` in it; what is saved there and still true is not made again.
     study : str
-        Name of the study file.
+        Name of the study file. Results of another one than paper.toml, such as
+        across.toml, go to `reproduction-across`.
     sweeps : sequence of str, optional
         Which choices are read otherwise, in the first subject: all if None, none if
         'none' is the only one.
@@ -87,7 +88,7 @@ def reproduce(
     if not path.is_file():
         raise _missing(path)
     read = load_study(path)
-    place = folder / FOLDER
+    place = folder / (FOLDER if study == STUDY else f"{FOLDER}-{path.stem}")
     out = place / RESULTS
     result = run(read, out, subjects=subjects, progress=progress)
     chosen = list(subjects or read.dataset.subjects)

@@ -1,5 +1,6 @@
 """What it changes to read otherwise what the paper leaves open."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from .published import Choice, Reading, Variation, literature
 FOLDER = "sweeps"
 NONE = "none"
 STEPS = ("responses", "features", "models", "subsets", "decoding", "lags")
+LONGEST = 40  # letters of a folder's name
 Measures = dict[tuple[str, str], float]  # by measure and feature space
 ACCURACY = "identification accuracy"
 MEAN_R = "mean r over all voxels"
@@ -118,7 +120,7 @@ def run_sweeps(
             if varied is None:
                 swept.notes.append(f"sweep {choice.name}, {variation.label}: {why}")
                 continue
-            place = out.parent / FOLDER / f"{choice.name}-{_plain(variation.label)}"
+            place = out.parent / FOLDER / name_of(choice, variation)
             result = _run_beside(varied, (out, place), subject, progress)
             if variation == choice.variations[0]:
                 swept.results[choice.name] = result
@@ -126,6 +128,11 @@ def run_sweeps(
             named_so = named | {"instead": variation.label}
             rows += [named_so | one for one in _changes(as_taken, found)]
     return replace(swept, table=pd.DataFrame(rows, columns=COLUMNS))
+
+
+def name_of(choice: Choice, variation: Variation) -> str:
+    """Return the name of the folder of a variation's results."""
+    return f"{choice.name}-{_plain(variation.label)}"
 
 
 def without_music(study: Study) -> Study:
@@ -311,4 +318,11 @@ def _by_space(measure: str, table: pd.DataFrame, subject: str, by: str) -> Measu
 
 
 def _plain(label: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in label)
+    """Return a label as the name of a folder.
+
+    Examples
+    --------
+    >>> _plain("the best of 0 to 9 s (0 to 6 TRs) on training folds")
+    'the-best-of-0-to-9-s-0-to-6-trs-on-train'
+    """
+    return re.sub("[^a-z0-9]+", "-", label.lower())[:LONGEST].strip("-")

@@ -182,15 +182,31 @@ def test_classes_that_agree_have_the_generator_beside_them(tmp_path):
     assert module.table_of_run(tmp_path, "decoding") is None
 
 
-def test_the_page_is_there_when_a_sweep_fails(tmp_path, monkeypatch):
-    written = []
+@pytest.fixture
+def written(monkeypatch):
+    """Give what pages are written of; nothing is run."""
+    pages = []
     monkeypatch.setattr(module, "run", lambda *_, **__: None)
     monkeypatch.setattr(module, "draw_paper", lambda *_, **__: None)
     monkeypatch.setattr(module, "compare_numbers", lambda *_: pd.DataFrame())
     monkeypatch.setattr(
-        module, "write_reproduction", lambda *_, **given: written.append(given)
+        module,
+        "write_reproduction",
+        lambda place, **given: pages.append(given | {"place": place}),
     )
+    return pages
 
+
+def test_results_of_another_study_do_not_go_over_those_of_the_paper(tmp_path, written):
+    for name in ("paper.toml", "across.toml"):
+        (tmp_path / name).write_text(MINIMAL, encoding="utf-8")
+        reproduce(tmp_path, study=name, sweeps=["none"])
+    places = [page["place"].name for page in written]
+    assert places == ["reproduction", "reproduction-across"]
+    assert [page["out"].parent for page in written] == [p["place"] for p in written]
+
+
+def test_the_page_is_there_when_a_sweep_fails(tmp_path, monkeypatch, written):
     def fails(*_):
         raise InputError("no space left")
 

@@ -17,6 +17,7 @@ from brain2music.reproduction.published import Choice, Reading, Variation, liter
 from brain2music.reproduction.sweeps import (
     MEAN_R,
     chosen_sweeps,
+    name_of,
     read_otherwise,
     run_sweeps,
     taken_by,
@@ -102,6 +103,13 @@ def test_unknown_sweeps_and_none_beside_others_are_refused():
         chosen_sweeps(["none", "lag"])
     assert chosen_sweeps(["none"]) == chosen_sweeps([]) == []
     assert chosen_sweeps(None) == list(CHOICES)
+
+
+def test_each_reading_has_a_folder_of_its_own():
+    names = [name_of(choice, one) for choice in CHOICES for one in choice.variations]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9-]{1,60}", name) for name in names)
+    assert names[0] == "lag-3-s"
 
 
 # Readings of the tables of a run
