@@ -169,6 +169,21 @@ def test_the_command_shows_what_is_of_the_asked_subject_alone(paper_folder, tmp_
     assert "sub-002" not in notes
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
+def test_subjects_by_each_other_are_held_against_aligned_ones(paper_folder):
+    done = reproduce(
+        paper_folder, study="across.toml", sweeps=["none"], subjects=SUBJECTS
+    )
+    assert done.page.parent.name == "reproduction-across"
+    numbers = done.numbers[done.numbers["published"].isin([0.911, 0.9012, 0.914])]
+    cards = done.result.table("decoding_across").query(
+        "metric == 'identification accuracy' and pool == 'clips'"
+    )
+    np.testing.assert_allclose(numbers["ours"], cards["value"].mean())
+    assert numbers["n"].tolist() == [2, 2, 2]
+
+
 def test_classes_that_agree_have_the_generator_beside_them(tmp_path):
     tables = tmp_path / "tables"
     tables.mkdir()
