@@ -69,12 +69,11 @@ def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
     X_train, X_test = as_matrix(X_train, "X_train"), as_matrix(X_test, "X_test")
     Y = as_columns(Y_train)
     check_voxels(Y, settings.n_voxels_batch, "Y_train")
-    jobs = {
-        subset: _job(X_train, X_test, bands, subset, folds, settings)
-        for subset in subsets
-    }
-    out = {}
-    for subset, job in jobs.items():
+    for subset in subsets:
+        _columns(bands, subset)
+
+    def fit(subset: Subset) -> Any:
+        job = _job(X_train, X_test, bands, subset, folds, settings)
         dtype = check_job(job, {"": Y}, place)
         shape = (len(X_test), Y.shape[1])
         target: Any = place.make("+".join(subset), shape, dtype)
@@ -84,8 +83,10 @@ def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
             target[..., part] = predicted
             if advance is not None:
                 advance(part.stop - part.start)
-        out[subset] = target
-    return out
+        return target
+
+    # One after the other: each has columns of its own, a copy of a part of X.
+    return {subset: fit(subset) for subset in subsets}
 
 
 def stack_bands(

@@ -1,5 +1,6 @@
 """Tests of models of subsets, and of held-out predictions."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose
 
 from brain2music.core.checks import InputError
 from brain2music.core.types import Band
+from brain2music.encoding import subsets as module
 from brain2music.encoding.evaluate import RidgeSettings, fit_models
 from brain2music.encoding.streamed import Place
 from brain2music.encoding.subsets import (
@@ -70,6 +72,23 @@ def test_subsets_in_chunks_and_files_and_by_himalaya_predict_the_same(study, tmp
     for subset in subsets:
         assert_allclose(made["+".join(subset)], whole[subset], rtol=1e-9)
         assert_allclose(other[subset], whole[subset], rtol=1e-6, atol=1e-8)
+
+
+def test_columns_of_one_subset_alone_are_held_at_once(study, monkeypatch):
+    made, job_of = [], module._job
+
+    def watched(*given):
+        assert [one() for one in made if one() is not None] == []
+        job = job_of(*given)
+        made.append(weakref.ref(job.X_train))
+        return job
+
+    monkeypatch.setattr(module, "_job", watched)
+    subsets = [("mel", "genre"), ("clap",), ("mel", "clap")]
+    predict_subsets(
+        *study, bands=BANDS, subsets=subsets, folds=FOLDS, settings=SETTINGS
+    )
+    assert len(made) == 3
 
 
 def test_the_stack_of_bands_is_that_of_the_models_fitted_with_it(study):
