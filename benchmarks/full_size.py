@@ -5,13 +5,13 @@ Run from anywhere, on a quiet machine, with the package installed:
     python benchmarks/full_size.py --out FOLDER
 
 It simulates a subject on the recorded design (18 runs of 410 volumes, 540 clips, the
-real event timing): features with the real dimensions, falling spectra and slow courses
-that the spaces share, 60,000 cortical voxels of which a fifth respond, 150 regions. The
-study file is that of examples/ds003720.toml with the paper's decoder. Then the study is
-checked and run, each step by itself, and a table is printed: seconds, seconds of the
-processor (of all threads), and the most memory of each step. `--voxels 6000` is a tenth
-of it. No scans, sound or network are in it: extraction and generation are measured
-apart.
+real event timing): features with the real dimensions and windows, falling spectra and
+slow courses that the spaces share, 60,000 cortical voxels of which a fifth respond, 150
+regions. The study file is that of examples/ds003720.toml with the paper's decoder.
+Then the study is checked and run, each step by itself, and a table is printed: seconds,
+seconds of the processor (of all threads), and the most memory of each step.
+`--voxels 6000` is a tenth of it. No scans, sound or network are in it: extraction and
+generation are measured apart.
 """
 
 import argparse
@@ -45,7 +45,8 @@ from brain2music.workflow import pipeline  # noqa: E402 - see above
 from brain2music.workflow.check import check_study  # noqa: E402 - see above
 from brain2music.workflow.session import Session  # noqa: E402 - see above
 
-WIDTHS = {"mulan-music": 128, "mulan-text": 128, "w2v-bert": 1024}
+# Columns, and volumes that a window lasts: 4, 1 and 7 windows a clip, as in the paper.
+SPACES = {"mulan-music": (128, 7), "mulan-text": (128, FRAMES), "w2v-bert": (1024, 4)}
 DELAYS, HRF = (2, 3, 4, 5), (0.6, 1.0, 0.8, 0.3)
 SPECTRUM, N_REGIONS, SHARE = -1.5, 150, 0.2
 R2 = (0.005, 0.3)
@@ -82,6 +83,8 @@ masks = "rois.npz"
 bands = ["mulan-music", "mulan-text", "w2v-bert", "genre"]
 delays = [2, 3, 4, 5]
 folds = 6
+compression_tolerance = 0.01
+racing_margin = 0.003
 {candidates}
 [analysis]
 partition = true
@@ -183,8 +186,8 @@ def write_study(folder: Path, given: argparse.Namespace) -> None:
     spaces = draw_spaces(rng, clips)
     for name, values in spaces.items():
         arrays = {"clips": np.array(clips), "features": values}
-        if values.ndim == 3:
-            arrays["rate_hz"] = np.array(1 / TR_S)
+        arrays["window_s"] = np.array(TR_S * (FRAMES - values.shape[1] + 1))
+        arrays["step_s"] = np.array(TR_S)
         np.savez(folder / f"features/{name}.npz", **arrays)  # type: ignore[arg-type]
     runs = design[["task", "run"]].drop_duplicates()
     rows = runs.loc[runs.index.repeat(N_SAMPLES)]
@@ -201,7 +204,7 @@ def write_study(folder: Path, given: argparse.Namespace) -> None:
     if given.candidates is not None:
         candidates = f"n_candidates = {given.candidates}\n"
     text = STUDY.format(
-        spaces="".join(SPACE.format(name=name) for name in WIDTHS),
+        spaces="".join(SPACE.format(name=name) for name in SPACES),
         candidates=candidates,
         threads=given.threads,
         memory=given.memory,
@@ -210,15 +213,27 @@ def write_study(folder: Path, given: argparse.Namespace) -> None:
 
 
 def draw_spaces(rng: np.random.Generator, clips: list[str]) -> dict[str, np.ndarray]:
-    """Return features per clip; variance of axis k falls as k to the power of -1.5."""
-    widest = max(WIDTHS.values())
+    """Return windows per clip; variance of axis k falls as k to the power of -1.5."""
+    widest = max(width for width, _ in SPACES.values())
     shared, spaces = _course(rng, len(clips), widest), {}
-    for name, width in WIDTHS.items():
+    for name, (width, lasts) in SPACES.items():
         own = 0.6 * shared[..., :width] + 0.8 * _course(rng, len(clips), width)
-        sd = np.arange(1, width + 1) ** (SPECTRUM / 2)
-        values = (own * sd).astype(np.float32)
-        spaces[name] = values.mean(axis=1) if name == "mulan-text" else values
+        course = own * np.arange(1, width + 1) ** (SPECTRUM / 2)
+        starts = range(FRAMES - lasts + 1)
+        windows = [course[:, k : k + lasts].mean(axis=1) for k in starts]
+        spaces[name] = np.stack(windows, axis=1).astype(np.float32)
     return spaces
+
+
+def volumes_of(windows: np.ndarray) -> np.ndarray:
+    """Return the mean of the windows that cover each volume of a clip."""
+    n_windows = windows.shape[1]
+    lasts = FRAMES - n_windows + 1
+    covers = [
+        [k for k in range(n_windows) if k <= frame < k + lasts]
+        for frame in range(FRAMES)
+    ]
+    return np.stack([windows[:, found].mean(axis=1) for found in covers], axis=1)
 
 
 def _course(rng: np.random.Generator, n_clips: int, width: int) -> np.ndarray:
@@ -242,7 +257,8 @@ def write_responses(
     """Write baseline + 15 (sqrt(R2) signal + sqrt(1 - R2) noise + drift), float32."""
     place = {clip: k for k, clip in enumerate(clips)}
     genre = one_hot([genre_of(clip) for clip in clips])
-    every = {**spaces, "genre": genre}
+    every = {name: volumes_of(values) for name, values in spaces.items()}
+    every["genre"] = np.repeat(genre[:, None], FRAMES, axis=1)
     scale = {
         name: values.reshape(-1, values.shape[-1]).std(axis=0)
         for name, values in every.items()
@@ -265,8 +281,6 @@ def write_responses(
             parts = []
             for name, values in every.items():
                 frames = values[order] / np.where(scale[name] > 0, scale[name], 1)
-                if frames.ndim == 2:
-                    frames = np.repeat(frames[:, None], FRAMES, axis=1)
                 F = frames.reshape(-1, frames.shape[-1])[:N_SAMPLES]
                 F = F * np.arange(1, F.shape[1] + 1) ** (SPECTRUM / 2)
                 parts += [
