@@ -12,7 +12,7 @@ from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.opening import Opened
 from ..workflow.regions import voxels_of
-from . import confounds, invariance, nulls, oracle
+from . import confounds, invariance, nulls, oracle, other_clips
 from .catalogue import CARDS, KINDS
 from .courses import Course, Floats, read_courses
 from .invariance import Case, make_case
@@ -171,7 +171,7 @@ def _steps(
             seeds=seeds,
             level=level,
         )
-        yield nulls.check_permuted(
+        yield other_clips.check_permuted(
             study,
             aligned,
             case.responses,

@@ -52,6 +52,11 @@ class Responses:
     repeat_rows: pd.DataFrame
     valid: NDArray[np.bool_]
 
+    @property
+    def of_valid(self) -> tuple[Floats, Floats]:
+        """Training and test responses of the voxels that vary in every run."""
+        return self.train[:, self.valid], self.test[:, self.valid]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:

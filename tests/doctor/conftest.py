@@ -38,13 +38,13 @@ detrend = "linear"
 kind = "array"
 source = "made up"
 path = "features/music.npz"
-per = "clip"
+per = "clip"{empty}
 
 [features.timbre]
 kind = "array"
 source = "made up"
 path = "features/timbre.npz"
-per = "clip"
+per = "clip"{empty}
 
 [encoding]
 bands = ["music", "timbre"]
@@ -68,6 +68,7 @@ class Made:
     Y: dict = field(default_factory=dict)
     features: dict = field(default_factory=dict)
     more: str = ""
+    gap: int = 0  # volumes of silence after each clip
 
     def write(self):
         """Write all of it, and return the study file."""
@@ -89,16 +90,22 @@ class Made:
                 rate_hz=1 / TR_S,
             )
         path = self.folder / "study.toml"
-        path.write_text(STUDY.format(more=self.more), encoding="utf-8")
+        empty = "\nempty = 0" if self.gap else ""
+        text = STUDY.format(more=self.more, empty=empty)
+        path.write_text(text, encoding="utf-8")
         return path
 
 
-def make(folder, seed=0, strength=0.7):
-    """Return a clean study: three voxels of four follow music or timbre."""
+def make(folder, seed=0, strength=0.7, gap=0):
+    """Return a clean study: three voxels of four follow music or timbre.
+
+    With silence between clips, features are above 0, so that responses tell sound from
+    silence as well.
+    """
     rng = np.random.default_rng(seed)
-    made = Made(folder)
+    made = Made(folder, gap=gap)
     for number, (task, run) in enumerate((*TRAIN, *TEST)):
-        made.events[task, run] = _events(number, task, rng)
+        made.events[task, run] = _events(number, task, rng, gap)
     names = {
         f"{row.genre}.{row.track}"
         for table in made.events.values()
@@ -106,9 +113,8 @@ def make(folder, seed=0, strength=0.7):
     }
     for clip in sorted(names):
         level = rng.standard_normal((2, 1, 3))
-        made.features[clip] = level + 0.7 * _ar(rng, (CLIP, 6), 0.5).reshape(
-            CLIP, 2, 3
-        ).transpose(1, 0, 2)
+        moving = _ar(rng, (CLIP, 6), 0.5).reshape(CLIP, 2, 3).transpose(1, 0, 2)
+        made.features[clip] = level + 0.7 * moving + 3 * (gap > 0)
     weights = rng.standard_normal((6, N_VOXELS))
     weights[3:, ::2] = 0
     weights[:3, 1::2] = 0
@@ -116,7 +122,10 @@ def make(folder, seed=0, strength=0.7):
     for name, table in made.events.items():
         F = np.vstack(
             [
-                np.hstack(made.features[f"{row.genre}.{row.track}"])
+                np.pad(
+                    np.hstack(made.features[f"{row.genre}.{row.track}"]),
+                    ((0, gap), (0, 0)),
+                )
                 for row in table.itertuples()
             ]
         )
@@ -129,14 +138,14 @@ def make(folder, seed=0, strength=0.7):
     return made
 
 
-def _events(number, task, rng):
+def _events(number, task, rng, gap):
     n = N_CLIPS if task == "Training" else N_TEST
     new = [(f"g{k % 3}", 100 * number + k) for k in range(n)]
     order = [new[k] for k in rng.permutation(n)]
     order = order if task == "Training" else order * N_REPEATS
     return pd.DataFrame(
         {
-            "onset": CLIP * TR_S * np.arange(len(order)),
+            "onset": (CLIP + gap) * TR_S * np.arange(len(order)),
             "duration": CLIP * TR_S,
             "genre": [genre for genre, _ in order],
             "track": [track for _, track in order],

@@ -15,7 +15,7 @@ def unevenly(made, seed):
         n_lost = int(rng.integers(0, 8)) if run[0] == "Training" else 0
         n_kept = len(made.events[run]) - n_lost
         made.events[run] = made.events[run].iloc[:n_kept]
-        Y = values[: 10 * n_kept]
+        Y = values[: (10 + made.gap) * n_kept]
         Y = np.hstack(
             [Y, Y + slow(rng, Y.shape, slowness), slow(rng, Y.shape, slowness)]
         )
@@ -38,7 +38,8 @@ def slow(rng, shape, slowness):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_clean_study_raises_no_alarm(make, tmp_path, tools, seed):
-    made = make(tmp_path / "data", seed=seed, strength=(0.0, 0.4, 0.7, 1.5)[seed % 4])
+    strength, gap = (0.0, 0.4, 0.7, 1.5)[seed % 4], (0, 6)[seed % 5 in (1, 3)]
+    made = make(tmp_path / "data", seed=seed, strength=strength, gap=gap)
     unevenly(made, seed)
     kinds = [] if seed == 1 else BY_CHANCE
     verdict, failed = tools.examined(made.write(), only=kinds)

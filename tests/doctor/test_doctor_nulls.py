@@ -6,12 +6,9 @@ import pytest
 
 from brain2music import load_study
 from brain2music.analysis.moves import permute_blocks, shift_runs
-from brain2music.doctor.nulls import (
-    _less_position,
-    against_chance,
-    loudness_of,
-    permuted,
-)
+from brain2music.doctor.chance import against_chance
+from brain2music.doctor.nulls import loudness_of
+from brain2music.doctor.other_clips import clip_places, less_place, permuted
 from brain2music.workflow.opening import open_subject
 
 RUNS = np.repeat(["a", "b", "c"], 120)
@@ -58,6 +55,18 @@ def test_p_of_noise_is_evenly_spread_and_of_a_leak_is_small():
     assert leak.p_r < 1e-6
 
 
+def test_a_null_that_is_a_little_too_narrow_is_not_surely_twice_too_narrow():
+    rng = np.random.default_rng(5)
+    single = permute_blocks(
+        np.arange(len(RUNS)), walls=RUNS, n_permutations=300, seed=0
+    )
+    Y, P = slow(rng, 60, 0.6), slow(rng, 60, 0.6)
+    chance = against_chance(Y, [P], single)
+    assert chance.p_spread < 0.01 < 0.1 < chance.p_wide
+    Y, P = slow(rng, 60, 0.95), slow(rng, 60, 0.95)
+    assert against_chance(Y, [P], single).p_wide < 1e-6
+
+
 def test_a_null_of_single_rows_is_found_too_narrow_for_slow_data():
     rng = np.random.default_rng(2)
     single = permute_blocks(
@@ -71,9 +80,21 @@ def test_a_null_of_single_rows_is_found_too_narrow_for_slow_data():
 
 def test_what_is_left_of_position_has_no_mean_at_any_place():
     rng = np.random.default_rng(3)
-    rows = pd.DataFrame({"sample_in_clip": np.tile(np.arange(4), 6)})
-    left = _less_position(rng.standard_normal((24, 3)) + 5, rows)
+    left = less_place(rng.standard_normal((24, 3)) + 5, np.tile(np.arange(4), 6))
     assert left.reshape(6, 4, 3).mean(axis=0) == pytest.approx(0, abs=1e-12)
+
+
+def test_silence_is_counted_on_from_the_clip_before_it():
+    """Run a: silence, a clip of 2, silence of 2, a clip of 1, silence; run b begins."""
+    in_clip = [-1, 0, 1, -1, -1, 0, -1, 0, 1, -1]
+    rows = pd.DataFrame({"sample_in_clip": in_clip, "sample": [*range(7), *range(3)]})
+    rows = rows.assign(run_name=["a"] * 7 + ["b"] * 3, row=[*range(7), 1, 2, 7])
+    before, first, second, third, fourth, *rest = clip_places(rows)
+    assert len({before, first, second, third, fourth}) == 5
+    after_one, after_two = rest[1:]
+    assert rest[0] == first
+    assert after_one not in {first, second, third, fourth, before}
+    assert after_two == third  # the same time after a clip of the same length
 
 
 def test_other_clips_keep_times_and_sides_and_no_clip_keeps_its_own(made):
