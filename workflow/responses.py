@@ -39,11 +39,12 @@ UNUSUAL = 5.0  # times the usual spread of a voxel, or a part of it
 class CleanedRun:
     """Of each voxel: whether it varies in a run, and its spread before cleaning.
 
-    `flat` is where it was measured and does not vary.
+    `flat` is where it was measured and does not vary, `nan` where it was not measured.
     """
 
     varies: NDArray[np.bool_]
     flat: NDArray[np.bool_]
+    nan: NDArray[np.bool_]
     spread: NDArray[np.float32]
     notes: list[str]
 
@@ -85,13 +86,13 @@ def clean_responses(
     """
     opened = aligned.opened
     n_voxels = opened.recording.space.n_voxels
-    valid_runs = np.zeros((len(opened.runs), n_voxels), bool)
-    flat = np.zeros((len(opened.runs), n_voxels), bool)
+    valid_runs, flat, nan = np.zeros((3, len(opened.runs), n_voxels), bool)
     spread = np.zeros((len(opened.runs), n_voxels), np.float32)
     notes: list[str] = []
     for k, run in enumerate(opened.runs):
         done = _clean_into(study, aligned, run, folder)
-        valid_runs[k], flat[k], spread[k] = done.varies, done.flat, done.spread
+        valid_runs[k], flat[k], nan[k] = done.varies, done.flat, done.nan
+        spread[k] = done.spread
         notes += done.notes
         if advance:
             advance(1)
@@ -100,6 +101,7 @@ def clean_responses(
         raise InputError(
             f"{opened.name}: no voxel varies in every run. Nothing to fit."
         )
+    notes += nan_notes(opened, nan)
     notes += flat_notes(opened, flat)
     notes += spread_notes(opened, spread, valid)
     tables = row_tables(study, aligned)
@@ -164,9 +166,9 @@ def _clean_into(
             spread[columns] = raw[plan.kept].std(axis=0, dtype=np.float64)
             cleaned, varies[columns] = plan.clean(raw)
             write(rows_of(cleaned))
-        notes = _place_notes(turner.nan, varies, recording.outside, name)
-        flat = ~varies & ~turner.nan
-    return CleanedRun(varies, flat, spread, notes)
+        notes = _place_notes(varies, recording.outside, name)
+        nan = turner.nan.copy()
+    return CleanedRun(varies, ~varies & ~nan, nan, spread, notes)
 
 
 def _rows(
@@ -328,23 +330,42 @@ def flat_notes(opened: Opened, flat: NDArray[np.bool_]) -> list[str]:
     return notes
 
 
-def _place_notes(
-    nan: NDArray[np.bool_],
-    varies: NDArray[np.bool_],
-    outside: NDArray[np.bool_] | None,
-    name: str,
-) -> list[str]:
+def nan_notes(opened: Opened, nan: NDArray[np.bool_]) -> list[str]:
+    """Say how many vertices were not measured: in any run, or in this run or that.
+
+    Parameters
+    ----------
+    opened : Opened
+    nan : array of bool, shape (n_runs, n_voxels)
+        NaN in every volume.
+    """
+    n_voxels, always = nan.shape[1], nan.all(axis=0)
     notes = []
-    if nan.any():
+    if always.any():
         notes.append(
-            f"{name}: {int(nan.sum())} of {len(nan)} vertices were not measured (NaN "
-            "in every volume, as the medial wall); they are left out."
+            f"{opened.name}: {int(always.sum())} of {n_voxels} vertices were not "
+            "measured in any run (NaN in every volume, as the medial wall); they are "
+            "left out."
         )
-    filled = np.zeros_like(varies) if outside is None else varies & outside
-    if filled.any():
-        notes.append(
-            f"{name}: {int(filled.sum())} vertices of the medial wall hold values, "
-            "which are of no cortex. Set dataset.mask to 'cortex' (fsnative), or run "
-            "fMRIPrep with --medial-surface-nan."
-        )
+    for run, here in zip(opened.runs, nan & ~always, strict=True):
+        if here.any():
+            notes.append(
+                f"{opened.name}, {run}: {int(here.sum())} of {n_voxels} vertices were "
+                "not measured in this run (NaN in every volume), and were in others; "
+                "they are left out of the whole subject."
+            )
     return notes
+
+
+def _place_notes(
+    varies: NDArray[np.bool_], outside: NDArray[np.bool_] | None, name: str
+) -> list[str]:
+    """Say if vertices that are known not to be cortex hold values."""
+    filled = np.zeros_like(varies) if outside is None else varies & outside
+    if not filled.any():
+        return []
+    return [
+        f"{name}: {int(filled.sum())} vertices of the medial wall hold values, which "
+        "are of no cortex. Set dataset.mask to 'cortex' (fsnative), or run fMRIPrep "
+        "with --medial-surface-nan."
+    ]
