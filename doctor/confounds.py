@@ -44,6 +44,10 @@ def check_confounds(
         why = f"{name}: {len(np.unique(groups))} runs have confounds; 2 are needed."
         yield Finding("confounds", "not made", why, (name,))
         return
+    if not C.shape[1]:
+        why = f"{name}: none of its confounds varies."
+        yield Finding("confounds", "not made", why, (name,))
+        return
     for said, a, b in (
         ("features predict confounds", X, C),
         ("confounds predict features", C, X),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from typing import Literal
 
@@ -11,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.checks import InputError
 from ..core.stats import correlation
 from ..core.threads import limit_threads
 from ..core.types import Run, Split
@@ -19,6 +19,7 @@ from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.opening import Opened, open_subject
 from ..workflow.prepare import build_features
+from .attempt import attempt
 from .sampled import Sampled, read_sample
 from .trial import Design, Read, Responses, build, clean, fit, remembering
 from .verdict import Finding, Status
@@ -234,10 +235,11 @@ CHECKS: tuple[tuple[str, Callable[[Case], Finding]], ...] = (
 def check_invariance(case: Case) -> Iterator[Finding]:
     """Yield all of this file's checks; one that cannot be made says why."""
     for key, check in CHECKS:
-        try:
-            yield check(case)
-        except InputError as error:
-            yield Finding(key, "not made", f"{case.name}: {error}", (case.name,))
+        yield from attempt([key], partial(_one, check, case), case.name)
+
+
+def _one(check: Callable[[Case], Finding], case: Case) -> Iterator[Finding]:
+    yield check(case)
 
 
 def _compare(case: Case, key: str, r: Floats, what: str, most: float = SAME) -> Finding:

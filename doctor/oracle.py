@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import detrend
 
-from ..analysis.noise_ceiling import explainable_variance, largest_r
 from ..core.checks import InputError
 from ..core.stats import correlation
 from ..core.types import Run
 from ..study import Study
-from ..workflow.ceiling_tables import find_repeats
 from .invariance import Case
 from .sampled import Sampled
-from .trial import Design, Responses, clean, fit
+from .trial import Design, clean, fit
 from .verdict import Finding, Status
 
 Floats = NDArray[np.floating]
@@ -28,7 +26,6 @@ N_AXES = 5  # of each feature space's largest, from which signals are made
 N_PLANTED = 12  # voxels for each feature space
 FOUND = 0.6  # r of what comes back with what was planted
 SIZES = (0.4, 1.4)  # of what comes back, of what was planted; ridge shrinks
-LEAST_SHARE, FEWEST_SEEN, NEAR = 0.1, 10, 0.1  # of the check of ceilings
 NONE = -1
 SAME = 1e-4  # r by which the voxels beside planted ones may change
 MARGIN = 0.05  # r by which another space may seem better, where spaces are alike
@@ -273,38 +270,3 @@ def _slopes(Y: Floats, P: Floats) -> Floats:
     size = (p**2).sum(axis=0)
     unknown = np.full(size.shape, np.nan)
     return np.divide((y * p).sum(axis=0), size, out=unknown, where=size > 0)
-
-
-def check_repeats(responses: Responses, name: str) -> Finding:
-    """Return whether the mean of the other repeats predicts as the ceiling says.
-
-    The mean of the other repeats is a model whose r is known if ceilings are right:
-    the largest r with one repeat, times the largest with the mean of the others.
-    """
-    repeats, notes = find_repeats(responses.repeat_rows)
-    if repeats is None:
-        return Finding("repeat-ceiling", "not made", f"{name}: {notes[0]}", (name,))
-    runs = [str(run) for run in dict.fromkeys(responses.repeat_rows["run_name"])]
-    stacked = np.concatenate([responses.runs[run] for run in runs])
-    Y = stacked[repeats.order][:, responses.valid].astype(np.float64)
-    Y = np.stack([Y[k :: repeats.n_repeats] for k in range(repeats.n_repeats)])
-    Y -= Y.mean(axis=1, keepdims=True)
-    share = explainable_variance(Y)
-    total = Y.sum(axis=0)
-    r = [correlation(one, (total - one) / (len(Y) - 1)) for one in Y]
-    seen = share > LEAST_SHARE
-    if seen.sum() < FEWEST_SEEN:
-        why = (
-            f"{name}: {seen.sum()} voxels have an explainable variance above "
-            f"{LEAST_SHARE}; {FEWEST_SEEN} are needed to compare."
-        )
-        return Finding("repeat-ceiling", "not made", why, (name,))
-    # A mean of the others is a model that has the signal, and noise of its own.
-    expected = largest_r(share[seen], 1) * largest_r(share[seen], len(Y) - 1)
-    ratio = float(np.median(np.mean(r, axis=0)[seen] / expected))
-    found = (
-        f"{name}: in {seen.sum()} voxels the mean of {len(Y) - 1} other repeats scores "
-        f"{ratio:.0%} of the r that ceilings give it."
-    )
-    status: Status = "passed" if abs(ratio - 1) < NEAR else "failed"
-    return Finding("repeat-ceiling", status, found, (name,), {"ratio": ratio})

@@ -113,7 +113,7 @@ def check_permuted(
     return Finding("permuted-clips", status, found, (name,), {"r": chance.r})
 
 
-def clip_places(repeats: pd.DataFrame) -> NDArray[np.intp]:
+def clip_places(repeats: pd.DataFrame) -> NDArray[np.integer]:
     """Return the place in its clip of each row that is scored, numbered from 0.
 
     Responses to a clip go on after its end, so silence is counted on from the start of
@@ -144,10 +144,10 @@ def clip_places(repeats: pd.DataFrame) -> NDArray[np.intp]:
         }
     )
     first = keys[~repeats["row"].duplicated()]
-    return first.groupby(["after", "place"], sort=False).ngroup().to_numpy(np.intp)
+    return first.groupby(["after", "place"], sort=False).ngroup().to_numpy()
 
 
-def less_place(values: Floats, place: NDArray[np.intp]) -> Floats:
+def less_place(values: Floats, place: NDArray[np.integer]) -> Floats:
     """Return rows without the mean over clips of each place in the clip."""
     sums = np.zeros((place.max() + 1, values.shape[1]))
     np.add.at(sums, place, values)

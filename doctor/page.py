@@ -24,6 +24,16 @@ WEIGHTS = {
     1: "worth a look",
 }
 
+DONE = {
+    "static": "what the study reads was held against each other",
+    "shift": "sound was moved against responses",
+    "null": "noise and features of other clips went the way of the study's own",
+    "oracle": "signals of known size were added to copies of responses",
+    "invariance": "what should change nothing was changed",
+    "confounds": "motion and physiology were predicted from features",
+    "saved": "saved results were read",
+}
+
 WIDTH, HEIGHT = 200, 80  # of a curve, in the picture's own units
 
 
@@ -75,6 +85,14 @@ def _drawn(curve: Curve, scale: tuple[float, float], failed: bool) -> Drawn:
     )
 
 
+def what_was_done(verdict: Verdict) -> Iterator[str]:
+    """Yield what was done to copies of the data, by the checks that were made."""
+    made = {one.card.kind for one in verdict.findings if one.status != "not made"}
+    for kind, text in DONE.items():
+        if kind in made:
+            yield text
+
+
 def write_page(verdict: Verdict, path: Path) -> None:
     """Write the page; text of the study is escaped."""
     environment = Environment(
@@ -87,8 +105,9 @@ def write_page(verdict: Verdict, path: Path) -> None:
     text = environment.get_template("doctor.html").render(
         verdict=verdict,
         groups=[
-            (status, *HEADINGS[status], verdict.having(status)) for status in ORDER
+            (status, *HEADINGS[status], verdict.by_check(status)) for status in ORDER
         ],
+        what=list(what_was_done(verdict)),
         weights=WEIGHTS,
         curves=list(draw_curves(verdict.findings)),
         size=(WIDTH, HEIGHT),

@@ -40,7 +40,7 @@ def judge_swaps(at: Common, subject: str, level: float) -> Finding:
         text = f"{subject}: each run's responses fit its own stimulus best."
         return Finding("swapped-runs", "passed", text, (subject,))
     text = f"{subject}: {'; '.join(text for _, text in found)}."
-    where = tuple(run for run, _ in found)
+    where = (subject, *(run for run, _ in found))
     return Finding("swapped-runs", "failed", text, where)
 
 
@@ -102,7 +102,7 @@ def find_order(
         text += f"(r {r:.3f}): {'; '.join(moved)}."
     else:
         text += f"(r {r:.3f})."
-    return Finding("swapped-runs", "failed", text, tuple(map(str, train)))
+    return Finding("swapped-runs", "failed", text, (subject, *map(str, train)))
 
 
 def other_orders(runs: tuple[Run, ...]) -> dict[str, tuple[Run, ...]]:

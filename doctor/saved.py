@@ -1,21 +1,27 @@
 """What the results that a study already has say of themselves."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..core.checks import InputError
 from ..study import Study
 from ..workflow.generation import PRIOR
 from ..workflow.pipeline import stale_artefacts
 from ..workflow.result import collect_notes
 from ..workflow.tables import read_table
-from .verdict import Finding
+from .attempt import attempt
+from .ceilings import check_above, check_ceiling_tables
+from .level import level_of_test
+from .verdict import Finding, runs_in
 
-KEYS = ("stale", "grid-ends", "above-ceiling", "pools", "prior", "group-size")
+KEYS = (
+    *("stale", "grid-ends", "above-ceiling", "ceiling-table"),
+    *("pools", "prior", "group-size"),
+)
 CARD_COLUMNS = ("n_candidates", "chance", "n_ties")
 SIGNAL = 0.01  # held-out R2 in training of a voxel that holds one
 MOST_AT_TOP, FEWEST_VOXELS = 0.05, 20
@@ -23,89 +29,101 @@ ALPHA = 0.05  # of the prior-domination test, whose p the run has made
 
 
 def check_saved(study: Study, out: Path) -> Iterator[Finding]:
-    """Yield what the results in `out` say; that there are none, if there are none.
-
-    Raises
-    ------
-    InputError
-        Never: what is wrong with results is a finding.
-    """
+    """Yield what the results in `out` say; that there are none, if there are none."""
     if not (out / "about.json").is_file():
         for key in KEYS:
             why = f"{out.name} holds no results of a run. Run the study, and ask again."
             yield Finding(key, "not made", why)
         return
-    yield _stale(study, out)
-    notes = collect_notes(out)
-    low = _by_words(notes, "grid-ends", r"of (?:voxels|dimensions) chose the")
-    ends = [one for one in low if one.status == "failed"] + _grid_top(study, out)
-    yield from ends or [Finding("grid-ends", "passed", "nothing was found against it.")]
-    yield from _by_words(notes, "above-ceiling", r"scores lie above the ceiling")
-    yield _pools(out)
-    yield _prior(out)
-    yield _group(study)
+    level = level_of_test(study)
+    checks = {
+        "stale": partial(_stale, study, out),
+        "grid-ends": partial(_grid_ends, study, out),
+        "above-ceiling": partial(check_above, out, level),
+        "ceiling-table": partial(check_ceiling_tables, out),
+        "pools": partial(_pools, out),
+        "prior": partial(_prior, out),
+        "group-size": partial(_group, study),
+    }
+    for key, check in checks.items():
+        yield from attempt([key], check)
 
 
-def _stale(study: Study, out: Path) -> Finding:
-    try:
-        stale = stale_artefacts(study, out)
-    except (InputError, OSError) as error:
-        return Finding("stale", "not made", str(error))
+def _stale(study: Study, out: Path) -> Iterator[Finding]:
+    stale = stale_artefacts(study, out)
     if stale:
         found = (
             f"{len(stale)} parts of {out.name} were made from other inputs or settings "
             f"than there are now: {', '.join(stale)}."
         )
-        return Finding("stale", "failed", found, tuple(stale))
+        yield Finding("stale", "failed", found, tuple(stale))
+        return
     found = f"every part of {out.name} was made from what is there now."
-    return Finding("stale", "passed", found)
+    yield Finding("stale", "passed", found)
 
 
-def _by_words(notes: Sequence[str], key: str, words: str) -> Iterator[Finding]:
-    met = [note for note in notes if re.search(words, note)]
-    # Voxels without signal choose the largest penalty, as they should.
-    met = [note for note in met if "as voxels without signal do" not in note]
-    for note in met:
-        yield Finding(key, "failed", note)
-    if not met:
-        yield Finding(key, "passed", "nothing was found against it.")
+def _grid_ends(study: Study, out: Path) -> Iterator[Finding]:
+    """Yield where voxels with a signal took a penalty at the end of the grid."""
+    fitted = [
+        subject
+        for subject in study.dataset.subjects
+        if (out / f"models/sub-{subject}").is_dir()
+    ]
+    if not fitted:
+        why = f"{out.name} holds no fitted models."
+        yield Finding("grid-ends", "not made", why)
+        return
+    found = [*_grid_bottom(out)]
+    for subject in fitted:
+        found += attempt(["grid-ends"], partial(_grid_top, study, out, subject))
+    if found:
+        yield from found
+        return
+    text = f"models of {', '.join(f'sub-{one}' for one in fitted)} stay inside it."
+    yield Finding("grid-ends", "passed", text)
 
 
-def _grid_top(study: Study, out: Path) -> list[Finding]:
-    """Return whose voxels that hold a signal took the largest penalty that was tried.
+def _grid_bottom(out: Path) -> Iterator[Finding]:
+    """Yield what the fits noted of the grid's ends.
+
+    Voxels without signal choose the largest penalty, as they should.
+    """
+    for note in collect_notes(out):
+        said = re.search(r"of (?:voxels|dimensions) chose the", note)
+        if said and "as voxels without signal do" not in note:
+            yield Finding("grid-ends", "failed", note, runs_in(note))
+
+
+def _grid_top(study: Study, out: Path, subject: str) -> Iterator[Finding]:
+    """Yield whether voxels that hold a signal took the largest penalty tried.
 
     Voxels without signal take it, as they should: those that training folds predict
     are counted.
     """
-    encoding, found = study.encoding, []
+    encoding, name = study.encoding, f"sub-{subject}"
     *_, inner, top = [0.0, *sorted(encoding.alphas)]
     if inner and encoding.solver == "fold-gram":
         top *= (top / inner) ** encoding.widen_alphas
-    for subject in study.dataset.subjects:
-        folder = out / f"models/sub-{subject}"
-        if not (folder / "alphas.npy").is_file():
-            continue
-        scores, alphas = (np.load(folder / f"{n}.npy") for n in ("cv_scores", "alphas"))
-        known = scores > SIGNAL
-        share = float((alphas[known] >= 0.999 * top).mean()) if known.any() else 0.0
-        if known.sum() >= FEWEST_VOXELS and share > MOST_AT_TOP:
-            text = (
-                f"sub-{subject}: {share:.0%} of {known.sum()} voxels that training "
-                f"folds predict took the largest penalty that was tried ({top:g}). Add "
-                "larger ones to encoding.alphas."
-            )
-            values = {"share": share}
-            found.append(
-                Finding("grid-ends", "failed", text, (f"sub-{subject}",), values)
-            )
-    return found
+    folder = out / f"models/{name}"
+    scores, alphas = (np.load(folder / f"{n}.npy") for n in ("cv_scores", "alphas"))
+    known = scores > SIGNAL
+    share = float((alphas[known] >= 0.999 * top).mean()) if known.any() else 0.0
+    if known.sum() >= FEWEST_VOXELS and share > MOST_AT_TOP:
+        text = (
+            f"{name}: {share:.0%} of {known.sum()} voxels that training folds predict "
+            f"took the largest penalty that was tried ({top:g}). Add larger ones to "
+            "encoding.alphas."
+        )
+        yield Finding("grid-ends", "failed", text, (name,), {"share": share})
 
 
-def _pools(out: Path) -> Finding:
+def _pools(out: Path) -> Iterator[Finding]:
     table = read_table(out / "tables", "decoding")
     if table is None:
-        return Finding("pools", "not made", "the study decodes nothing.")
-    return judge_pools(table)
+        why = f"{out.name} holds no table of decoding."
+        yield Finding("pools", "not made", why)
+        return
+    yield judge_pools(table)
 
 
 def judge_pools(table: pd.DataFrame) -> Finding:
@@ -118,11 +136,13 @@ def judge_pools(table: pd.DataFrame) -> Finding:
     return Finding("pools", "passed", found, ("decoding.csv",))
 
 
-def _prior(out: Path) -> Finding:
+def _prior(out: Path) -> Iterator[Finding]:
     table = read_table(out / "tables", "generation")
     if table is None:
-        return Finding("prior", "not made", "the study generates nothing.")
-    return judge_prior(table)
+        why = f"{out.name} holds no table of generation."
+        yield Finding("prior", "not made", why)
+        return
+    yield judge_prior(table)
 
 
 def judge_prior(table: pd.DataFrame) -> Finding:
@@ -151,10 +171,10 @@ def judge_prior(table: pd.DataFrame) -> Finding:
     return Finding("prior", "passed", found, ("generation.csv",))
 
 
-def _group(study: Study) -> Finding:
+def _group(study: Study) -> Iterator[Finding]:
     n = len(study.dataset.subjects)
     found = (
         f"{n} subjects: a sign test over them cannot give less than "
         f"{2 * 0.5**n:.2g} two-sided."
     )
-    return Finding("group-size", "shown", found, (), {"smallest_p": 2 * 0.5**n})
+    yield Finding("group-size", "shown", found, (), {"smallest_p": 2 * 0.5**n})

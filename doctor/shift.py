@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.types import Run
-from .courses import Course, moments_at
+from .courses import Course, common_rows, moments_at
 from .drift import judge_drift
 from .pairing import find_order, judge_swaps
 from .stretches import (
@@ -52,12 +52,24 @@ def check_shifts(
     level : float
         Probability of a false alarm in each of the four checks.
     """
-    train, keys = tuple(train), ("shift-lag", *OF_RUNS)
+    keys, shifts = ("shift-lag", *OF_RUNS), steps(tr_s)
+    long = {r: c for r, c in courses.items() if common_rows(c, shifts).sum() > 1}
+    short = [str(run) for run in courses if run not in long]
+    if short:
+        why = (
+            f"{subject}: {', '.join(short)} are too short to be moved by {shifts[-1]} "
+            "volumes to both sides."
+        )
+        yield Finding("shift-run", "not made", why, (subject, *short))
+    courses, train = long, tuple(run for run in train if run in long)
     if len(train) < 3:
-        why = f"{subject} has {len(train)} training runs; 3 are needed to compare."
+        why = (
+            f"{subject} has {len(train)} training runs that are long enough; 3 are "
+            "needed to compare."
+        )
         yield from (Finding(key, "not made", why, (subject,)) for key in keys)
         return
-    block, shifts = max(1, round(BLOCK_S / tr_s)), steps(tr_s)
+    block = max(1, round(BLOCK_S / tr_s))
     at_lag = {int(lag): moments_at(courses, train, int(lag)) for lag in shifts}
     curve = lag_curve(courses, train, at_lag, block)
     if len(curve) < FEWEST_BLOCKS:
@@ -72,7 +84,7 @@ def check_shifts(
         return
     at = Common(courses, train, at_lag[lag], lag, (shifts, block))
     yield from judge_runs(at, tr_s, subject, level)
-    yield judge_swaps(at, subject, level)
+    yield judge_swaps(at, subject, level / 2)  # find_order has the other half
     yield judge_drift(at, tr_s, subject, level)
 
 
@@ -89,7 +101,7 @@ def _without_lag(
         "left out, at any shift, so no run can be told to be in step."
     )
     block = max(1, round(BLOCK_S / tr_s))
-    found = find_order(courses, train, tr_s, subject, level, block)
+    found = find_order(courses, train, tr_s, subject, level / 2, block)
     for key in OF_RUNS:
         if key == "swapped-runs" and found is not None:
             yield found
@@ -113,6 +125,12 @@ def _judge_lag(curve: Floats, lags_s: Floats, subject: str, level: float) -> Fin
     best = int(mean.argmax())
     lag_s = float(lags_s[best])
     inside = (lags_s >= PLAUSIBLE_S[0]) & (lags_s <= PLAUSIBLE_S[1])
+    if not inside.any():
+        found = (
+            f"{subject}: no whole number of volumes lies between {PLAUSIBLE_S[0]:g} "
+            f"and {PLAUSIBLE_S[1]:g} s."
+        )
+        return Finding("shift-lag", "not made", found, (subject,))
     values = {"lag_s": lag_s, "r": float(mean[best])}
     drawn = Curve(
         f"{subject}, training runs", tuple(lags_s.tolist()), tuple(mean.tolist()), lag_s
@@ -165,7 +183,8 @@ def judge_runs(
             f"{r[shift]:.3f} against {r[0]:.3f})."
         )
         values = {"volumes_off": float(shift)}
-        yield Finding("shift-run", "failed", found, (str(run),), values, (curve,))
+        where = (subject, str(run))
+        yield Finding("shift-run", "failed", found, where, values, (curve,))
     if len(short) == len(at.courses):
         found = f"{subject}: its runs are too short for {FEWEST_BLOCKS} stretches."
         yield Finding("shift-run", "not made", found, (subject,))

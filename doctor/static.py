@@ -8,14 +8,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.checks import InputError
+from ..data.leakage import clips_straddle_folds
+from ..data.splits import fold_of_row
 from ..study import Study
-from ..workflow.opening import Opened, check_same_runs, open_subject
-from ..workflow.pipeline import check_subject
-from ..workflow.source_names import check_same_sources
-from .verdict import Finding, Status
+from ..workflow.opening import Opened
+from ..workflow.regions import made_from
+from .look import OF_OPENING, OF_RESPONSES, Look
+from .verdict import Finding, Status, runs_in
 
 SMALL_SHARE, SMALL_REST = 0.01, 0.1
 OFF_MIDDLE: tuple[str, Status] = ("reference-time", "shown")
+OF_INPUTS = OF_OPENING + OF_RESPONSES
 
 # Words of a note, the check that it belongs to, and what it makes of it.
 WORDS: tuple[tuple[str, str, Status], ...] = (
@@ -25,58 +28,43 @@ WORDS: tuple[tuple[str, str, Status], ...] = (
     (r"\(0\.[1-9]\d TR\) (after|before) the middle of the TR", *OFF_MIDDLE),
     (r"tell left and right apart differently", "sides", "failed"),
     (r"voxels never vary in this run", "dead-voxels", "failed"),
+    (r"vertices were not measured in this run", "dead-voxels", "failed"),
     (r"voxels never vary in any run", "dead-voxels", "shown"),
     (r"times more or less than in most runs", "odd-run", "failed"),
     (r"vertices of the medial wall hold values", "medial-wall", "failed"),
     (r"test clips have unequal numbers of repeats", "repeats", "shown"),
     (r"of \d+ test clips share with a training clip", "shared-clips", "failed"),
 )
-OF_INPUTS = (
-    "sides",
-    "event-end",
-    "reference-time",
-    "dead-voxels",
-    "odd-run",
-    "medial-wall",
-    "repeats",
-)
 
 
-def open_all(study: Study) -> tuple[list[Opened], list[Finding]]:
-    """Open each subject; what is wrong with one keeps no other from being opened."""
-    opened, findings = [], []
-    for subject in study.dataset.subjects:
-        try:
-            one = open_subject(study, subject)
-            check_subject(study, one)
-        except InputError as error:
-            text = str(error)
-            findings.append(Finding("inputs", "failed", text, runs_in(text)))
-        else:
-            opened.append(one)
-    try:
-        check_same_sources(study, [one.subject for one in opened])
-        check_same_runs(study, opened)
-    except InputError as error:
-        findings.append(Finding("inputs", "failed", str(error), runs_in(str(error))))
-    return opened, findings
+def judge_looks(looks: Sequence[Look]) -> Iterator[Finding]:
+    """Yield what the door says of all subjects, and which checks saw nothing there."""
+    met = set()
+    for one in judge_notes(note for look in looks for note in look.notes):
+        met.add(one.key)
+        yield one
+    for key in OF_INPUTS:
+        seen = [look.name for look in looks if key not in look.unseen]
+        if seen and key not in met:
+            found = f"nothing was found against it in {', '.join(seen)}."
+            yield Finding(key, "passed", found, tuple(seen))
+        reasons: dict[str, list[str]] = {}
+        for look in looks:
+            if key in look.unseen:
+                reasons.setdefault(look.unseen[key], []).append(look.name)
+        for why, names in reasons.items():
+            text = f"{', '.join(names)}: {why}"
+            yield Finding(key, "not made", text, tuple(names))
 
 
-def judge_notes(
-    notes: Iterable[str], keys: Sequence[str] = OF_INPUTS
-) -> Iterator[Finding]:
-    """Yield a finding for each note that belongs to a check, and for checks without."""
-    met: dict[str, None] = {}
+def judge_notes(notes: Iterable[str]) -> Iterator[Finding]:
+    """Yield a finding for each note that belongs to a check."""
     for note in dict.fromkeys(notes):
         for words, key, status in WORDS:
-            if key in keys and re.search(words, note):
-                met[key] = None
+            if re.search(words, note):
                 weighed: Status = "shown" if _is_small(note) else status
                 yield Finding(key, weighed, note, runs_in(note))
                 break
-    for key in keys:
-        if key not in met:
-            yield Finding(key, "passed", "nothing was found against it.")
 
 
 def _is_small(note: str) -> bool:
@@ -85,7 +73,7 @@ def _is_small(note: str) -> bool:
     Of fewer than 1 % of the voxels, as at the edge of a mask; or of a rest at the end
     of less than a tenth of a run.
     """
-    voxels = re.search(r"(\d+) of (\d+) voxels", note)
+    voxels = re.search(r"(\d+) of (\d+) (?:voxels|vertices)", note)
     if voxels:
         return int(voxels[1]) < SMALL_SHARE * int(voxels[2])
     ends = re.search(r"\(([\d.]+) of ([\d.]+) s\)", note)
@@ -94,36 +82,59 @@ def _is_small(note: str) -> bool:
     return float(ends[1]) > (1 - SMALL_REST) * float(ends[2])
 
 
-def less_usual(study: Study, notes: Iterable[str]) -> list[str]:
-    """Return notes without those that the study has answered already."""
-    if study.responses.reference_time == "middle":
-        return list(notes)
-    answered = "features are taken unless responses.reference_time is 'sidecar'"
-    return [note for note in notes if answered not in note]
-
-
-def check_folds(study: Study) -> Iterator[Finding]:
-    """Yield whether folds are whole runs; only decoding can ask for others."""
-    decoding = study.decoding
+def check_folds(study: Study, opened: Sequence[Opened]) -> Iterator[Finding]:
+    """Yield whether folds are whole runs that share no clip, as far as it is asked."""
+    decoding, failed = study.decoding, False
     if decoding.targets and decoding.folds == "clip":
+        failed = True
         text = (
             "decoding.folds is 'clip': clips of one run are in different folds, as in "
             "the paper. The table decoding_optimism says by how much scores gain."
         )
-        yield Finding("folds", "failed", text)
-    else:
-        text = "folds are groups of whole runs."
-        yield Finding("folds", "passed", text)
+        yield Finding("folds", "failed", text, ("decoding.folds",))
+    for one in opened:
+        rows = one.rows[one.rows["kept"] & (one.rows["side"] == "train")]
+        folds = fold_of_row(one.split, list(rows["run_name"]))
+        over = clips_straddle_folds(rows, folds)
+        if len(over):
+            failed = True
+            clips = tuple(over["clip"][:5].astype(str))
+            text = (
+                f"{one.name}: {len(over)} training clips are heard in more than one "
+                f"fold, as encoding.clips_over_folds allows: {', '.join(clips)}."
+            )
+            yield Finding("folds", "failed", text, (one.name, *clips))
+    if failed:
+        return
+    if not opened:
+        text = "no subject can be opened, so what its folds share is not known."
+        yield Finding("folds", "not made", text)
+        return
+    text = "folds are groups of whole runs, and no clip is heard in two of them."
+    yield Finding("folds", "passed", text)
 
 
-def runs_in(text: str) -> tuple[str, ...]:
-    """Return the runs, subjects and files that a message names.
+def check_made_from(study: Study, opened: Sequence[Opened]) -> Finding:
+    """Return whether it is known which responses drawn or masked ROIs were made from.
 
-    Examples
-    --------
-    >>> runs_in("sub-01, task-Test_run-02: 3 voxels never vary.")
-    ('sub-01', 'task-Test_run-02')
+    Those from test responses are refused at the door.
     """
-    pattern = r"(?:ses-\w+_)?(?:task-[A-Za-z0-9]+_)?run-[A-Za-z0-9]+|sub-[A-Za-z0-9]+"
-    files = r"[\w./-]+\.(?:tsv|csv|json|nii(?:\.gz)?|npy|npz|gii|toml|h5|mat|wav|au)\b"
-    return tuple(dict.fromkeys(re.findall(f"{files}|{pattern}", text)))
+    drawn = study.rois.masks or study.rois.overlays
+    if not drawn or not opened:
+        why = "no subject can be opened." if drawn else "no ROI is a mask or a drawing."
+        return Finding("roi-origin", "not made", why)
+    try:
+        said = {one.name: made_from(study, one.subject) for one in opened}
+    except (InputError, OSError) as error:
+        return Finding("roi-origin", "not made", str(error))
+    unsaid = [name for name, runs in said.items() if not runs]
+    if unsaid:
+        text = (
+            f"{drawn} does not say which responses its ROIs were made from "
+            f"({', '.join(unsaid)}). If it was the test runs, scores in them are too "
+            "high."
+        )
+        return Finding("roi-origin", "shown", text, (drawn, *unsaid))
+    runs = dict.fromkeys(run for names in said.values() for run in names)
+    text = f"ROIs of {drawn} were made from {', '.join(runs)}."
+    return Finding("roi-origin", "passed", text, (drawn,))

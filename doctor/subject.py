@@ -1,8 +1,8 @@
 """All checks of one subject, within its share of the time."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,19 +11,19 @@ from ..core.types import Run
 from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.opening import Opened
-from ..workflow.regions import voxels_of
 from . import confounds, invariance, nulls, oracle, other_clips
+from .attempt import ERRORS, attempt
 from .catalogue import CARDS, KINDS
+from .ceilings import check_repeats
 from .courses import Course, Floats, read_courses
 from .invariance import Case, make_case
+from .level import level_of_test
+from .look import Look
 from .places import check_place
-from .sampled import Sampled, read_sample
+from .sampled import Sampled
 from .shift import OF_RUNS, check_shifts
-from .trial import sample_columns
 from .verdict import Finding
 
-LEVEL = 0.01  # of a false alarm anywhere in the study
-N_TESTS = 8  # of a subject: four of shifts, noise, its p, other clips, backwards
 N_DRAWS = 4  # of noise and of other clips
 OF_SUBJECT = (
     *("shift-lag", "shift-run", "swapped-runs", "shift-drift"),
@@ -32,9 +32,8 @@ OF_SUBJECT = (
     *("planted-place", "repeat-ceiling", "controls", "confounds"),
     *(key for key, _ in invariance.CHECKS),
 )
-
-
 OF_SUBJECT_KINDS = {CARDS[key].kind for key in OF_SUBJECT}
+OVER = "the minutes were over. Give more with --minutes."
 
 
 @dataclass
@@ -50,164 +49,188 @@ class Budget:
         """Seconds until the time is up; below 0 after it."""
         return self.seconds - (time.perf_counter() - self.start)
 
+    def wanted(self, keys: Iterable[str]) -> list[str]:
+        """Return the checks among `keys` whose kind is made."""
+        return [key for key in keys if CARDS[key].kind in self.kinds]
+
+
+def leave_out(name: str, why: str, budget: Budget) -> Iterator[Finding]:
+    """Yield that no check of a subject is made, and why."""
+    for key in budget.wanted(OF_SUBJECT):
+        yield Finding(key, "not made", f"{name}: {why}", (name,))
+
 
 def check_subject(
-    study: Study,
-    opened: Opened,
-    budget: Budget,
-    n_voxels: int,
-    seed: int,
-    n_left: int,
+    study: Study, look: Look, budget: Budget, seed: int, n_left: int
 ) -> Iterator[Finding]:
     """Yield what all checks of a subject find, as far as its time goes.
 
     Parameters
     ----------
     study : Study
-    opened : Opened
+    look : Look
     budget : Budget
-    n_voxels : int
-        Sampled, at most.
     seed : int
     n_left : int
         Subjects that are left, this one among them: they share the time.
     """
-    name, level = opened.name, LEVEL / (N_TESTS * len(study.dataset.subjects))
-    columns = sample_columns(opened.recording.space.n_voxels, n_voxels, seed)
-    sampled = read_sample(opened.recording, columns)
-    there = replace(opened, recording=sampled)
-    if budget.left_s < 0 and n_left < len(study.dataset.subjects):
-        why = f"{name}: the minutes were over. Give more with --minutes."
-        wanted = [key for key in OF_SUBJECT if CARDS[key].kind in budget.kinds]
-        yield from (Finding(key, "not made", why, (name,)) for key in wanted)
+    name = look.name
+    if look.opened is None or look.sampled is None:
+        yield from leave_out(name, look.problem, budget)
+        return
+    if budget.left_s < 0:
+        yield from leave_out(name, OVER, budget)
         return
     start = time.perf_counter()
-    aligned = align(study, there)
     try:
-        case = make_case(study, aligned, sampled)
-    except InputError as error:
+        checks = _checks_of(study, look.opened, look, seed)
+    except ERRORS as error:
         yield Finding("inputs", "failed", f"{name}: {error}", (name,))
+        yield from leave_out(name, str(error), budget)
         return
     over = start + max(0.0, budget.left_s) / n_left  # others have their share
-    steps = _steps(study, opened, aligned, case, level, seed)
-    for asked, step in steps:
-        keys = [key for key in asked if CARDS[key].kind in budget.kinds]
+    for asked, check in checks.steps:
+        keys = budget.wanted(asked)
         if not keys:
             continue
         if time.perf_counter() > over:
-            why = f"{name}: the minutes were over. Give more with --minutes."
-            yield from (Finding(key, "not made", why, (name,)) for key in keys)
+            yield from (
+                Finding(k, "not made", f"{name}: {OVER}", (name,)) for k in keys
+            )
             continue
-        try:
-            yield from (one for one in step() if one.card.kind in budget.kinds)
-        except InputError as error:
-            why = f"{name}: {error}"
-            yield from (Finding(key, "not made", why, (name,)) for key in keys)
+        found = attempt(keys, check, name)
+        yield from (one for one in found if one.card.kind in budget.kinds)
 
 
-def _in_rois(study: Study, opened: Opened, sampled: Sampled, seed: int) -> Sampled:
-    """Return the voxels in which sound is moved: in `doctor.rois`, if it names any."""
-    mask = voxels_of(study, opened.recording.space, opened.subject)
-    if mask is None:
-        return sampled
-    there = np.flatnonzero(mask)
-    chosen = sample_columns(len(there), len(sampled.columns), seed)
-    return read_sample(opened.recording, there[chosen])
+def _checks_of(study: Study, opened: Opened, look: Look, seed: int) -> "Checks":
+    if look.sampled is None or look.heard is None:
+        raise InputError(look.problem)
+    aligned = align(study, replace(opened, recording=look.sampled))
+    case = make_case(study, aligned, look.sampled)
+    return Checks(study, opened, aligned, case, look.heard, seed)
 
 
-Step = tuple[tuple[str, ...], Callable[[], Iterator[Finding]]]
+@dataclass
+class Checks:
+    """The checks of one subject, and what several of them need."""
 
+    study: Study
+    opened: Opened
+    aligned: Aligned
+    case: Case
+    heard: Sampled
+    seed: int
+    courses: dict[Run, Course] = field(default_factory=dict)
+    spaces: dict[str, dict[Run, Floats]] = field(default_factory=dict)
 
-def _steps(
-    study: Study,
-    opened: Opened,
-    aligned: Aligned,
-    case: Case,
-    level: float,
-    seed: int,
-) -> Iterator[Step]:
-    """Yield the checks of a subject, those that find the most first."""
-    courses: dict[Run, Course] = {}
-    spaces: dict[str, dict[Run, Floats]] = {}
-    sampled = case.sampled
+    @property
+    def steps(self) -> tuple[tuple[tuple[str, ...], Callable], ...]:
+        """Checks with what each may find, those that find the most first."""
+        return (
+            (("shift-lag", *OF_RUNS), self.shift),
+            (("planted-signal", "planted-band"), self.planted),
+            (("noise-features", "p-values"), self.noise),
+            (("permuted-clips",), self.other_clips),
+            (("shuffled-test",), self.backwards),
+            (("planted-place",), self.place),
+            (("repeat-ceiling",), self.ceiling),
+            (tuple(key for key, _ in invariance.CHECKS), self.same),
+            (("controls",), self.controls),
+            (("confounds",), self.confounds),
+        )
 
-    def read() -> None:
-        if not courses:
-            looked_at = _in_rois(study, opened, sampled, seed)
-            found, by_space = read_courses(study, opened, looked_at)
-            courses.update(found)
-            spaces.update(by_space)
+    @property
+    def level(self) -> float:
+        """Probability of a false alarm in each test."""
+        return level_of_test(self.study)
 
-    def shift() -> Iterator[Finding]:
-        read()
+    def read(self) -> None:
+        """Read the runs volume by volume, once."""
+        if not self.courses:
+            found, by_space = read_courses(self.study, self.opened, self.heard)
+            self.courses.update(found)
+            self.spaces.update(by_space)
+
+    def shift(self) -> Iterator[Finding]:
+        """Yield whether runs are in step with their stimuli."""
+        self.read()
         return check_shifts(
-            courses,
-            opened.split.train,
-            study.dataset.tr_s,
-            subject=opened.name,
-            level=level,
+            self.courses,
+            self.opened.split.train,
+            self.study.dataset.tr_s,
+            subject=self.opened.name,
+            level=self.level,
         )
 
-    def planted() -> Iterator[Finding]:
-        read()
+    def planted(self) -> Iterator[Finding]:
+        """Yield whether planted signals come back."""
+        self.read()
         made = oracle.plant(
-            study,
-            sampled,
-            spaces,
-            opened.split.train,
-            valid=case.responses.valid,
-            lag_s=aligned.lag_s,
-            seed=seed,
+            self.study,
+            self.case.sampled,
+            self.spaces,
+            self.opened.split.train,
+            valid=self.case.responses.valid,
+            lag_s=self.aligned.lag_s,
+            seed=self.seed,
         )
-        return oracle.check_planted(case, made)
+        return oracle.check_planted(self.case, made)
 
-    def null() -> Iterator[Finding]:
-        seeds = range(seed, seed + N_DRAWS)
-        yield from nulls.check_noise(
-            study,
-            aligned,
-            case.responses,
-            read=case.read,
-            seeds=seeds,
-            level=level,
+    def noise(self) -> Iterator[Finding]:
+        """Yield whether noise predicts nothing."""
+        return nulls.check_noise(
+            self.study,
+            self.aligned,
+            self.case.responses,
+            read=self.case.read,
+            seeds=range(self.seed, self.seed + N_DRAWS),
+            level=self.level,
         )
+
+    def other_clips(self) -> Iterator[Finding]:
+        """Yield whether features of other clips predict nothing."""
         yield other_clips.check_permuted(
-            study,
-            aligned,
-            case.responses,
-            design=case.design,
-            seeds=seeds,
-            level=level,
+            self.study,
+            self.aligned,
+            self.case.responses,
+            design=self.case.design,
+            seeds=range(self.seed, self.seed + N_DRAWS),
+            level=self.level,
         )
 
-    def backwards() -> Iterator[Finding]:
+    def backwards(self) -> Iterator[Finding]:
+        """Yield whether responses out of order are predicted by nothing."""
         yield nulls.check_shuffled(
-            study,
-            aligned,
-            case.responses,
-            case.predictions,
-            level=level,
+            self.study,
+            self.aligned,
+            self.case.responses,
+            self.case.predictions,
+            level=self.level,
         )
 
-    def place() -> Iterator[Finding]:
-        yield check_place(opened.recording.space, name=opened.name, seed=seed)
-        yield oracle.check_repeats(case.responses, opened.name)
+    def place(self) -> Iterator[Finding]:
+        """Yield whether values come back from a map in their place."""
+        space, name = self.opened.recording.space, self.opened.name
+        yield check_place(space, name=name, seed=self.seed)
 
-    def same() -> Iterator[Finding]:
-        few = sampled.columns[:: max(1, len(sampled.columns) // invariance.FEW)]
-        some = read_sample(sampled.source, few)
-        there = align(study, replace(opened, recording=some))
-        return invariance.check_invariance(make_case(study, there, some, case.read))
+    def ceiling(self) -> Iterator[Finding]:
+        """Yield whether repeats reach their ceiling."""
+        yield check_repeats(self.case.responses, self.opened.name)
 
-    def follow() -> Iterator[Finding]:
-        read()
-        return confounds.check_confounds(study, opened, courses)
+    def same(self) -> Iterator[Finding]:
+        """Yield whether what must change nothing does so, in few voxels."""
+        sampled = self.case.sampled
+        n = len(sampled.columns)
+        some = sampled.some(np.arange(0, n, max(1, n // invariance.FEW)))
+        there = align(self.study, replace(self.opened, recording=some))
+        case = make_case(self.study, there, some, self.case.read)
+        return invariance.check_invariance(case)
 
-    yield ("shift-lag", *OF_RUNS), shift
-    yield ("planted-signal", "planted-band"), planted
-    yield ("noise-features", "p-values", "permuted-clips"), null
-    yield ("shuffled-test",), backwards
-    yield ("planted-place", "repeat-ceiling"), place
-    yield tuple(key for key, _ in invariance.CHECKS), same
-    yield ("controls",), lambda: nulls.show_controls(study, aligned, case.responses)
-    yield ("confounds",), follow
+    def controls(self) -> Iterator[Finding]:
+        """Yield what controls predict."""
+        return nulls.show_controls(self.study, self.aligned, self.case.responses)
+
+    def confounds(self) -> Iterator[Finding]:
+        """Yield what features and confounds say of each other."""
+        self.read()
+        return confounds.check_confounds(self.study, self.opened, self.courses)

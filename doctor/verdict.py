@@ -1,6 +1,7 @@
 """What the doctor found: one finding per check, and the verdict that they make."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
@@ -100,24 +101,57 @@ class Verdict:
         """Return the findings of one status, the heaviest first."""
         return tuple(one for one in self.findings if one.status == status)
 
+    def checks(self, status: Status) -> tuple[str, ...]:
+        """Return the checks of which a finding has this status and none a heavier."""
+        worst: dict[str, Status] = {}
+        for one in self.findings:
+            now = worst.get(one.key, one.status)
+            worst[one.key] = min(now, one.status, key=ORDER.index)
+        return tuple(key for key, found in worst.items() if found == status)
+
+    def by_check(self, status: Status) -> tuple[tuple[Finding, ...], ...]:
+        """Return the findings of one status, those of one check together."""
+        groups: dict[str, list[Finding]] = {}
+        for one in self.having(status):
+            groups.setdefault(one.key, []).append(one)
+        return tuple(map(tuple, groups.values()))
+
     def __str__(self) -> str:
         lines = [f"{self.title}: {self.summary()}"]
-        for one in self.findings:
-            if one.status in ("failed", "not made"):
-                said = one.card.fault if one.status == "failed" else one.card.title
-                lines.append(f"{one.status}: {said}. {one.found}")
-            if one.status == "failed":
-                lines.append(f"    what to do: {one.card.advice}")
+        for group in self.by_check("failed"):
+            lines.append(f"failed: {group[0].card.fault}.")
+            lines += [f"    {one.found}" for one in group]
+            lines.append(f"    what to do: {group[0].card.advice}")
+        for group in self.by_check("not made"):
+            texts = dict.fromkeys(one.found for one in group)
+            lines += [f"not made: {group[0].card.topic}. {text}" for text in texts]
         return "\n".join(lines)
 
     def summary(self) -> str:
         """Return how many checks failed, passed, or could not be made."""
-        n = {status: len(self.having(status)) for status in ORDER}
-        head = f"{n['failed']} checks failed" if n["failed"] else "no check failed"
+        n = {status: len(self.checks(status)) for status in ORDER}
+        head = f"{_count(n['failed'])} failed" if n["failed"] else "no check failed"
         return (
             f"{head}; {n['passed']} passed, {n['not made']} could not be made, "
             f"{n['shown']} to be read beside the scores"
         )
+
+
+def _count(n: int) -> str:
+    return f"{n} check{'' if n == 1 else 's'}"
+
+
+def runs_in(text: str) -> tuple[str, ...]:
+    """Return the runs, subjects and files that a message names.
+
+    Examples
+    --------
+    >>> runs_in("sub-01, task-Test_run-02: 3 voxels never vary.")
+    ('sub-01', 'task-Test_run-02')
+    """
+    pattern = r"(?:ses-\w+_)?(?:task-[A-Za-z0-9]+_)?run-[A-Za-z0-9]+|sub-[A-Za-z0-9]+"
+    files = r"[\w./-]+\.(?:tsv|csv|json|nii(?:\.gz)?|npy|npz|gii|toml|h5|mat|wav|au)\b"
+    return tuple(dict.fromkeys(re.findall(f"{files}|{pattern}", text)))
 
 
 def make_verdict(
@@ -143,6 +177,7 @@ def write_json(verdict: Verdict, path: Path) -> None:
     whole = {
         "title": verdict.title,
         "failed": len(verdict.failed),
+        "failed_checks": list(verdict.checks("failed")),
         "exit_code": verdict.exit_code,
         "about": verdict.about,
         "findings": rows,

@@ -74,7 +74,7 @@ def ceiling_tables(study: Study, out: Path, scored: Scored, r: Floats) -> Part:
         return Part({"ceilings": pd.DataFrame(columns=COLUMNS)}, notes)
     n_averaged = repeats.n_repeats if study.responses.repeats == "average" else 1
     fitted = np.flatnonzero(np.isin(store.space.ids, scored.voxels))
-    shares = _shares(store, fitted, repeats)
+    shares = shares_of_repeats(store, fitted, repeats)
     table = ceiling_table(
         shares["share"],
         shares["left_out"],
@@ -188,7 +188,7 @@ def _planted(
     )
 
 
-def _shares(
+def shares_of_repeats(
     store: ResponseStore, fitted: NDArray[np.integer], repeats: Repeats
 ) -> dict[str, Floats]:
     """Return explainable variance, without each clip, and drift, batch by batch.

@@ -108,10 +108,9 @@ def rois_to_score(
     """
     rois, notes = load_rois(study, space, subject)
     test = frozenset(rows["run_name"])
-    said = set(_said(study, subject))
-    made_from = (said - set(SIDES)) | (test if "test" in said else frozenset())
+    said = set(made_from(study, subject))
     how = "as rois.made_from or the mask file says"
-    made = frozenset(made_from)
+    made = frozenset(said - set(SIDES)) | (test if "test" in said else frozenset())
     selections = [Selection(name, mask, how, made) for name, mask in rois.items()]
     return masks_to_score(selections, test), notes
 
@@ -132,7 +131,7 @@ def check_made_from(study: Study, runs: Iterable[str], subject: str) -> None:
         If a name is none of the runs, 'train', 'test', or 'other: ...'.
     """
     known = list(runs)
-    for name in _said(study, subject):
+    for name in made_from(study, subject):
         told = name in SIDES or name.startswith(OTHER)
         if told or any(same_run(name, run) for run in known):
             continue
@@ -145,7 +144,7 @@ def check_made_from(study: Study, runs: Iterable[str], subject: str) -> None:
         )
 
 
-def _said(study: Study, subject: str) -> list[str]:
+def made_from(study: Study, subject: str) -> list[str]:
     """Return what the study and its file of masks say that ROIs were made from."""
     masks = study.rois.masks
     in_file = runs_of_masks(_file(study, masks, subject)) if masks else ()

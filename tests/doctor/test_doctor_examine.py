@@ -12,10 +12,10 @@ from brain2music.core.checks import InputError
 from brain2music.doctor import oracle
 from brain2music.doctor.catalogue import CARDS
 from brain2music.doctor.examine import examine
+from brain2music.doctor.level import LEVEL
 from brain2music.doctor.page import write_page
 from brain2music.doctor.saved import judge_prior
 from brain2music.doctor.static import judge_notes
-from brain2music.doctor.subject import LEVEL
 from brain2music.doctor.verdict import Finding, make_verdict
 from brain2music.features.design import Standardised
 from brain2music.workflow import prepare
@@ -74,7 +74,7 @@ def test_a_shifted_run_is_named(made, tmp_path):
     made.Y[key] = np.roll(made.Y[key], 4, axis=0)
     verdict = examine(load_study(made.write()), tmp_path / "out", only=["shift"])
     assert failed(verdict) == {"shift-run"}
-    assert verdict.failed[0].where == ("task-Training_run-3",)
+    assert verdict.failed[0].where == ("sub-01", "task-Training_run-3")
     assert verdict.failed[0].values["volumes_off"] in (3, 4)  # two delays are planted
     assert verdict.exit_code == 3
 
@@ -86,7 +86,7 @@ def test_swapped_runs_are_named(made, tmp_path):
     verdict = examine(load_study(made.write()), tmp_path / "out", only=["shift"])
     assert "swapped-runs" in failed(verdict)
     (found,) = of(verdict, "swapped-runs")
-    assert set(found.where) == {"task-Training_run-2", "task-Training_run-5"}
+    assert found.where == ("sub-01", "task-Training_run-2", "task-Training_run-5")
 
 
 @pytest.mark.slow
@@ -295,5 +295,6 @@ def test_results_are_read_and_none_is_changed(made, tmp_path):
     ],
 )
 def test_what_clean_studies_have_is_shown_and_more_fails(note, key, status):
-    (found,) = [one for one in judge_notes([note]) if one.key == key]
+    (found,) = judge_notes([note])
+    assert found.key == key
     assert found.status == ("shown", "failed")[status]

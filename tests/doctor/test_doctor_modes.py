@@ -83,7 +83,11 @@ MODES = {
     6: Mode(
         "folds that cut runs",
         ("folds",),
-        planted("leaks", "folds_that_cut_runs_are_found"),
+        planted(
+            "leaks",
+            "folds_that_cut_runs_are_found",
+            "a_clip_that_is_heard_in_two_folds_is_named",
+        ),
     ),
     7: Mode(
         "autocorrelation alone predicts",
@@ -105,8 +109,12 @@ MODES = {
     ),
     10: Mode(
         "voxels chosen on test responses",
-        ("inputs",),
-        planted("leaks", "an_roi_that_test_responses_made_is_refused"),
+        ("inputs", "roi-origin"),
+        planted(
+            "leaks",
+            "an_roi_that_test_responses_made_is_refused",
+            "an_roi_of_which_nobody_says_what_made_it_is_shown",
+        ),
     ),
     11: Mode(
         "layers, lags or penalties chosen on test: chosen inside training only",
@@ -134,7 +142,8 @@ MODES = {
             "examine",
             "a_value_that_is_no_number_is_a_failed_check_and_no_crash",
             "a_voxel_that_is_dead_in_one_run_is_named_with_the_run",
-        ),
+        )
+        + planted("unseen", "vertices_that_were_not_measured_in_one_run_are_named"),
     ),
     15: Mode(
         "a voxel that is bad in one run",
@@ -191,9 +200,13 @@ MODES = {
     ),
     22: Mode(
         "wrong ceilings",
-        ("repeat-ceiling", "above-ceiling"),
+        ("repeat-ceiling", "above-ceiling", "ceiling-table"),
         planted("leaks", "a_ceiling_that_is_too_high_is_found")
-        + planted("saved", "repeats_that_are_none_give_scores_above_their_ceiling"),
+        + planted(
+            "saved",
+            "repeats_that_are_none_give_scores_above_their_ceiling",
+            "a_saved_ceiling_that_is_another_is_named",
+        ),
     ),
     23: Mode(
         "NaN drawn as a colour: pixels are tested",

@@ -1,11 +1,12 @@
 """Tests of the verdict's page: curves of shifts."""
 
+import json
 import re
 
 import pytest
 
 from brain2music.doctor.page import HEIGHT, WIDTH, draw_curves, write_page
-from brain2music.doctor.verdict import Curve, Finding, make_verdict
+from brain2music.doctor.verdict import Curve, Finding, make_verdict, write_json
 
 LAGS = (-3.0, 0.0, 3.0, 6.0, 9.0)
 IN_STEP = Curve("task-Training_run-1", LAGS, (0.0, 0.1, 0.4, 0.2, 0.0), 3.0)
@@ -44,3 +45,66 @@ def test_without_curves_there_is_no_section_of_them(tmp_path):
     write_page(make_verdict("A study", findings, {}), tmp_path / "page.html")
     assert "moved against" not in (tmp_path / "page.html").read_text().split("<h2")[1]
     assert list(draw_curves(findings)) == []
+
+
+def page_of(findings, tmp_path):
+    verdict = make_verdict("A study", findings, {})
+    write_page(verdict, tmp_path / "page.html")
+    return verdict, (tmp_path / "page.html").read_text()
+
+
+def test_a_title_that_holds_when_a_check_passes_stands_beside_no_other_finding(
+    tmp_path,
+):
+    findings = [
+        Finding("repeats", "shown", "unequal numbers of repeats, 3 to 4"),
+        Finding("sides", "not made", "no image"),
+        Finding("odd-run", "passed", "nothing against it"),
+    ]
+    verdict, page = page_of(findings, tmp_path)
+    assert "Test clips have equal numbers of repeats" not in page
+    assert "<td>Numbers of repeats of test clips</td>" in page
+    assert "agree on which side is left" not in page + str(verdict)
+    assert "<td>Voxels vary about as much in each run</td>" in page
+
+
+def test_checks_are_counted_and_not_their_findings(tmp_path):
+    runs = [f"task-Test_run-{k}" for k in range(18)]
+    findings = [Finding("dead-voxels", "failed", run, (run,)) for run in runs]
+    findings += [Finding("folds", "passed", "fine"), Finding("sides", "passed", "a")]
+    findings += [Finding("sides", "not made", "b"), Finding("repeats", "shown", "c")]
+    verdict, page = page_of(findings, tmp_path)
+    said = "1 check failed; 1 passed, 1 could not be made, 1 to be read beside"
+    assert said in verdict.summary()
+    assert page.count("<article") == 1
+    assert all(f"<dd>{run}" in page for run in runs)
+    assert page.count("What to do") == 1
+    assert str(verdict).count("what to do:") == 1
+
+
+def test_the_page_claims_only_what_was_done(tmp_path):
+    read = [Finding("stale", "passed", "fine")]
+    unread = [
+        Finding("planted-signal", "not made", "x"),
+        Finding("folds", "passed", ""),
+    ]
+    _, page = page_of(read + unread, tmp_path)
+    assert "saved results were read" in page
+    assert "signals of known size" not in page
+    assert "sound was moved" not in page
+    _, page = page_of([Finding("planted-signal", "not made", "x")], tmp_path)
+    assert "None of the checks could be made" in page
+    moved = [
+        Finding("shift-lag", "passed", ""),
+        Finding("planted-signal", "passed", ""),
+    ]
+    _, page = page_of(moved, tmp_path)
+    assert "sound was moved against responses; signals of known size" in page
+
+
+def test_programs_read_which_checks_failed(tmp_path):
+    findings = [Finding("dead-voxels", "failed", str(k)) for k in range(3)]
+    write_json(make_verdict("A study", findings, {}), tmp_path / "verdict.json")
+    whole = json.loads((tmp_path / "verdict.json").read_text())
+    assert whole["failed_checks"] == ["dead-voxels"]
+    assert whole["failed"] == 3

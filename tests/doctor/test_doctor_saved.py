@@ -28,7 +28,7 @@ def test_results_of_a_clean_study_have_no_failed_check(made):
     found = after_a_run(made.write(), stage="tables")
     assert {key for key, one in found.items() if one.status == "failed"} == set()
     passed = {key for key, one in found.items() if one.status == "passed"}
-    assert passed == {"stale", "grid-ends", "above-ceiling"}
+    assert passed == {"stale", "grid-ends", "above-ceiling", "ceiling-table"}
 
 
 @pytest.mark.slow
@@ -48,16 +48,78 @@ def test_a_grid_that_ends_too_early_is_named(made, tools, alphas, words):
     assert "sub-01" in found.found
 
 
-@pytest.mark.slow
-def test_repeats_that_are_none_give_scores_above_their_ceiling(made):
-    """Mode 22: of four repeats three are of something else."""
+def without_repeats(made):
+    """Plant that of four repeats three are of something else."""
     rng = np.random.default_rng(0)
     for run_ in (("Test", "1"), ("Test", "2")):
         rest = made.Y[run_][70:]
         made.Y[run_][70:] = 100 + rng.standard_normal(rest.shape)
+
+
+@pytest.mark.slow
+def test_repeats_that_are_none_give_scores_above_their_ceiling(make, tmp_path):
+    """Mode 22."""
+    made = make(tmp_path / "data", strength=1.5)
+    without_repeats(made)
     found = after_a_run(made.write(), stage="tables")["above-ceiling"]
     assert found.status == "failed"
-    assert "look for a shift between them" in found.found
+    assert found.where == ("sub-01", "all voxels")
+    assert "Look for a shift between them" in found.found
+
+
+@pytest.mark.slow
+def test_a_score_above_its_ceiling_that_chance_may_give_is_shown(made):
+    """It passes the interval of 95 %, and not the level of the study."""
+    without_repeats(made)
+    found = after_a_run(made.write(), stage="tables")["above-ceiling"]
+    assert found.status == "shown"
+    assert "all voxels (p 0.006)" in found.found
+
+
+def spoilt(path, name, spoil):
+    """Run a study, spoil one of its tables, and return what is said of ceilings."""
+    out = path.parent.parent / "out"
+    study = load_study(path)
+    if not out.exists():
+        run(study, out, stage="tables")
+    file = out / f"tables/{name}.csv"
+    whole = file.read_text()
+    table = pd.read_csv(file, dtype={"subject": str, "voxel": str})
+    spoil(table)
+    table.to_csv(file, index=False)
+    found = {one.key: one for one in check_saved(study, out)}
+    file.write_text(whole)
+    return found["ceiling-table"]
+
+
+@pytest.mark.slow
+def test_a_saved_ceiling_that_is_another_is_named(made):
+    """Mode 22: r for r2, other repeats, another ROI."""
+
+    def root(table):
+        table["explainable_variance"] = table["explainable_variance"].clip(0) ** 0.5
+
+    def square(table):
+        table["largest_r"] **= 2
+
+    def turn(table):
+        share = table["explainable_variance"]
+        table["explainable_variance"] = share.to_numpy()[::-1]
+
+    def larger(table):
+        table["explainable_variance"] += 0.01
+
+    path = made.write()
+    found = spoilt(path, "voxel_ceilings", lambda _table: None)
+    assert (found.key, found.status) == ("ceiling-table", "passed")
+    for spoil, said in ((root, "variance"), (square, "largest r"), (turn, "variance")):
+        found = spoilt(path, "voxel_ceilings", spoil)
+        assert found.status == "failed"
+        assert found.where == ("sub-01", "voxel_ceilings", "ceilings")
+        assert said in found.found
+    found = spoilt(path, "ceilings", larger)
+    assert found.status == "failed"
+    assert "all voxels has another explainable variance" in found.found
 
 
 def test_scores_without_their_pool_are_named():

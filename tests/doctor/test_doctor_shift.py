@@ -62,7 +62,7 @@ def test_runs_in_step_pass_and_the_lag_is_that_planted():
 def test_a_shifted_run_fails_and_is_named_with_its_shift(run, volumes):
     found = judged(courses(1, off={run: volumes}))
     assert found["shift-run"].status == "failed"
-    assert found["shift-run"].where == (str(run),)
+    assert found["shift-run"].where == ("sub-01", str(run))
     assert found["shift-run"].values == {"volumes_off": volumes}
 
 
@@ -73,7 +73,7 @@ def test_swapped_runs_fail_and_are_both_named():
     made[TRAIN[4]] = Course(b.features, a.responses, b.kept)
     found = judged(made)
     assert found["swapped-runs"].status == "failed"
-    assert set(found["swapped-runs"].where) == {str(TRAIN[1]), str(TRAIN[4])}
+    assert found["swapped-runs"].where == ("sub-01", str(TRAIN[1]), str(TRAIN[4]))
 
 
 def test_a_run_backwards_fails_and_is_named():
@@ -81,7 +81,7 @@ def test_a_run_backwards_fails_and_is_named():
     a = made[TRAIN[1]]
     made[TRAIN[1]] = Course(a.features, a.responses[::-1], a.kept)
     found = judged(made)
-    assert found["swapped-runs"].where == (str(TRAIN[1]),)
+    assert found["swapped-runs"].where == ("sub-01", str(TRAIN[1]))
     assert "backwards" in found["swapped-runs"].found
 
 
@@ -158,7 +158,7 @@ def test_two_training_runs_are_too_few_to_compare():
     made = courses(5)
     few = list(check_shifts(made, TRAIN[:2], TR_S, subject="sub-01", level=0.001))
     assert [one.status for one in few] == ["not made"] * 4
-    assert "2 training runs; 3 are needed" in few[0].found
+    assert "2 training runs that are long enough; 3 are" in few[0].found
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def test_runs_that_are_all_one_too_far_are_found_by_their_order(made, tools):
     (found,) = failed["swapped-runs"]
     assert "stimuli move back by 1 runs" in found.found
     assert "task-Training_run-2 with the stimulus of task-Training_run-1" in found.found
-    assert len(found.where) == len(runs)
+    assert len(found.where) == 1 + len(runs)
 
 
 def test_a_run_that_was_written_backwards_is_named(made, tools):
@@ -80,7 +80,7 @@ def test_a_run_that_was_written_backwards_is_named(made, tools):
     made.Y[key] = made.Y[key][::-1]
     _, failed = tools.examined(made.write(), **SHIFT)
     (found,) = failed["swapped-runs"]
-    assert found.where == ("task-Training_run-4",)
+    assert found.where == ("sub-01", "task-Training_run-4")
     assert "backwards" in found.found
 
 
