@@ -101,7 +101,7 @@ def _wrong_voxels(out: Path, subject: str, rows: pd.DataFrame) -> Iterator[str]:
         yield f"the saved responses give none ({notes[0]})"
         return
     some = rows.iloc[sample_columns(len(rows), N_COMPARED, 0)]
-    columns = pd.Index(store.space.ids).get_indexer(some["voxel"].astype(str))
+    columns = pd.Index(store.space.ids).get_indexer(pd.Index(some["voxel"].astype(str)))
     Y = _by_repeat(store.repeats(columns), repeats)
     Y = Y - Y.mean(axis=1, keepdims=True)
     pairs = np.mean([(a * b).mean(axis=0) for a, b in combinations(Y, 2)], axis=0)

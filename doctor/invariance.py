@@ -1,10 +1,8 @@
-"""What must change nothing: test rows, other runs, order, batches, another process."""
+"""What must change nothing: test rows, order, batches, precision, another process."""
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import partial
 from multiprocessing import get_context
 from typing import Literal
 
@@ -19,7 +17,6 @@ from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.opening import Opened, open_subject
 from ..workflow.prepare import build_features
-from .attempt import attempt
 from .sampled import Sampled, read_sample
 from .trial import Design, Read, Responses, build, clean, fit, remembering
 from .verdict import Finding, Status
@@ -83,14 +80,14 @@ def check_test_spike(case: Case) -> Finding:
     """Return whether anything of training changes with the test runs."""
     opened = case.aligned.opened
     test = set(opened.split.test)
-    spiked = _spiked(test, case.read)
-    X = build(case.study, case.aligned, spiked).train
-    _, _, _, _, moments = build_features(case.study, case.aligned, read=spiked)
+    there = spiked(test, case.read)
+    X = build(case.study, case.aligned, there).train
+    _, _, _, _, moments = build_features(case.study, case.aligned, read=there)
     _, _, _, _, before = build_features(case.study, case.aligned, read=case.read)
     sampled = case.sampled
     spikes = {run: _spike(sampled.read(run)) for run in test}
-    there = replace(sampled, added={**sampled.added, **spikes})
-    Y = clean(case.study, _with(case.aligned, there)).train
+    other = replace(sampled, added={**sampled.added, **spikes})
+    Y = clean(case.study, _with(case.aligned, other)).train
     wrong = []
     if not np.array_equal(X, case.design.train):
         wrong.append("training features")
@@ -108,27 +105,6 @@ def check_test_spike(case: Case) -> Finding:
         return Finding("test-spike", "failed", found, (case.name,))
     found = f"{case.name}: spikes in test runs change no bit of training."
     return Finding("test-spike", "passed", found, (case.name,))
-
-
-def check_walls(case: Case) -> Finding:
-    """Return whether the features of a test run reach into the rows of another run."""
-    study = replace(case.study, responses=replace(case.study.responses, repeats="keep"))
-    runs, rows = case.aligned.opened.split.test, case.aligned.rows
-    names = rows.loc[rows["side"] == "test", "run_name"].to_numpy()
-    train, test, *_ = build_features(study, case.aligned, read=case.read)
-    for run in runs:
-        X, X_test, *_ = build_features(
-            study, case.aligned, read=_spiked({run}, case.read)
-        )
-        others = names != str(run)
-        inside = np.array_equal(X, train) and np.array_equal(
-            X_test[others], test[others]
-        )
-        if not inside:
-            found = f"{case.name}: features of {run} reach into rows of other runs."
-            return Finding("run-walls", "failed", found, (str(run),))
-    found = f"{case.name}: none of {len(runs)} test runs reaches into another run."
-    return Finding("run-walls", "passed", found, (case.name,))
 
 
 def check_voxel_order(case: Case) -> Finding:
@@ -222,26 +198,6 @@ def make_case(
     )
 
 
-CHECKS: tuple[tuple[str, Callable[[Case], Finding]], ...] = (
-    ("test-spike", check_test_spike),
-    ("run-walls", check_walls),
-    ("voxel-order", check_voxel_order),
-    ("run-order", check_run_order),
-    ("precision", check_precision),
-    ("second-process", check_second_process),
-)
-
-
-def check_invariance(case: Case) -> Iterator[Finding]:
-    """Yield all of this file's checks; one that cannot be made says why."""
-    for key, check in CHECKS:
-        yield from attempt([key], partial(_one, check, case), case.name)
-
-
-def _one(check: Callable[[Case], Finding], case: Case) -> Iterator[Finding]:
-    yield check(case)
-
-
 def _compare(case: Case, key: str, r: Floats, what: str, most: float = SAME) -> Finding:
     before = case.r_of(case.predictions)
     off = float(np.nanmax(np.abs(r - before)))
@@ -254,7 +210,7 @@ def _compare(case: Case, key: str, r: Floats, what: str, most: float = SAME) -> 
     return Finding(key, status, found, (case.name,), {"largest_difference": off})
 
 
-def _spiked(runs: set[Run], whole: Read) -> Read:
+def spiked(runs: set[Run], whole: Read) -> Read:
     """Return a reader of feature spaces whose values are spiked in some runs."""
 
     def read(study: Study, aligned: Aligned, name: str, *more: object) -> tuple:

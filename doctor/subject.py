@@ -11,17 +11,18 @@ from ..core.types import Run
 from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.opening import Opened
-from . import confounds, invariance, nulls, oracle, other_clips
+from . import confounds, nulls, oracle, other_clips
 from .attempt import ERRORS, attempt
 from .catalogue import CARDS, KINDS
 from .ceilings import check_repeats
 from .courses import Course, Floats, read_courses
-from .invariance import Case, make_case
+from .invariance import FEW, Case, make_case
 from .level import level_of_test
 from .look import Look
 from .places import check_place
 from .sampled import Sampled
 from .shift import OF_RUNS, check_shifts
+from .unchanging import CHECKS, check_unchanging
 from .verdict import Finding
 
 N_DRAWS = 4  # of noise and of other clips
@@ -30,7 +31,7 @@ OF_SUBJECT = (
     *("planted-signal", "planted-band"),
     *("noise-features", "p-values", "permuted-clips", "shuffled-test"),
     *("planted-place", "repeat-ceiling", "controls", "confounds"),
-    *(key for key, _ in invariance.CHECKS),
+    *(key for key, _ in CHECKS),
 )
 OF_SUBJECT_KINDS = {CARDS[key].kind for key in OF_SUBJECT}
 OVER = "the minutes were over. Give more with --minutes."
@@ -134,7 +135,7 @@ class Checks:
             (("shuffled-test",), self.backwards),
             (("planted-place",), self.place),
             (("repeat-ceiling",), self.ceiling),
-            (tuple(key for key, _ in invariance.CHECKS), self.same),
+            (tuple(key for key, _ in CHECKS), self.same),
             (("controls",), self.controls),
             (("confounds",), self.confounds),
         )
@@ -221,10 +222,10 @@ class Checks:
         """Yield whether what must change nothing does so, in few voxels."""
         sampled = self.case.sampled
         n = len(sampled.columns)
-        some = sampled.some(np.arange(0, n, max(1, n // invariance.FEW)))
+        some = sampled.some(np.arange(0, n, max(1, n // FEW)))
         there = align(self.study, replace(self.opened, recording=some))
         case = make_case(self.study, there, some, self.case.read)
-        return invariance.check_invariance(case)
+        return check_unchanging(case)
 
     def controls(self) -> Iterator[Finding]:
         """Yield what controls predict."""

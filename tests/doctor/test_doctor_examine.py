@@ -172,7 +172,28 @@ def test_delays_that_cross_runs_are_found(made, tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "build_design", build_design)
     verdict = examine(load_study(made.write()), tmp_path / "out", only=["invariance"])
     assert "run-walls" in failed(verdict)
-    assert of(verdict, "run-walls")[0].where == ("task-Test_run-1",)
+    assert of(verdict, "run-walls")[0].where == ("sub-01", "task-Test_run-1")
+
+
+@pytest.mark.slow
+def test_a_delay_that_crosses_between_two_training_runs_is_found(
+    made, tmp_path, monkeypatch
+):
+    """A fault of ours: the third run's end stands at the start of the fourth."""
+
+    def build_design(bands, spaces, *, fills, dtype):
+        X = right(bands, spaces, fills=fills, dtype=dtype)
+        edges = np.cumsum([0, *map(len, spaces[0])])
+        n, first = spaces[0][2].shape[1], edges[3]
+        X[first + 1, :n] = spaces[0][2][-1]
+        return X
+
+    right = prepare.build_design
+    monkeypatch.setattr(prepare, "build_design", build_design)
+    verdict = examine(load_study(made.write()), tmp_path / "out", only=["invariance"])
+    assert failed(verdict) == {"run-walls"}
+    (found,) = of(verdict, "run-walls")
+    assert found.where == ("sub-01", "task-Training_run-3")
 
 
 def test_the_minutes_are_kept_and_what_was_left_out_is_said(made, tmp_path):

@@ -68,7 +68,11 @@ MODES = {
     4: Mode(
         "delays across runs",
         ("run-walls",),
-        planted("examine", "delays_that_cross_runs_are_found"),
+        planted(
+            "examine",
+            "delays_that_cross_runs_are_found",
+            "a_delay_that_crosses_between_two_training_runs_is_found",
+        ),
     ),
     5: Mode(
         "anything fitted on training and test",
