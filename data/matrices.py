@@ -85,8 +85,9 @@ class MatrixRecording:
                     shapes[path] = matrix.shape
         self._rows = dict(rows or {r: slice(0, shapes[p][0]) for r, p in files.items()})
         self._check_shapes(shapes)
-        n_voxels = shapes[self._path[self.runs[0]]][1]
-        self.space = _columns_space(n_voxels, mesh, vertices, f"sub-{subject}")
+        first = self._path[self.runs[0]]
+        who = f"sub-{subject}, {first.name}"
+        self.space = _columns_space(shapes[first][1], mesh, vertices, who)
 
     def n_samples(self, run: Run) -> int:
         """Return the number of rows of a run."""

@@ -128,13 +128,19 @@ def _differing(recording: Recording, runs: Sequence[Run]) -> str:
     for run in runs:
         timing = recording.timing(run)
         groups.setdefault((timing.corrected, timing.start_s), []).append(run)
-    texts = [
-        f"{'not ' if not corrected else ''}corrected"
-        f"{'' if start_s is None else f' to {start_s:g} s'}: {len(here)} runs "
-        f"from {here[0]}"
-        for (corrected, start_s), here in groups.items()
-    ]
+    ordered = sorted(groups.items(), key=lambda one: len(one[1]))
+    tied = len(ordered[-1][1]) == len(ordered[-2][1])
+    odd = ordered if tied else ordered[:-1]  # runs that are like most are not named
+    texts = [f"{', '.join(map(str, here))}: {_said(*how)}" for how, here in odd]
+    if not tied:
+        how, here = ordered[-1]
+        texts.append(f"the other {len(here)} runs: {_said(*how)}")
     return (
         f"sub-{recording.subject}: slice timing differs between runs, so some are "
-        f"shifted against others: {'; '.join(texts)}."
+        f"shifted against others. {'; '.join(texts)}."
     )
+
+
+def _said(corrected: bool | None, start_s: float | None) -> str:
+    to = "" if start_s is None else f" to {start_s:g} s"
+    return f"{'' if corrected else 'not '}corrected{to}"

@@ -136,12 +136,19 @@ def group_rows(study: Study, rows: pd.DataFrame) -> tuple[NDArray, pd.DataFrame]
 
 def repeat_notes(opened: Opened, test_rows: pd.DataFrame) -> list[str]:
     """Say if test clips have unequal numbers of repeats."""
-    counts = test_rows.loc[test_rows["clip"] != "", "n_repeats"]
+    heard = test_rows[test_rows["clip"] != ""]
+    counts = heard["n_repeats"]
     if counts.empty or counts.nunique() == 1:
         return []
+    few = heard[counts < counts.max()].drop_duplicates("clip")
+    clips = [
+        f"{clip} ({run})"
+        for clip, run in zip(few["clip"], few["run_name"], strict=True)
+    ]
     return [
         f"{opened.name}: test clips have unequal numbers of repeats, "
-        f"{counts.min()} to {counts.max()}; means over fewer repeats are noisier."
+        f"{counts.min()} to {counts.max()}; means over fewer repeats are noisier. "
+        f"Fewer have {', '.join(clips[:5])}{' and others' if clips[5:] else ''}."
     ]
 
 
