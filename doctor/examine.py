@@ -28,7 +28,7 @@ from .saved import check_saved
 from .shared import check_shared
 from .static import check_folds, check_made_from, judge_looks
 from .subject import OF_SUBJECT_KINDS, OVER, Budget, check_subject
-from .trial import N_SAMPLED
+from .trial import N_CANDIDATES, N_SAMPLED
 from .verdict import Finding, Verdict, make_verdict, runs_in, write_json
 
 COVERED = "of lags and runs, noise, other clips and ceilings"
@@ -97,6 +97,7 @@ def examine(
             "kinds of checks": ", ".join(dict.fromkeys(["static", *budget.kinds])),
             "false alarms": f"{LEVEL:.0%} over all tests with a p ({COVERED}); the "
             "others have fixed limits, and no level",
+            "fits": _fits(study),
             "versions": ", ".join(f"{k} {v}" for k, v in package_versions().items()),
         }
         verdict = make_verdict(study.title, findings, about)
@@ -105,6 +106,16 @@ def examine(
             write_json(verdict, folder / "verdict.json")
             write_page(verdict, folder / "index.html")
     return verdict
+
+
+def _fits(study: Study) -> str:
+    """Return how the doctor fits, where that is not as a run of the study does."""
+    said = f"exact, with {N_CANDIDATES} divisions of the penalty at most"
+    if study.encoding.solver != "fold-gram":
+        said += f"; by fold-gram, so {study.encoding.solver} itself is not tested"
+    if len(study.alignment.lags_s) > 1:
+        said += f"; windows at the longest lag, {max(study.alignment.lags_s):g} s"
+    return said
 
 
 def _all(

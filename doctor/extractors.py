@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import resample
 
 from ..core.checks import InputError
 from ..data.stimuli import ClipSource
@@ -26,9 +27,10 @@ from ..workflow.session import silent
 from .verdict import Finding
 
 Floats = NDArray[np.floating]
-Extract = Callable[[Floats], Floats]
+Extract = Callable[[Floats, float], Floats]
 SAME = 1e-4  # of the spread of the features, that rounding may make
 SAME_AS_KEPT = 1e-3  # in batches of another size, or on another device
+SAME_SOUND = 0.15  # root mean square, of the same sound at twice the rate
 
 
 def check_extractors(study: Study, opened: Opened) -> Iterator[Finding]:
@@ -56,10 +58,10 @@ def _of_space(
     windows, layer = windows_for(space, network), layers_of(network, space)[-1]
     waveform, rate_hz = waveform_of(sound, space)
 
-    def extract(wave: Floats) -> Floats:
+    def extract(wave: Floats, wave_hz: float) -> Floats:
         made = extract_audio(
             [wave.astype(np.float32)],
-            rate_hz,
+            wave_hz,
             network=network,
             windows=windows,
             layers=(layer,),
@@ -94,12 +96,14 @@ def judge_extractor(
 ) -> Finding:
     """Return whether rows are the same again, as they were kept, and know no future.
 
+    The same sound at twice the rate has to give about the same rows.
+
     Parameters
     ----------
     name : str
         Of the feature space.
     extract : callable
-        From a waveform to rows of shape (n_windows, n_features).
+        From a waveform and its rate in Hz to rows of shape (n_windows, n_features).
     waveform : array of shape (n_points,)
     rate_hz : float
     windows : Windows
@@ -108,7 +112,7 @@ def judge_extractor(
     clip : str
         As messages name it.
     """
-    first, again = extract(waveform), extract(waveform)
+    first, again = extract(waveform, rate_hz), extract(waveform, rate_hz)
     size = float(first.std()) or 1.0
     wrong = []
     if np.abs(first - again).max() > SAME * size:
@@ -126,8 +130,11 @@ def judge_extractor(
         causal=windows.causal,
     )
     before = ends[: len(first)] <= half
-    if np.abs(extract(other) - first)[before].max(initial=0.0) > SAME * size:
+    if np.abs(extract(other, rate_hz) - first)[before].max(initial=0.0) > SAME * size:
         wrong.append("change with sound that comes after their window")
+    twice = extract(resample(waveform, 2 * len(waveform)), 2 * rate_hz)
+    if twice.shape != first.shape or _rms(twice - first) > SAME_SOUND * size:
+        wrong.append("change with the rate at which the same sound is given")
     if wrong:
         found = f"{name}: features of {clip} {'; they '.join(wrong)}."
         return Finding("extractor", "failed", found, (name, clip))
@@ -136,3 +143,7 @@ def judge_extractor(
         f"{before.sum()} windows change with nothing that comes later."
     )
     return Finding("extractor", "passed", found, (name, clip))
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt((values.astype(np.float64) ** 2).mean()))

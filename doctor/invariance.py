@@ -24,6 +24,7 @@ from .verdict import Finding, Status
 Floats = NDArray[np.floating]
 SAME = 1e-4  # largest difference of r that another order of sums may make
 SAME_PRECISION = 5e-3
+SAME_BACKEND = 1e-3
 SAME_PROCESS = 1e-6
 FEW = 40  # voxels that are fitted again and again
 
@@ -146,6 +147,19 @@ def check_precision(case: Case) -> Finding:
     made = fit(double, case.aligned, design, Y, case.responses.train_rows)
     r = case.r_of(made.predictions)
     return _compare(case, "precision", r, other, SAME_PRECISION)
+
+
+def check_backend(case: Case) -> Finding:
+    """Return whether numpy gives the same scores as the study's own library or GPU."""
+    machine = case.study.machine
+    if machine.backend == "numpy":
+        why = f"{case.name}: the study computes with numpy, and on no GPU."
+        return Finding("backend", "not made", why, (case.name,))
+    other = replace(case.study, machine=replace(machine, backend="numpy"))
+    rows = case.responses.train_rows
+    made = fit(other, case.aligned, case.design, case.train, rows)
+    r = case.r_of(made.predictions)
+    return _compare(case, "backend", r, f"numpy for {machine.backend}", SAME_BACKEND)
 
 
 def check_second_process(case: Case) -> Finding:

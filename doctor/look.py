@@ -30,6 +30,14 @@ Columns = NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False)
+class Voxels:
+    """What is kept of a recording: some voxels, and those in which sound is moved."""
+
+    sampled: Sampled
+    heard: Sampled
+
+
+@dataclass(frozen=True, eq=False)
 class Look:
     """What was read of one subject at the door.
 
@@ -42,10 +50,8 @@ class Look:
         Checks of the door that saw nothing of the subject, and why.
     opened : Opened or None
         None where the subject cannot be opened.
-    sampled : Sampled or None
-        Some voxels, for the checks of a subject; None where it cannot be read whole.
-    heard : Sampled or None
-        Those in which sound is moved.
+    voxels : Voxels or None
+        None where the subject cannot be read whole.
     problem : str
         Why the subject cannot be examined.
     """
@@ -54,8 +60,7 @@ class Look:
     notes: tuple[str, ...] = ()
     unseen: Mapping[str, str] = field(default_factory=dict)
     opened: Opened | None = None
-    sampled: Sampled | None = None
-    heard: Sampled | None = None
+    voxels: Voxels | None = None
     problem: str = ""
 
 
@@ -98,14 +103,8 @@ def _look_at(study: Study, subject: str, n_voxels: int, seed: int) -> Look:
         unseen |= dict.fromkeys(OF_RESPONSES, "its responses cannot be cleaned.")
         return Look(name, tuple(notes), unseen, opened, problem=str(error))
     unseen |= dict(_unseen_in_responses(study, opened))
-    return Look(
-        name,
-        tuple(notes),
-        unseen,
-        opened,
-        tapped.sampled(columns),
-        tapped.sampled(heard),
-    )
+    voxels = Voxels(tapped.sampled(columns), tapped.sampled(heard))
+    return Look(name, tuple(notes), unseen, opened, voxels)
 
 
 def _columns(

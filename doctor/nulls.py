@@ -115,7 +115,7 @@ def _judge_spread(
             "more than the null knows: take responses.repeats = 'keep'."
         )
     status: Status = "failed" if chance.p_wide < level else "shown"
-    return Finding("p-values", status, found, (name,), values)
+    return Finding("p-values", status, found, (name, "analysis.null"), values)
 
 
 def check_shuffled(

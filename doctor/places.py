@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.types import Space
-from ..data.maps import map_problem, write_map
+from ..data import maps
 from .verdict import Finding
 
 Floats = NDArray[np.floating]
@@ -20,13 +20,13 @@ def check_place(space: Space, *, name: str, seed: int) -> Finding:
 
     The map is read with nibabel, by what the files themselves say of places.
     """
-    problem = map_problem(space)
+    problem = maps.map_problem(space)
     if problem:
         return Finding("planted-place", "not made", f"{name}: {problem}.", (name,))
     rng = np.random.default_rng(seed)
     values = rng.standard_normal(space.n_voxels).astype(np.float32)
     with tempfile.TemporaryDirectory() as place:
-        paths = write_map(
+        paths = maps.write_map(
             Path(place), {"sub": "doctor"}, values, space, name="planted", facts={}
         )
         wrong = sum(_mistakes(space, values, path) for path in paths)

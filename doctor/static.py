@@ -63,8 +63,14 @@ def judge_notes(notes: Iterable[str]) -> Iterator[Finding]:
         for words, key, status in WORDS:
             if re.search(words, note):
                 weighed: Status = "shown" if _is_small(note) else status
-                yield Finding(key, weighed, note, runs_in(note))
+                yield Finding(key, weighed, note, (*runs_in(note), *_clips_in(note)))
                 break
+
+
+def _clips_in(note: str) -> tuple[str, ...]:
+    """Return the clips that a note on repeats names, each before its run."""
+    _, _, named = note.partition("Fewer have ")
+    return tuple(re.findall(r"(\S+) \(", named))
 
 
 def _is_small(note: str) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..core.stats import correlation
 from ..core.types import Run
 from .courses import Course, Moments, common_rows, shifted
 from .verdict import Curve
@@ -160,7 +161,7 @@ class Common:
 def score(course: Course, weights: Floats, lag: int) -> Floats:
     """Return r of each voxel at a lag."""
     pair = shifted(course.features, course, lag)
-    return _correlation(pair.X @ weights, pair.Y)
+    return np.nan_to_num(correlation(pair.Y, pair.X @ weights))  # 0: nothing varies
 
 
 def best_voxels(r: Floats) -> NDArray[np.intp]:
@@ -173,10 +174,6 @@ def _standard(values: Floats) -> Floats:
     away = values - values.mean(axis=0)
     size = np.sqrt((away**2).mean(axis=0))
     return np.divide(away, size, out=np.zeros_like(away), where=size > 0)
-
-
-def _correlation(P: Floats, Y: Floats) -> Floats:
-    return (_standard(P) * _standard(Y)).mean(axis=0)
 
 
 def contributions(P: Floats, Y: Floats, voxels: NDArray[np.intp], block: int) -> Floats:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..core.checks import InputError
 from ..core.types import Run
 from ..study import Study
 from ..workflow.alignment import Aligned, align
@@ -18,7 +17,7 @@ from .ceilings import check_repeats
 from .courses import Course, Floats, read_courses
 from .invariance import FEW, Case, make_case
 from .level import level_of_test
-from .look import Look
+from .look import Look, Voxels
 from .places import check_place
 from .sampled import Sampled
 from .shift import OF_RUNS, check_shifts
@@ -76,7 +75,7 @@ def check_subject(
         Subjects that are left, this one among them: they share the time.
     """
     name = look.name
-    if look.opened is None or look.sampled is None:
+    if look.opened is None or look.voxels is None:
         yield from leave_out(name, look.problem, budget)
         return
     if budget.left_s < 0:
@@ -84,7 +83,7 @@ def check_subject(
         return
     start = time.perf_counter()
     try:
-        checks = _checks_of(study, look.opened, look, seed)
+        checks = _checks_of(study, look.opened, look.voxels, seed)
     except ERRORS as error:
         yield Finding("inputs", "failed", f"{name}: {error}", (name,))
         yield from leave_out(name, str(error), budget)
@@ -103,12 +102,10 @@ def check_subject(
         yield from (one for one in found if one.card.kind in budget.kinds)
 
 
-def _checks_of(study: Study, opened: Opened, look: Look, seed: int) -> "Checks":
-    if look.sampled is None or look.heard is None:
-        raise InputError(look.problem)
-    aligned = align(study, replace(opened, recording=look.sampled))
-    case = make_case(study, aligned, look.sampled)
-    return Checks(study, opened, aligned, case, look.heard, seed)
+def _checks_of(study: Study, opened: Opened, voxels: Voxels, seed: int) -> "Checks":
+    aligned = align(study, replace(opened, recording=voxels.sampled))
+    case = make_case(study, aligned, voxels.sampled)
+    return Checks(study, opened, aligned, case, voxels.heard, seed)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from ..core.ridge.levers import EXACT
 from ..core.store import open_store
 from ..core.types import Band
 from ..data.splits import fold_of_row
-from ..encoding.evaluate import EncodingResult, fit_models
+from ..encoding import evaluate
 from ..feature_spaces import ControlFeatures
 from ..study import Study
 from ..workflow.alignment import Aligned
@@ -130,7 +130,7 @@ def fit(
     rows: pd.DataFrame,
     *,
     n_voxels_batch: int | None = None,
-) -> EncodingResult:
+) -> evaluate.EncodingResult:
     """Fit joint, alone and plain on training rows, and predict the test rows.
 
     Parameters
@@ -149,7 +149,7 @@ def fit(
         max_memory_gb=None,
         stacking=False,
     )
-    return fit_models(
+    return evaluate.fit_models(
         design.train,
         Y,
         design.test,

@@ -6,6 +6,7 @@ from functools import partial
 from .attempt import attempt
 from .invariance import (
     Case,
+    check_backend,
     check_precision,
     check_run_order,
     check_second_process,
@@ -21,6 +22,7 @@ CHECKS: tuple[tuple[str, Callable[[Case], Finding]], ...] = (
     ("voxel-order", check_voxel_order),
     ("run-order", check_run_order),
     ("precision", check_precision),
+    ("backend", check_backend),
     ("second-process", check_second_process),
 )
 

@@ -9,6 +9,7 @@ import pytest
 
 from brain2music import load_study
 from brain2music.doctor.examine import examine
+from brain2music.doctor.verdict import Finding
 
 TR_S, CLIP = 1.5, 10
 N_CLIPS, N_TEST, N_REPEATS = 28, 7, 4
@@ -240,3 +241,28 @@ def make_fixture():
 @pytest.fixture
 def made(tmp_path):
     return make(tmp_path / "data")
+
+
+SHOWN = {"controls", "confounds", "group-size", "repeats", "roi-origin"}
+
+
+@pytest.fixture(autouse=True)
+def planted_failures_are_seen(request, monkeypatch):
+    """Hold a test that says which failure it plants to having seen it found.
+
+    `plants(mode, *checks)`: each of the checks must have failed in the test, or spoken
+    where it never fails.
+    """
+    marks = list(request.node.iter_markers("plants"))
+    seen = set()
+
+    def init(self, key, status, *args, **options):
+        seen.add((key, status))
+        right(self, key, status, *args, **options)
+
+    right = Finding.__init__
+    monkeypatch.setattr(Finding, "__init__", init)
+    yield
+    for mark in marks:
+        for key in mark.args[1:]:
+            assert (key, "shown" if key in SHOWN else "failed") in seen, key

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from brain2music import load_study, run
@@ -14,12 +13,10 @@ from brain2music.doctor.catalogue import CARDS
 from brain2music.doctor.examine import examine
 from brain2music.doctor.level import LEVEL
 from brain2music.doctor.page import write_page
-from brain2music.doctor.saved import judge_prior
 from brain2music.doctor.static import judge_notes
 from brain2music.doctor.verdict import Finding, make_verdict
 from brain2music.features.design import Standardised
 from brain2music.workflow import prepare
-from brain2music.workflow.generation import PRIOR
 
 
 def failed(verdict):
@@ -69,6 +66,7 @@ def test_the_verdict_is_written_for_people_and_for_programs(clean):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(1, "shift-run")
 def test_a_shifted_run_is_named(made, tmp_path):
     key = ("Training", "3")
     made.Y[key] = np.roll(made.Y[key], 4, axis=0)
@@ -80,6 +78,7 @@ def test_a_shifted_run_is_named(made, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(3, "swapped-runs")
 def test_swapped_runs_are_named(made, tmp_path):
     a, b = ("Training", "2"), ("Training", "5")
     made.Y[a], made.Y[b] = made.Y[b], made.Y[a]
@@ -90,6 +89,8 @@ def test_swapped_runs_are_named(made, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(14, "dead-voxels")
+@pytest.mark.plants(15, "dead-voxels")
 def test_a_voxel_that_is_dead_in_one_run_is_named_with_the_run(made, tmp_path):
     made.Y["Training", "4"][:, 3] = 7.0
     verdict = examine(load_study(made.write()), tmp_path / "out")
@@ -98,6 +99,7 @@ def test_a_voxel_that_is_dead_in_one_run_is_named_with_the_run(made, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(15, "odd-run")
 def test_a_run_that_varies_far_more_is_named(made, tmp_path):
     key = ("Training", "4")
     made.Y[key] = 100 + 20 * (made.Y[key] - 100)
@@ -107,6 +109,7 @@ def test_a_run_that_varies_far_more_is_named(made, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(1, "event-end")
 def test_events_that_end_long_before_the_volumes_are_named(made, tmp_path):
     key = ("Training", "1")
     made.events[key] = made.events[key].iloc[:10]
@@ -118,6 +121,7 @@ def test_events_that_end_long_before_the_volumes_are_named(made, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(8, "shared-clips", "noise-features", "permuted-clips")
 def test_clips_that_are_heard_on_both_sides_leak_and_are_found(made, tmp_path):
     """Test runs play training clips, and their responses are copies of training."""
     source, key = ("Training", "1"), ("Test", "1")
@@ -146,6 +150,7 @@ def test_an_input_that_cannot_be_read_is_a_failed_check_and_no_crash(made, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.plants(5, "test-spike")
 def test_features_standardised_on_test_rows_are_found(made, tmp_path, monkeypatch):
     """A fault of ours: moments that are made from all rows."""
 
@@ -161,6 +166,7 @@ def test_features_standardised_on_test_rows_are_found(made, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.plants(4, "run-walls")
 def test_delays_that_cross_runs_are_found(made, tmp_path, monkeypatch):
     """A fault of ours: all runs are delayed as if they were one."""
 
@@ -176,6 +182,7 @@ def test_delays_that_cross_runs_are_found(made, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(4, "run-walls")
 def test_a_delay_that_crosses_between_two_training_runs_is_found(
     made, tmp_path, monkeypatch
 ):
@@ -191,7 +198,7 @@ def test_a_delay_that_crosses_between_two_training_runs_is_found(
     right = prepare.build_design
     monkeypatch.setattr(prepare, "build_design", build_design)
     verdict = examine(load_study(made.write()), tmp_path / "out", only=["invariance"])
-    assert failed(verdict) == {"run-walls"}
+    assert "run-walls" in failed(verdict)
     (found,) = of(verdict, "run-walls")
     assert found.where == ("sub-01", "task-Training_run-3")
 
@@ -239,19 +246,6 @@ def test_levels_share_one_in_a_hundred():
     assert LEVEL == 0.01
 
 
-@pytest.mark.parametrize(
-    ("decoded", "p", "status"),
-    [(0.9, 0.001, "passed"), (0.6, 0.01, "failed"), (0.9, 0.2, "shown")],
-)
-def test_a_generator_that_needs_no_brain_is_found(decoded, p, status):
-    rows = [("decoded", decoded, p), ("random, as decoded", 0.65, 0.3)]
-    table = pd.DataFrame(rows, columns=["conditioning", "value", "p"])
-    about = {"subject": "01", "target": "clap", "scored_by": "w2v", "metric": PRIOR}
-    found = judge_prior(table.assign(**about))
-    assert found.status == status
-    assert ("random, as decoded 0.650" in found.found) == (status == "failed")
-
-
 def test_a_signal_that_is_lost_is_missed_although_the_voxels_have_their_own(
     make, tmp_path, monkeypatch
 ):
@@ -269,6 +263,7 @@ def test_a_signal_that_is_lost_is_missed_although_the_voxels_have_their_own(
     assert {"planted-signal", "planted-band"} <= failed(verdict)
 
 
+@pytest.mark.plants(14, "inputs")
 def test_a_value_that_is_no_number_is_a_failed_check_and_no_crash(made, tmp_path):
     made.Y["Training", "2"][5, 3] = np.nan
     verdict = examine(load_study(made.write()), tmp_path / "out")
@@ -277,6 +272,7 @@ def test_a_value_that_is_no_number_is_a_failed_check_and_no_crash(made, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.plants(25, "stale")
 def test_results_are_read_and_none_is_changed(made, tmp_path):
     """Not even where the study no longer asks for some of them."""
     study = load_study(made.write())

@@ -8,6 +8,7 @@ from brain2music import load_study
 from brain2music.core.checks import InputError
 from brain2music.doctor import extractors
 from brain2music.doctor.extractors import check_extractors, judge_extractor
+from brain2music.features import pretrained
 from brain2music.features.windows import Windows
 from brain2music.workflow.opening import open_subject
 
@@ -16,11 +17,11 @@ WINDOWS = Windows(2.0, 1.0, causal=True)
 WAVE = np.random.default_rng(0).uniform(-0.5, 0.5, 10 * RATE_HZ)
 
 
-def levels(wave, ahead=0):
+def levels(wave, rate_hz=RATE_HZ, ahead_s=0):
     """Return two features of each second: of its own sound, or of what comes later."""
-    seconds = np.pad(wave, (0, ahead)).reshape(-1, RATE_HZ)
+    seconds = np.pad(wave, (0, ahead_s * rate_hz)).reshape(-1, rate_hz)
     rows = np.stack([seconds.mean(axis=1), seconds.std(axis=1)], axis=1)
-    return rows[ahead // RATE_HZ :]
+    return rows[ahead_s:]
 
 
 def judged(extract, kept=None):
@@ -34,11 +35,12 @@ def test_an_extractor_that_is_the_same_again_passes():
     assert "5 windows change with nothing that comes later" in found.found
 
 
+@pytest.mark.plants(26, "extractor")
 def test_dropout_that_is_left_on_is_found():
     rng = np.random.default_rng(1)
 
-    def dropped(wave):
-        rows = levels(wave)
+    def dropped(wave, rate_hz):
+        rows = levels(wave, rate_hz)
         return rows * (rng.random(rows.shape) > 0.1)
 
     found = judged(dropped)
@@ -47,15 +49,26 @@ def test_dropout_that_is_left_on_is_found():
     assert "differ when they are made twice" in found.found
 
 
+@pytest.mark.plants(26, "extractor")
 def test_an_extractor_that_hears_the_future_is_found():
     found = judged(
-        lambda wave: levels(wave, ahead=RATE_HZ), levels(WAVE, ahead=RATE_HZ)
+        lambda wave, rate_hz: levels(wave, rate_hz, ahead_s=1), levels(WAVE, ahead_s=1)
     )
     assert found.status == "failed"
     assert "change with sound that comes after their window" in found.found
 
 
+@pytest.mark.plants(26, "extractor")
+def test_a_rate_that_the_extractor_is_not_told_is_found():
+    found = judged(lambda wave, _rate_hz: levels(wave))
+    assert found.status == "failed"
+    assert found.where == ("clap", "rock.1")
+    said = "features of rock.1 change with the rate at which the same sound is given."
+    assert found.found == f"clap: {said}"
+
+
 @pytest.mark.parametrize("other", [levels(WAVE)[:-1], levels(WAVE) + 0.01])
+@pytest.mark.plants(26, "extractor")
 def test_features_that_were_kept_of_something_else_are_found(other):
     found = judged(levels, kept=other)
     assert found.status == "failed"
@@ -104,6 +117,12 @@ def test_a_network_of_a_study_is_run_again(made, tools, monkeypatch):
     assert judged.where == ("clap", first)
     assert said.status == "shown"
     assert "hold sound up to 10 s later" in said.found
+
+    with monkeypatch.context() as patched:  # the network is fed at the file's rate
+        patched.setattr(pretrained, "_resampled", lambda batch, _rate, _wanted: batch)
+        judged, _ = check_extractors(study, opened)
+    assert judged.status == "failed"
+    assert "change with the rate at which the same sound is given" in judged.found
 
     def dropout(*args, **options):
         made = right(*args, **options)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from brain2music.analysis import noise_ceiling
-from brain2music.doctor import invariance
+from brain2music.core.store import ResponseStore
+from brain2music.encoding import evaluate
 from brain2music.workflow import prepare, responses
 
 pytestmark = pytest.mark.slow
@@ -15,6 +16,7 @@ DOOR = {"only": ["saved"]}
 SAME = {"only": ["invariance"]}
 
 
+@pytest.mark.plants(5, "test-spike")
 def test_test_runs_that_scale_training_responses_are_found(made, tools, monkeypatch):
     """Mode 5, a fault of ours: all runs make the scale of all."""
 
@@ -29,6 +31,7 @@ def test_test_runs_that_scale_training_responses_are_found(made, tools, monkeypa
     assert "training responses" in failed["test-spike"][0].found
 
 
+@pytest.mark.plants(5, "test-spike")
 def test_components_of_all_runs_are_found(made, tools, monkeypatch):
     """Mode 5, a fault of ours: principal components of training and test rows."""
 
@@ -46,6 +49,7 @@ def test_components_of_all_runs_are_found(made, tools, monkeypatch):
     assert "training features" in failed["test-spike"][0].found
 
 
+@pytest.mark.plants(6, "folds")
 def test_folds_that_cut_runs_are_found(made, tools):
     """Mode 6: the study itself asks for them, as the paper did."""
     path = tools.edit(
@@ -55,8 +59,10 @@ def test_folds_that_cut_runs_are_found(made, tools):
     _, failed = tools.examined(path, **DOOR)
     assert set(failed) == {"folds"}
     assert "decoding.folds is 'clip'" in failed["folds"][0].found
+    assert failed["folds"][0].where == ("decoding.folds",)
 
 
+@pytest.mark.plants(6, "folds")
 def test_a_clip_that_is_heard_in_two_folds_is_named(made, tools):
     """Mode 6: the study allows it, and penalties are chosen on what is known."""
     a, b = ("Training", "1"), ("Training", "5")
@@ -74,6 +80,7 @@ def test_a_clip_that_is_heard_in_two_folds_is_named(made, tools):
     assert "1 training clips are heard in more than one" in failed["folds"][0].found
 
 
+@pytest.mark.plants(7, "controls")
 def test_responses_to_the_place_in_the_clip_stand_beside_the_scores(made, tools):
     """Mode 7: what predicts is where in the clip a volume lies, and never a failure."""
     place = np.tile(np.sin(np.pi * np.arange(10) / 10), 28)[:, None]
@@ -87,6 +94,7 @@ def test_responses_to_the_place_in_the_clip_stand_beside_the_scores(made, tools)
     assert "controls" not in failed
 
 
+@pytest.mark.plants(8, "shared-clips")
 def test_the_same_track_on_both_sides_is_named(made, tools):
     """Mode 8: another excerpt of a track that was in training."""
     test = made.events["Test", "1"].iloc[2]
@@ -138,17 +146,21 @@ def test_features_of_whole_runs_are_no_alarm_where_clips_change_places(made, too
     assert "none is moved" in found.found
 
 
+@pytest.mark.plants(9, "repeats")
 def test_unequal_repeats_are_said(made, tools):
     """Mode 9: one presentation of a test clip was not recorded."""
     key = ("Test", "2")
+    lost = "{genre}.{track}".format(**made.events[key].iloc[-1])
     made.events[key], made.Y[key] = made.events[key].iloc[:-1], made.Y[key][:-10]
     verdict, failed = tools.examined(made.write(), **DOOR)
     (found,) = [one for one in verdict.findings if one.key == "repeats"]
     assert found.status == "shown"
     assert "3 to 4" in found.found
+    assert found.where == ("sub-01", "task-Test_run-2", lost)
     assert failed == {}
 
 
+@pytest.mark.plants(10, "inputs")
 def test_an_roi_that_test_responses_made_is_refused(made, tools):
     """Mode 10."""
     path = made.write()
@@ -160,6 +172,7 @@ def test_an_roi_that_test_responses_made_is_refused(made, tools):
     assert "task-Test_run-2" in failed["inputs"][0].where
 
 
+@pytest.mark.plants(10, "roi-origin")
 def test_an_roi_of_which_nobody_says_what_made_it_is_shown(made, tools):
     """Mode 10: it may have been the test responses."""
     path = made.write()
@@ -178,6 +191,7 @@ def test_an_roi_of_which_nobody_says_what_made_it_is_shown(made, tools):
     assert "a localiser" in found.found
 
 
+@pytest.mark.plants(13, "p-values")
 def test_p_of_blocks_that_are_too_short_is_found(made, tools):
     """Mode 13: blocks of 3 s change places, and all remember for a minute."""
     path = tools.edit(
@@ -198,6 +212,7 @@ def test_p_of_blocks_that_are_too_short_is_found(made, tools):
     _, failed = tools.examined(path, only=["null"])
     assert set(failed) == {"p-values"}
     assert "times as wide as the study's null" in failed["p-values"][0].found
+    assert failed["p-values"][0].where == ("sub-01", "analysis.null")
 
 
 def slow(rng, shape, slowness=0.97):
@@ -208,6 +223,7 @@ def slow(rng, shape, slowness=0.97):
     return out
 
 
+@pytest.mark.plants(22, "repeat-ceiling")
 def test_a_ceiling_that_is_too_high_is_found(made, tools, monkeypatch):
     """Mode 22, a fault of ours: r is taken for r squared."""
 
@@ -240,26 +256,52 @@ def test_repeats_of_other_amplitudes_are_no_alarm(made, tools):
 def faulty(monkeypatch, spoil):
     """Spoil the predictions of each fit that `spoil` says yes to."""
 
-    def fit(study, aligned, design, Y, rows, **options):
-        made = right(study, aligned, design, Y, rows, **options)
-        if not spoil(study, design, options):
+    def fit_models(X, Y, X_test, *, settings, **options):
+        made = right(X, Y, X_test, settings=settings, **options)
+        if not spoil(X, settings):
             return made
-        off = 0.3 * np.random.default_rng(Y.shape[1]).standard_normal(
-            made.predictions.shape
-        )
-        return replace(made, predictions=made.predictions + off)
+        noise = np.random.default_rng(0).standard_normal(made.predictions.shape)
+        return replace(made, predictions=made.predictions + 0.3 * noise)
 
-    right = invariance.fit
-    monkeypatch.setattr(invariance, "fit", fit)
+    right = evaluate.fit_models
+    monkeypatch.setattr(evaluate, "fit_models", fit_models)
 
 
+@pytest.mark.plants(27, "precision")
 def test_a_precision_that_changes_scores_is_found(made, tools, monkeypatch):
     """Mode 27, a fault of the solver: float64 gives something else."""
-    faulty(monkeypatch, lambda study, *_: study.encoding.precision == "float64")
+    faulty(monkeypatch, lambda X, _settings: X.dtype == np.float64)
     _, failed = tools.examined(made.write(), **SAME)
     assert set(failed) == {"precision"}
 
 
+@pytest.mark.plants(27, "planted-signal")
+def test_a_fit_that_shrinks_what_it_finds_loses_planted_signals(
+    made, tools, monkeypatch
+):
+    """Mode 27, a fault of the solver."""
+
+    def fit_models(X, Y, X_test, **options):
+        made = right(X, Y, X_test, **options)
+        return replace(made, predictions=0.1 * made.predictions)
+
+    right = evaluate.fit_models
+    monkeypatch.setattr(evaluate, "fit_models", fit_models)
+    _, failed = tools.examined(made.write(), only=["oracle"])
+    assert set(failed) == {"planted-signal"}
+    assert failed["planted-signal"][0].values["size"] < 0.15
+
+
+@pytest.mark.plants(12, "planted-signal")
+def test_penalties_that_are_all_too_large_lose_planted_signals(made, tools):
+    """Mode 12: the study file's own grid."""
+    alphas = "alphas = [0.1, 10, 1000, 100000]"
+    path = tools.edit(made.write(), (alphas, "alphas = [1e7, 1e8]\nwiden_alphas = 0"))
+    _, failed = tools.examined(path, only=["oracle"])
+    assert set(failed) == {"planted-signal"}
+
+
+@pytest.mark.plants(27, "precision", "voxel-order")
 def test_features_that_are_nearly_the_same_are_found_by_order_or_precision(made, tools):
     """Mode 27: a column three times but for 1e-6, and no penalty to speak of."""
     rng = np.random.default_rng(0)
@@ -272,15 +314,66 @@ def test_features_that_are_nearly_the_same_are_found_by_order_or_precision(made,
     assert {"precision", "voxel-order"} <= set(failed)
 
 
+@pytest.mark.plants(28, "voxel-order")
 def test_batches_that_change_scores_are_found(made, tools, monkeypatch):
-    """Mode 28, a fault of the solver."""
-    faulty(monkeypatch, lambda _s, _d, options: options.get("n_voxels_batch"))
+    """Mode 28, a fault of the solver: 7 voxels at a time."""
+    faulty(monkeypatch, lambda _X, settings: settings.n_voxels_batch == 7)
     _, failed = tools.examined(made.write(), **SAME)
     assert set(failed) == {"voxel-order"}
 
 
+@pytest.mark.plants(28, "second-process")
 def test_a_process_that_computes_something_else_is_found(made, tools, monkeypatch):
     """Mode 28, a fault of ours: this process is spoilt, and the second is not."""
     faulty(monkeypatch, lambda *_: True)
     _, failed = tools.examined(made.write(), **SAME)
     assert "second-process" in failed
+
+
+@pytest.mark.plants(28, "backend")
+def test_a_backend_that_computes_something_else_is_found(made, tools, monkeypatch):
+    """Mode 28, a fault of the solver on another library."""
+    pytest.importorskip("torch")
+    text = "[analysis]\n"
+    path = tools.edit(made.write(), (text, f'[machine]\nbackend = "torch"\n\n{text}'))
+    verdict, failed = tools.examined(path, **SAME)
+    assert failed == {}
+    (found,) = [one for one in verdict.findings if one.key == "backend"]
+    assert found.status == "passed"
+    faulty(monkeypatch, lambda _X, settings: settings.backend == "numpy")
+    _, failed = tools.examined(path, **SAME)
+    assert set(failed) == {"backend"}
+    assert failed["backend"][0].where == ("sub-01",)
+
+
+@pytest.mark.plants(7, "noise-features")
+def test_training_time_points_among_those_of_test_are_found_by_noise(
+    made, tools, monkeypatch
+):
+    """Modes 6 and 7, a fault of ours: time points are dealt to training and to test.
+
+    Noise as slow as the responses then knows each test row by its neighbours.
+    """
+    rng = np.random.default_rng(0)
+    for clip, (_, timbre) in made.features.items():
+        made.features[clip] = (slow(rng, (10, 60), 0.9), timbre)
+    for run, values in made.Y.items():
+        made.Y[run] = values + slow(rng, values.shape, 0.9)
+    order = np.random.default_rng(1).permutation(8 * 280)
+
+    def build_design(*args, **options):
+        return design(*args, **options)[order]
+
+    def stacked(self, side, columns):
+        both = np.concatenate([rows(self, one, columns) for one in ("train", "test")])
+        return both[order][slice(6 * 280) if side == "train" else slice(6 * 280, None)]
+
+    path = tools.edit(made.write(), ("[responses]", '[responses]\nrepeats = "keep"'))
+    _, failed = tools.examined(path, only=["null"])
+    assert failed == {}
+    design, rows = prepare.build_design, ResponseStore._stacked
+    monkeypatch.setattr(prepare, "build_design", build_design)
+    monkeypatch.setattr(ResponseStore, "_stacked", stacked)
+    _, failed = tools.examined(path, only=["null"])
+    assert failed["noise-features"][0].where == ("sub-01",)
+    assert failed["noise-features"][0].values["r"] > 0.1

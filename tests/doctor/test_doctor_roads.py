@@ -9,6 +9,7 @@ from brain2music import check_study, load_study
 pytestmark = pytest.mark.slow
 NEVER_MADE = {"shared-clips", "extractor", "stale", "grid-ends", "above-ceiling"}
 NEVER_MADE |= {"ceiling-table", "pools", "prior", "group-size", "roi-origin"}
+NEVER_MADE |= {"backend"}  # numpy computes
 UNSAID = {"sides", "header-tr", "reference-time", "medial-wall"}  # of plain arrays
 
 
@@ -96,6 +97,7 @@ def follow(path, writer, made, share):
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(2.0, 0.4, 1.0), (0.0, -1.0, 0.1)])
+@pytest.mark.plants(29, "confounds")
 def test_motion_that_follows_the_music_is_shown(
     made, tools, Fmriprep, share, low, high
 ):

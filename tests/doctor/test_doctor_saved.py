@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from brain2music import load_study, run
-from brain2music.doctor.saved import check_saved, judge_pools
+from brain2music.doctor.saved import check_saved
+from brain2music.workflow.generation import PRIOR
 
 ALPHAS = "alphas = [0.1, 10, 1000, 100000]"
 
@@ -39,6 +40,7 @@ def test_results_of_a_clean_study_have_no_failed_check(made):
         ("[1e7, 1e8]", "chose the smallest penalty that was tried (1e+07 to 1e+08)"),
     ],
 )
+@pytest.mark.plants(12, "grid-ends")
 def test_a_grid_that_ends_too_early_is_named(made, tools, alphas, words):
     """Mode 12: the penalties that voxels with a signal want are not on the grid."""
     wanted = f"alphas = {alphas}\nwiden_alphas = 0"
@@ -57,6 +59,7 @@ def without_repeats(made):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(22, "above-ceiling")
 def test_repeats_that_are_none_give_scores_above_their_ceiling(make, tmp_path):
     """Mode 22."""
     made = make(tmp_path / "data", strength=1.5)
@@ -93,6 +96,7 @@ def spoilt(path, name, spoil):
 
 
 @pytest.mark.slow
+@pytest.mark.plants(22, "ceiling-table")
 def test_a_saved_ceiling_that_is_another_is_named(made):
     """Mode 22: r for r2, other repeats, another ROI."""
 
@@ -122,17 +126,48 @@ def test_a_saved_ceiling_that_is_another_is_named(made):
     assert "all voxels has another explainable variance" in found.found
 
 
-def test_scores_without_their_pool_are_named():
-    """Mode 30."""
-    table = pd.DataFrame({"n_candidates": [10], "chance": [0.1], "n_ties": [0]})
-    assert judge_pools(table).status == "passed"
-    found = judge_pools(table.drop(columns=["n_candidates", "n_ties"]))
+@pytest.mark.slow
+@pytest.mark.plants(30, "pools")
+def test_scores_without_their_pool_are_named(made, tools):
+    """Mode 30: a table of decoding that says of no score how many it chose among."""
+    text = "[analysis]\n"
+    path = tools.edit(
+        made.write(), (text, f'[decoding]\ntargets = ["music"]\n\n{text}')
+    )
+    assert after_a_run(path, stage="tables")["pools"].status == "passed"
+    out = path.parent.parent / "out"
+    table = pd.read_csv(out / "tables/decoding.csv", dtype={"subject": str})
+    rest = table.drop(columns=["n_candidates", "n_ties"])
+    rest.to_csv(out / "tables/decoding.csv", index=False)
+    found = {one.key: one for one in check_saved(load_study(path), out)}["pools"]
     assert found.status == "failed"
     assert found.where == ("decoding.csv",)
     assert "no column n_candidates, n_ties" in found.found
 
 
 @pytest.mark.slow
+@pytest.mark.plants(31, "prior")
+def test_a_generator_that_needs_no_brain_is_found(made):
+    """Mode 31: what is made of a random brain is identified as often, or more."""
+    path = made.write()
+    after_a_run(path, stage="responses")
+    out = path.parent.parent / "out"
+    (out / "tables").mkdir()
+    about = {"subject": "01", "target": "clap", "scored_by": "w2v", "metric": PRIOR}
+    found = []
+    for decoded, p in ((0.9, 0.001), (0.9, 0.2), (0.6, 0.01)):
+        rows = [("decoded", decoded, p), ("random, as decoded", 0.65, 0.3)]
+        table = pd.DataFrame(rows, columns=["conditioning", "value", "p"])
+        table.assign(**about).to_csv(out / "tables/generation.csv", index=False)
+        said = {one.key: one for one in check_saved(load_study(path), out)}
+        found.append(said["prior"])
+    assert [one.status for one in found] == ["passed", "shown", "failed"]
+    assert found[2].where == ("generation.csv",)
+    assert "random, as decoded 0.650" in found[2].found
+
+
+@pytest.mark.slow
+@pytest.mark.plants(33, "group-size")
 def test_what_five_people_can_say_is_shown(made):
     """Mode 33."""
     path = made.write()

@@ -1,6 +1,6 @@
 """The doctor on whole studies that are known: the demo, and studyforrest."""
 
-import time
+import resource
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,13 @@ pytestmark = pytest.mark.slow
 
 def failed(verdict):
     return {one.key: one.found for one in verdict.failed}
+
+
+def processor_s():
+    """Return the seconds that this process and its children have computed for."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(one) for one in who]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 @pytest.mark.dataset
@@ -32,9 +39,11 @@ def test_studyforrest_raises_no_alarm(tmp_path):
 def test_the_demo_raises_no_alarm_and_keeps_to_its_time(tmp_path):
     result = make_demo(tmp_path)
     study = load_study(tmp_path / "study/study.toml")
-    begun = time.monotonic()
+    begun = processor_s()
     verdict = examine(study, result.out, minutes=10)
-    assert time.monotonic() - begun < 300  # minutes, on a slow core that others use too
+    assert (
+        processor_s() - begun < 2 * 120
+    )  # as 2 minutes of 2 cores, if others use them
     assert failed(verdict) == {}
     passed = {one.key for one in verdict.findings if one.status == "passed"}
     assert {

@@ -1,7 +1,11 @@
 """Failures of timing, planted in a clean study: the right check fails, and names it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+
+from brain2music.core.store import ResponseStore
 
 pytestmark = pytest.mark.slow
 SHIFT, DOOR = {"only": ["shift"]}, {"only": ["saved"]}  # the door is always looked at
@@ -14,6 +18,7 @@ def warped(values, rate):
     return np.stack([np.interp(at, times, column) for column in values.T], axis=1)
 
 
+@pytest.mark.plants(1, "shift-lag")
 def test_runs_that_all_begin_too_early_have_a_lag_that_blood_cannot_have(made, tools):
     """Mode 1: six volumes were cut from every run, and no onset was moved."""
     for run, values in made.Y.items():
@@ -25,6 +30,7 @@ def test_runs_that_all_begin_too_early_have_a_lag_that_blood_cannot_have(made, t
 
 
 @pytest.mark.parametrize("rate", [0.99, 1.01])
+@pytest.mark.plants(1, "shift-drift")
 def test_a_tr_that_is_off_by_one_percent_moves_the_lag_within_runs(made, tools, rate):
     """Mode 1."""
     for run, values in made.Y.items():
@@ -37,6 +43,7 @@ def test_a_tr_that_is_off_by_one_percent_moves_the_lag_within_runs(made, tools, 
     assert "TR" in found.found
 
 
+@pytest.mark.plants(1, "inputs")
 def test_a_header_with_another_tr_is_named_with_its_run(made, tools, Fmriprep):
     """Mode 1."""
     path, writer = tools.as_scans(made, Fmriprep, "volume")
@@ -49,16 +56,21 @@ def test_a_header_with_another_tr_is_named_with_its_run(made, tools, Fmriprep):
     assert "TR 1.515 s" in failed["inputs"][0].found
 
 
-def test_slice_timing_of_one_run_that_is_another_is_named(made, tools, Fmriprep):
-    """Mode 2."""
+@pytest.mark.parametrize("odd", [("5",), ("2", "5")])
+@pytest.mark.plants(2, "reference-time")
+def test_slice_timing_of_one_run_that_is_another_is_named(made, tools, Fmriprep, odd):
+    """Mode 2: the runs that are like most are not named."""
     path, writer = tools.as_scans(made, Fmriprep, "volume")
-    key = ("Training", "5")
-    writer.write("volume", "01", key, made.Y[key][:, :12], StartTime=0.0)
+    for run in odd:
+        values = made.Y["Training", run][:, :12]
+        writer.write("volume", "01", ("Training", run), values, StartTime=0.0)
     _, failed = tools.examined(path, **DOOR)
     assert set(failed) == {"reference-time"}
-    assert "task-Training_run-5" in failed["reference-time"][0].where
+    runs = [f"task-Training_run-{run}" for run in odd]
+    assert failed["reference-time"][0].where == ("sub-01", *runs)
 
 
+@pytest.mark.plants(3, "swapped-runs")
 def test_runs_that_are_all_one_too_far_are_found_by_their_order(made, tools):
     """Mode 3: the responses of each training run stand under the events of the next."""
     runs = [run for run in made.Y if run[0] == "Training"]
@@ -74,6 +86,7 @@ def test_runs_that_are_all_one_too_far_are_found_by_their_order(made, tools):
     assert len(found.where) == 1 + len(runs)
 
 
+@pytest.mark.plants(3, "swapped-runs")
 def test_a_run_that_was_written_backwards_is_named(made, tools):
     """Mode 3."""
     key = ("Training", "4")
@@ -84,6 +97,7 @@ def test_a_run_that_was_written_backwards_is_named(made, tools):
     assert "backwards" in found.found
 
 
+@pytest.mark.plants(3, "swapped-runs")
 def test_runs_that_were_all_written_backwards_are_found(made, tools):
     """Mode 3."""
     for run, values in made.Y.items():
@@ -93,23 +107,16 @@ def test_runs_that_were_all_written_backwards_are_found(made, tools):
     assert "each run is taken backwards" in found.found
 
 
-def test_runs_that_are_read_by_their_place_are_found(made, tools, monkeypatch):
-    """Mode 3, a fault of ours: the first file is taken for the first run."""
-    from brain2music.doctor import invariance
+@pytest.mark.plants(3, "run-order")
+def test_runs_that_are_stacked_by_their_names_are_found(made, tools, monkeypatch):
+    """Mode 3, a fault of ours: rows are those of another order than X has."""
 
-    def clean(study, aligned):
-        made = right(study, aligned)
-        n = len(made.train) // 6
-        first = str(aligned.opened.split.train[0])
-        if first == "task-Training_run-1":
-            return made
-        made.train[:n], made.train[n : 2 * n] = (
-            made.train[n : 2 * n].copy(),
-            made.train[:n].copy(),
-        )
-        return made
+    def stacked(self, side, columns):
+        ordered = tuple(sorted(self.runs, key=lambda one: one.name))
+        return right(replace(self, runs=ordered), side, columns)
 
-    right = invariance.clean
-    monkeypatch.setattr(invariance, "clean", clean)
+    right = ResponseStore._stacked
+    monkeypatch.setattr(ResponseStore, "_stacked", stacked)
     _, failed = tools.examined(made.write(), only=["invariance"])
     assert set(failed) == {"run-order"}
+    assert failed["run-order"][0].where == ("sub-01",)

@@ -1,6 +1,7 @@
 """What was not looked at is not passed: it is not made, and the verdict says why."""
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,10 +18,13 @@ from brain2music.doctor.courses import Course
 from brain2music.doctor.examine import examine
 from brain2music.doctor.look import OF_OPENING, OF_RESPONSES, Look, less_usual
 from brain2music.doctor.saved import check_saved
+from brain2music.doctor.shared import check_shared
 from brain2music.doctor.shift import check_shifts
 from brain2music.doctor.static import OF_INPUTS, judge_looks
 from brain2music.doctor.subject import OF_SUBJECT
 from brain2music.doctor.verdict import Finding
+from brain2music.workflow import leakage
+from brain2music.workflow.opening import open_subject
 
 DOOR = {"only": ["saved"]}
 
@@ -221,12 +225,13 @@ def test_times_that_sidecars_say_are_in_order_once_they_are_taken(
 
 def test_runs_that_were_not_corrected_stay_different_by_their_sidecars():
     study = SimpleNamespace(responses=SimpleNamespace(reference_time="sidecar"))
-    note = "sub-01: slice timing differs between runs, so some are shifted: "
-    same = note + "corrected to 0.75 s: 7 runs from a; corrected to 0 s: 1 runs from b."
-    other = note + "corrected to 0 s: 7 runs from a; not corrected to 0 s: 1 runs."
+    note = "sub-01: slice timing differs between runs, so some are shifted. b: "
+    same = note + "corrected to 0.75 s; the other 7 runs: corrected to 0 s."
+    other = note + "not corrected to 0 s; the other 7 runs: corrected to 0 s."
     assert less_usual(study, (same, other)) == [other]
 
 
+@pytest.mark.plants(14, "dead-voxels")
 def test_vertices_that_were_not_measured_in_one_run_are_named(made, tools, Fmriprep):
     path, writer = tools.as_scans(made, Fmriprep, "surface")
     key = ("Training", "5")
@@ -276,3 +281,49 @@ def test_nothing_more_is_read_once_the_minutes_are_over(made, monkeypatch):
     assert len(read) == 8  # the door, whatever it takes
     late = {one.key for one in verdict.findings if "minutes were over" in one.found}
     assert late >= set(OF_SUBJECT)
+
+
+SOUND = """
+[features.loud]
+kind = "loudness"
+path = "sound/{genre}.{track}"
+
+[encoding]
+"""
+
+
+def test_sounds_that_are_not_compared_are_said_and_tracks_are_compared(
+    made, tools, tmp_path, monkeypatch
+):
+    path = made.write()
+    opened = [open_subject(load_study(path), "01")]
+    loud = ("[encoding]\n", SOUND), ('["music", "timbre"]', '["music", "loud"]')
+    study = load_study(tools.edit(path, *loud))
+    monkeypatch.setattr(leakage, "_print_of", None)  # would be called for each sound
+    check = partial(check_shared, study, opened, tmp_path, lambda *_: None)
+    (found,) = check(silent="the minutes were over.")
+    assert (found.key, found.status) == ("shared-clips", "not made")
+    assert "the sound of clips was not compared: the minutes were over" in found.found
+    clips = sorted(made.features)
+    table = pd.DataFrame({"clip": clips, "track": clips})
+    table.to_csv(path.parent / "tracks.csv", index=False)
+    tracks = ("[features.music]", '[stimuli]\ntable = "tracks.csv"\n\n[features.music]')
+    study = load_study(tools.edit(path, tracks))
+    unheard, said = check_shared(study, opened, tmp_path, print, silent="not asked.")
+    assert (unheard.status, said.status) == ("not made", "passed")
+    assert said.found == "nothing is shared, by tracks.csv."
+
+
+@pytest.mark.slow
+def test_how_the_doctor_fits_is_said_where_a_run_does_not(made, tools):
+    verdict, _ = tools.examined(made.write(), **DOOR)
+    assert verdict.about["fits"].startswith("exact, with 6 divisions")
+    himalaya = ("[encoding]\n", '[encoding]\nsolver = "himalaya"\n')
+    verdict, _ = tools.examined(tools.edit(made.write(), himalaya), **DOOR)
+    assert "so himalaya itself is not tested" in verdict.about["fits"]
+    windows = (
+        '[alignment]\nrows = "windows"\nlag_s = [3, 4.5]\nwindow_s = 3\n\n[encoding]'
+    )
+    delays = ("delays = [2, 3, 4]\n", ""), ("[encoding]", windows)
+    verdict, _ = tools.examined(tools.edit(made.write(), *delays), **DOOR)
+    assert "windows at the longest lag, 4.5 s" in verdict.about["fits"]
