@@ -10,6 +10,13 @@ from .verdict import Finding, runs_in
 ERRORS = (ValueError, np.linalg.LinAlgError, OSError)  # InputError is a ValueError
 
 
+def text_of(error: Exception) -> str:
+    """Return what an error says; of which kind it is, if it is not meant for users."""
+    if isinstance(error, InputError):
+        return str(error)
+    return f"it stopped with {type(error).__name__}: {error}"
+
+
 def attempt(
     keys: Sequence[str], check: Callable[[], Iterable[Finding]], name: str = ""
 ) -> Iterator[Finding]:
@@ -29,9 +36,7 @@ def attempt(
             made.add(one.key)
             yield one
     except ERRORS as error:
-        text = str(error)
-        if not isinstance(error, InputError):
-            text = f"it stopped with {type(error).__name__}: {error}"
+        text = text_of(error)
         where = tuple(dict.fromkeys([name, *runs_in(text)] if name else runs_in(text)))
         said = f"{name}: {text}" if name and not text.startswith(name) else text
         for key in keys:

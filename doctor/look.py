@@ -19,6 +19,7 @@ from ..workflow.prepare import rows_to_score
 from ..workflow.regions import voxels_of
 from ..workflow.responses import store_responses
 from ..workflow.source_names import check_same_sources
+from .attempt import ERRORS, text_of
 from .sampled import Sampled, Tapped
 from .trial import sample_columns
 from .verdict import Finding, runs_in
@@ -85,13 +86,10 @@ def _look_at(study: Study, subject: str, n_voxels: int, seed: int) -> Look:
     try:
         opened = open_subject(study, subject)
         check_subject(study, opened)
-    except InputError as error:
+    except ERRORS as error:
         why = "it does not fit together, see what failed."
-        return Look(
-            name,
-            unseen=dict.fromkeys(OF_OPENING + OF_RESPONSES, why),
-            problem=str(error),
-        )
+        unread = dict.fromkeys(OF_OPENING + OF_RESPONSES, why)
+        return Look(name, unseen=unread, problem=text_of(error))
     notes = less_usual(study, opened.notes)
     unseen = dict(_unseen_at_opening(opened))
     columns, heard = _columns(study, opened, n_voxels, seed)
@@ -99,9 +97,9 @@ def _look_at(study: Study, subject: str, n_voxels: int, seed: int) -> Look:
     try:
         aligned = align(study, replace(opened, recording=tapped))
         notes += [*aligned.notes, *store_responses(study, aligned, None)]
-    except InputError as error:
+    except ERRORS as error:
         unseen |= dict.fromkeys(OF_RESPONSES, "its responses cannot be cleaned.")
-        return Look(name, tuple(notes), unseen, opened, problem=str(error))
+        return Look(name, tuple(notes), unseen, opened, problem=text_of(error))
     unseen |= dict(_unseen_in_responses(study, opened))
     voxels = Voxels(tapped.sampled(columns), tapped.sampled(heard))
     return Look(name, tuple(notes), unseen, opened, voxels)

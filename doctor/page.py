@@ -25,7 +25,7 @@ WEIGHTS = {
 }
 
 DONE = {
-    "static": "what the study reads was held against each other",
+    "static": "the study's inputs were held against each other",
     "shift": "sound was moved against responses",
     "null": "noise and features of other clips went the way of the study's own",
     "oracle": "signals of known size were added to copies of responses",
@@ -107,6 +107,7 @@ def write_page(verdict: Verdict, path: Path) -> None:
         groups=[
             (status, *HEADINGS[status], verdict.by_check(status)) for status in ORDER
         ],
+        whole=verdict.checks("passed"),
         what=list(what_was_done(verdict)),
         weights=WEIGHTS,
         curves=list(draw_curves(verdict.findings)),

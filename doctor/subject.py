@@ -11,7 +11,7 @@ from ..study import Study
 from ..workflow.alignment import Aligned, align
 from ..workflow.opening import Opened
 from . import confounds, nulls, oracle, other_clips
-from .attempt import ERRORS, attempt
+from .attempt import ERRORS, attempt, text_of
 from .catalogue import CARDS, KINDS
 from .ceilings import check_repeats
 from .courses import Course, Floats, read_courses
@@ -56,8 +56,9 @@ class Budget:
 
 def leave_out(name: str, why: str, budget: Budget) -> Iterator[Finding]:
     """Yield that no check of a subject is made, and why."""
+    text = why if why.startswith(name) else f"{name}: {why}"
     for key in budget.wanted(OF_SUBJECT):
-        yield Finding(key, "not made", f"{name}: {why}", (name,))
+        yield Finding(key, "not made", text, (name,))
 
 
 def check_subject(
@@ -85,8 +86,8 @@ def check_subject(
     try:
         checks = _checks_of(study, look.opened, look.voxels, seed)
     except ERRORS as error:
-        yield Finding("inputs", "failed", f"{name}: {error}", (name,))
-        yield from leave_out(name, str(error), budget)
+        yield Finding("inputs", "failed", f"{name}: {text_of(error)}", (name,))
+        yield from leave_out(name, text_of(error), budget)
         return
     over = start + max(0.0, budget.left_s) / n_left  # others have their share
     for asked, check in checks.steps:

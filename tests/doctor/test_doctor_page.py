@@ -66,6 +66,13 @@ def test_a_title_that_holds_when_a_check_passes_stands_beside_no_other_finding(
     assert "<td>Numbers of repeats of test clips</td>" in page
     assert "agree on which side is left" not in page + str(verdict)
     assert "<td>Voxels vary about as much in each run</td>" in page
+    others = [
+        Finding("shift-run", "failed", "run 3 is off"),
+        Finding("shift-run", "passed", "none of the other 7 runs is off"),
+    ]
+    _, page = page_of(others, tmp_path)
+    assert "Every run has the best lag of the others" not in page
+    assert "<td>The best lag of each run</td>" in page
 
 
 def test_checks_are_counted_and_not_their_findings(tmp_path):

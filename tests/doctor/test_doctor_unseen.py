@@ -10,7 +10,7 @@ import pytest
 
 from brain2music import load_study, run
 from brain2music.core.types import Run
-from brain2music.doctor import nulls
+from brain2music.doctor import nulls, subject
 from brain2music.doctor.attempt import attempt
 from brain2music.doctor.catalogue import CARDS
 from brain2music.doctor.confounds import check_confounds
@@ -154,6 +154,22 @@ def test_an_error_in_a_check_is_said_and_keeps_no_other_back():
         ("confounds", "not made"),
     ]
     assert found[1].found == "sub-01: it stopped with LinAlgError: Singular matrix"
+
+
+def test_inputs_that_fail_behind_the_door_are_not_passed_as_well(
+    made, tools, monkeypatch
+):
+    def stops(*_args, **_options):
+        raise ValueError("zero-size array")
+
+    monkeypatch.setattr(subject, "make_case", stops)
+    verdict, failed = tools.examined(made.write(), only=["null"])
+    assert set(failed) == {"inputs"}
+    assert states(verdict)["inputs"] == {"failed"}
+    assert failed["inputs"][0].found == (
+        "sub-01: it stopped with ValueError: zero-size array"
+    )
+    assert states(verdict)["noise-features"] == {"not made"}
 
 
 def test_a_check_of_a_subject_that_stops_leaves_a_verdict(made, tools, monkeypatch):
