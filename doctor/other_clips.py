@@ -89,7 +89,9 @@ def check_permuted(
     """
     name = aligned.opened.name
     Y, test = responses.of_valid
-    place = clip_places(responses.repeat_rows)
+    by_volume = study.alignment.rows == "tr"
+    reach = max(study.all_delays()) if by_volume else 0
+    place = clip_places(responses.repeat_rows, reach)
     try:
         if not study.dataset.clip:
             raise InputError("the study names no clips that could change places.")
@@ -113,38 +115,60 @@ def check_permuted(
     return Finding("permuted-clips", status, found, (name,), {"r": chance.r})
 
 
-def clip_places(repeats: pd.DataFrame) -> NDArray[np.integer]:
+def clip_places(repeats: pd.DataFrame, reach: int) -> NDArray[np.integer]:
     """Return the place in its clip of each row that is scored, numbered from 0.
 
-    Responses to a clip go on after its end, so silence is counted on from the start of
-    the clip before it. Silence after clips of another length is another place, and so
-    is silence before the first clip of a run.
+    Responses to a clip go on after its end. So silence is counted on from the start of
+    the clip before it, and is another place after clips of another length, and before
+    the first clip of a run; and rows that the clip before reaches into are told apart
+    by the time since its end.
 
     Parameters
     ----------
     repeats : DataFrame
         Test rows before repeats are averaged: `run_name`, `sample`, `sample_in_clip`,
         and `row`, the row that each is averaged into.
+    reach : int
+        Rows after the end of a clip that its features reach.
 
     Examples
     --------
     >>> rows = pd.DataFrame({"sample_in_clip": [-1, 0, 1, -1, 0, 1, -1]})
     >>> rows = rows.assign(run_name="a", sample=range(7), row=[0, 1, 2, 3, 1, 2, 4])
-    >>> clip_places(rows)
+    >>> clip_places(rows, 0)
     array([0, 1, 2, 3, 3])
     """
-    runs, inside = repeats["run_name"], repeats["sample_in_clip"] >= 0
-    in_clip = repeats["sample_in_clip"].where(inside)
-    start = (repeats["sample"] - in_clip).groupby(runs).ffill()
-    length = (in_clip + 1).groupby(runs).ffill()
+    inside = repeats["sample_in_clip"] >= 0
+    in_clip, sample = repeats["sample_in_clip"].where(inside), repeats["sample"]
+    by_run = repeats["run_name"]
+    start = (sample - in_clip).groupby(by_run).ffill()
+    length = (in_clip + 1).groupby(by_run).ffill()
     keys = pd.DataFrame(
         {
             "after": length.where(~inside, 0).fillna(-1),
-            "place": (repeats["sample"] - start).fillna(-1),
+            "place": (sample - start).fillna(-1),
         }
     )
-    first = keys[~repeats["row"].duplicated()]
-    return first.groupby(["after", "place"], sort=False).ngroup().to_numpy()
+    first = keys[~repeats["row"].duplicated()].reset_index(drop=True)
+    # Repeats of a clip follow other silences: what their mean holds is of all of them.
+    since = _since_end(repeats, start).clip(upper=reach).where(inside, -1)
+    first["since"] = since.groupby(repeats["row"], sort=False).agg(_shares).to_numpy()
+    return first.groupby([*first], sort=False).ngroup().to_numpy()
+
+
+def _shares(values: pd.Series) -> str:
+    """Return which values there are, and how much of them each is, as a key."""
+    kinds, counts = np.unique(values, return_counts=True)
+    return str([*zip(kinds.tolist(), (counts / len(values)).tolist(), strict=True)])
+
+
+def _since_end(repeats: pd.DataFrame, start: pd.Series) -> pd.Series:
+    """Return samples since the clip before ended; infinite where none is before."""
+    runs, inside = repeats["run_name"], repeats["sample_in_clip"] >= 0
+    end = (repeats["sample"] + 1).where(inside).groupby(runs).ffill()
+    before = end.groupby(runs).shift().groupby([runs, start]).transform("first")
+    own = before > start  # the clip's own rows: none was before
+    return (repeats["sample"] - before.mask(own)).fillna(np.inf)
 
 
 def less_place(values: Floats, place: NDArray[np.integer]) -> Floats:

@@ -69,7 +69,7 @@ class Made:
     Y: dict = field(default_factory=dict)
     features: dict = field(default_factory=dict)
     more: str = ""
-    gap: int = 0  # volumes of silence after each clip
+    silences: dict = field(default_factory=dict)  # volumes after each event
 
     def write(self):
         """Write all of it, and return the study file."""
@@ -91,22 +91,28 @@ class Made:
                 rate_hz=1 / TR_S,
             )
         path = self.folder / "study.toml"
-        empty = "\nempty = 0" if self.gap else ""
+        empty = "\nempty = 0" if any(map(any, self.silences.values())) else ""
         text = STUDY.format(more=self.more, empty=empty)
         path.write_text(text, encoding="utf-8")
         return path
 
 
-def make(folder, seed=0, strength=0.7, gap=0):
+def make(folder, seed=0, strength=0.7, gap=(0, 0)):
     """Return a clean study: three voxels of four follow music or timbre.
 
-    With silence between clips, features are above 0, so that responses tell sound from
-    silence as well.
+    `gap` are the least and the most volumes of silence after a clip. With silence,
+    features are above 0, so that responses tell sound from silence as well.
     """
     rng = np.random.default_rng(seed)
-    made = Made(folder, gap=gap)
+    made = Made(folder)
     for number, (task, run) in enumerate((*TRAIN, *TEST)):
-        made.events[task, run] = _events(number, task, rng, gap)
+        table = _events(number, task, rng)
+        n_silent = np.random.default_rng([seed, number]).integers(
+            *gap, len(table), endpoint=True
+        )
+        volumes = np.r_[0, np.cumsum(CLIP + n_silent)[:-1]]
+        made.events[task, run] = table.assign(onset=TR_S * volumes)
+        made.silences[task, run] = n_silent
     names = {
         f"{row.genre}.{row.track}"
         for table in made.events.values()
@@ -115,7 +121,7 @@ def make(folder, seed=0, strength=0.7, gap=0):
     for clip in sorted(names):
         level = rng.standard_normal((2, 1, 3))
         moving = _ar(rng, (CLIP, 6), 0.5).reshape(CLIP, 2, 3).transpose(1, 0, 2)
-        made.features[clip] = level + 0.7 * moving + 3 * (gap > 0)
+        made.features[clip] = level + 0.7 * moving + 3 * (gap[1] > 0)
     weights = rng.standard_normal((6, N_VOXELS))
     weights[3:, ::2] = 0
     weights[:3, 1::2] = 0
@@ -125,9 +131,9 @@ def make(folder, seed=0, strength=0.7, gap=0):
             [
                 np.pad(
                     np.hstack(made.features[f"{row.genre}.{row.track}"]),
-                    ((0, gap), (0, 0)),
+                    ((0, n), (0, 0)),
                 )
-                for row in table.itertuples()
+                for row, n in zip(table.itertuples(), made.silences[name], strict=True)
             ]
         )
         signal = sum(
@@ -139,14 +145,14 @@ def make(folder, seed=0, strength=0.7, gap=0):
     return made
 
 
-def _events(number, task, rng, gap):
+def _events(number, task, rng):
     n = N_CLIPS if task == "Training" else N_TEST
     new = [(f"g{k % 3}", 100 * number + k) for k in range(n)]
     order = [new[k] for k in rng.permutation(n)]
     order = order if task == "Training" else order * N_REPEATS
     return pd.DataFrame(
         {
-            "onset": (CLIP + gap) * TR_S * np.arange(len(order)),
+            "onset": 0.0,
             "duration": CLIP * TR_S,
             "genre": [genre for genre, _ in order],
             "track": [track for _, track in order],

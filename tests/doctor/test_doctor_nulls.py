@@ -89,12 +89,26 @@ def test_silence_is_counted_on_from_the_clip_before_it():
     in_clip = [-1, 0, 1, -1, -1, 0, -1, 0, 1, -1]
     rows = pd.DataFrame({"sample_in_clip": in_clip, "sample": [*range(7), *range(3)]})
     rows = rows.assign(run_name=["a"] * 7 + ["b"] * 3, row=[*range(7), 1, 2, 7])
-    before, first, second, third, fourth, *rest = clip_places(rows)
+    before, first, second, third, fourth, *rest = clip_places(rows, 0)
     assert len({before, first, second, third, fourth}) == 5
     after_one, after_two = rest[1:]
     assert rest[0] == first
     assert after_one not in {first, second, third, fourth, before}
     assert after_two == third  # the same time after a clip of the same length
+
+
+def test_what_a_clip_leaves_in_the_next_is_told_by_the_silence_between_them():
+    """Clips of 3 after silence of 0, 1 and 2; features reach 2 rows beyond an end."""
+    in_clip = [0, 1, 2, 0, 1, 2, -1, 0, 1, 2, -1, -1, 0, 1, 2]
+    rows = pd.DataFrame({"sample_in_clip": in_clip, "sample": range(15)})
+    rows = rows.assign(run_name="a", row=range(15))
+    place = clip_places(rows, 2)
+    first, second, third, fourth = place[0:3], place[3:6], place[7:10], place[12:15]
+    assert list(first) == list(fourth)  # none reaches into the first, nor the last
+    assert [bool(one) for one in first == second] == [False, False, True]
+    assert [bool(one) for one in first == third] == [False, True, True]
+    assert second[0] != third[0]
+    assert [*map(len, map(set, (place[0:3], clip_places(rows, 0)[3:6])))] == [3, 3]
 
 
 def test_other_clips_keep_times_and_sides_and_no_clip_keeps_its_own(made):
