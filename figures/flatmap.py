@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import InputError
-from .looks import OnScale, draw_look, draw_map
+from .keys import add_axes
+from .looks import OnScale
 from .outlines import (
     Outline,
     draw_contour,
@@ -20,17 +21,21 @@ from .outlines import (
     mask_outlines,
     numbered,
 )
-from .pages import Panel, add_axes, draw_keys, looks_of, mask_of, write_caption
-from .style import (
-    DOUBLE_MM,
-    SMALL_PT,
-    TEXT_PT,
-    TITLE_PT,
-    Scale,
-    figure_mm,
-    size_mm,
+from .pages import (
+    Panel,
+    draw_keys,
+    heading,
+    keys_mm,
+    looks_of,
+    mask_of,
+    title_mm,
+    write_caption,
+    write_title,
 )
+from .pictures import draw_look, draw_map
+from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, Scale, figure_mm, size_mm
 from .surfaces import FlatMesh, flat_mesh
+from .wrapping import LEADING, MM_PER_PT, lines_mm
 
 Floats = NDArray[np.floating]
 Rois = Mapping[str, NDArray[np.bool_]] | Sequence[str] | None
@@ -39,6 +44,8 @@ HALF_MM, WHOLE_MM = 46.0, 80.0  # height of a map on half and on the whole page
 HEAD_MM = 11.0  # of that is the map's title
 TWO_IN_A_ROW_MM = 130.0
 MORE_CAPTION_MM = 8.0  # where it has half the width
+CELL_MM = 2.5  # left and right of what stands above a map
+COUNTS = "304,380 drawn, 304,380 below the threshold, 304,380 without, 99,999 above"
 
 
 def plot_flatmap(
@@ -92,14 +99,13 @@ def plot_flatmap(
     fig = fig or figure_mm(DOUBLE_MM, 104.0)
     caption = _counts(values, flat, scale) + _unseen(outlines)
     bottom = write_caption(fig, caption)
-    draw_keys(fig, {"": Panel(values[:, None], OnScale(scale))}, bottom)
-    bottom += OnScale.key_mm
+    bottom += draw_keys(fig, {"": Panel(values[:, None], OnScale(scale))}, bottom)
     width, height = size_mm(fig)
-    ax = add_axes(fig, (2, bottom + 2, width - 4, height - bottom - 8))
+    top = height - write_title(fig, title) - 2.0
+    ax = add_axes(fig, (2, bottom + 2, width - 4, top - bottom - 2))
     draw_map(ax, values, flat, scale)
     draw_outlines(ax, outlines)
     draw_names(ax, outlines, flat)
-    fig.text(0.5, 1 - 1.5 / height, title, size=TITLE_PT, ha="center", va="top")
     return fig
 
 
@@ -180,35 +186,27 @@ def plot_panels(
         for name, one in panels.items()
     }
     outlines = _outlines(flat, rois, store)
-    fig = fig or page_figure(given, DOUBLE_MM)
-    n_columns = _n_columns(given, size_mm(fig)[0])
-    n_rows = -(-len(given) // n_columns)
-    key_mm = max(look.key_mm for look in looks_of(given))
+    fig = fig or page_figure(given, DOUBLE_MM, title)
     key = ", ".join(f"{i} {one.name}" for i, one in enumerate(outlines, start=1))
     said = [caption, _of_mesh(flat)] if caption else [_of_mesh(flat)]
     said += [f"ROIs: {key}."] if key else []
     bottom = write_caption(fig, " ".join(said) + _unseen(outlines))
-    draw_keys(fig, given, bottom)
-    bottom += key_mm
-    width, height = size_mm(fig)
-    cell = (width / n_columns, (height - bottom - 6) / n_rows)
-    for number, (name, panel) in enumerate(given.items()):
-        row, column = divmod(number, n_columns)
-        left, low = column * cell[0], bottom + (n_rows - 1 - row) * cell[1]
-        ax = add_axes(fig, (left + 2, low + 1, cell[0] - 4, cell[1] - 8))
+    bottom += draw_keys(fig, given, bottom)
+    top = size_mm(fig)[1] - write_title(fig, title) - 1.5
+    for name, ax in _places(fig, given, flat, (bottom, top)).items():
+        panel = given[name]
         draw_look(ax, panel.drawn, flat, panel.look)
         if panel.contour is not None:
             inside = mask_of(panel.contour, "contour", flat.n_vertices)
             draw_contour(ax, flat, inside)
-        draw_outlines(ax, outlines, width_pt=0.7 if n_columns == 2 else 1.0)
+        draw_outlines(ax, outlines, width_pt=0.7 if len(given) > 1 else 1.0)
         draw_names(ax, numbered(outlines), flat)
-        ax.set_title(f"{name}\n", size=TEXT_PT, pad=1.5, linespacing=1.1)
-        _write(ax, _short_counts(panel, flat))
-    fig.text(0.5, 1 - 1.5 / height, title, size=TITLE_PT, ha="center", va="top")
     return fig
 
 
-def page_figure(panels: Mapping[str, Panel], width_mm: float) -> Figure:
+def page_figure(
+    panels: Mapping[str, Panel], width_mm: float, title: str = ""
+) -> Figure:
     """Return an empty figure, as high as `plot_panels` needs at this width.
 
     Two maps stand in a row from 130 mm on; at 180 mm a page has the heights of
@@ -217,11 +215,41 @@ def page_figure(panels: Mapping[str, Panel], width_mm: float) -> Figure:
     n_columns = _n_columns(panels, width_mm)
     n_rows = -(-len(panels) // n_columns)
     high = HALF_MM if n_columns == 2 else WHOLE_MM
-    high = HEAD_MM + (high - HEAD_MM) * width_mm / DOUBLE_MM
-    key_mm = max(look.key_mm for look in looks_of(panels))
-    frame = 19.0 if n_rows > 1 else 15.0
+    map_mm = (high - HEAD_MM) * width_mm / DOUBLE_MM
+    wide = width_mm / n_columns - 2 * CELL_MM
+    counts = COUNTS if width_mm / n_columns < DOUBLE_MM else ""
+    heads = [heading(name, counts, wide)[2] for name in panels]
+    head = max(HEAD_MM - 5.0, *heads) + 5.0
+    frame = 15.0 if n_rows > 1 else 11.0
     frame += MORE_CAPTION_MM * max(0.0, DOUBLE_MM / width_mm - 1)
-    return figure_mm(width_mm, high * n_rows + key_mm + frame)
+    frame += title_mm(title, width_mm)
+    keys = keys_mm(looks_of(panels), width_mm)
+    return figure_mm(width_mm, (head + map_mm) * n_rows + keys + frame)
+
+
+def _places(
+    fig: Figure,
+    panels: Mapping[str, Panel],
+    flat: FlatMesh,
+    between_mm: tuple[float, float],
+) -> dict[str, Axes]:
+    """Return an axes per map, with its title and its counts above it."""
+    width, _ = size_mm(fig)
+    bottom, top = between_mm
+    n_columns = _n_columns(panels, width)
+    cell = (width / n_columns, (top - bottom) / -(-len(panels) // n_columns))
+    axes = {}
+    for number, (name, panel) in enumerate(panels.items()):
+        row, column = divmod(number, n_columns)
+        counts = _short_counts(panel, flat)
+        words, said, head = heading(name, counts, cell[0] - 2 * CELL_MM)
+        low = top - (row + 1) * cell[1]
+        box = (column * cell[0] + 2, low + 1, cell[0] - 4, cell[1] - head - 2)
+        axes[name] = add_axes(fig, box)
+        pad = 2.0 + lines_mm(said, SMALL_PT) / MM_PER_PT
+        axes[name].set_title(words, size=TEXT_PT, pad=pad, linespacing=LEADING)
+        _write(axes[name], said)
+    return axes
 
 
 def _flat(mesh: str | FlatMesh, renderer: str, store: Path | None) -> FlatMesh:
@@ -293,8 +321,8 @@ def _short_counts(panel: Panel, flat: FlatMesh) -> str:
         text += f", {(~has & on_map).sum():,} {panel.look.missing}"
     lost = (shown & ~on_map).sum()
     text += f", {lost:,} off the map" if lost else ""
-    beyond = panel.look.n_beyond(panel.drawn)
-    return text + (f", {beyond:,} off scale" if beyond else "")
+    beyond = panel.look.beyond(panel.drawn)
+    return text + (f", {beyond}" if beyond else "")
 
 
 def _of_mesh(flat: FlatMesh) -> str:
@@ -328,4 +356,5 @@ def _write(ax: Axes, text: str) -> None:
         size=SMALL_PT,
         ha="center",
         va="bottom",
+        linespacing=LEADING,
     )

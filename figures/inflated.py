@@ -11,18 +11,22 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
-from .looks import GYRUS, SULCUS
+from .keys import GYRUS, SULCUS, add_axes, add_text
 from .pages import (
     Panel,
-    add_axes,
     caption_mm,
     draw_keys,
+    heading,
+    keys_mm,
     looks_of,
+    title_mm,
     write_caption,
+    write_title,
 )
 from .solid import CortexMesh, cortex_mesh
-from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, TITLE_PT, figure_mm
+from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, figure_mm
 from .surfaces import N_VERTICES
+from .wrapping import lines_mm
 
 Floats = NDArray[np.floating]
 
@@ -34,7 +38,7 @@ VIEWS = (
     ("right", "right, lateral", 1),
 )
 SIDES = ("left", "right")
-FRAME_MM, TITLE_MM, WORDS_MM, LINE_MM = 9.0, 4.0, 5.0, 3.0
+FRAME_MM, WORDS_MM = 2.0, 5.0
 PICTURE = 0.68  # height of a picture, of its width
 
 
@@ -97,8 +101,9 @@ def plot_inflated(
     """Draw maps on the inflated cortex, four views in a row for each.
 
     A face has the mean colour of its three vertices that have a value, without light
-    and shade, so that a colour is read off the key; where none has, curvature shows,
-    sulci darker than gyri. On a page less than 130 mm wide the views stand two by two.
+    and shade, so that a colour is read off the key; where none has, and below colours
+    that fade, curvature shows, sulci darker than gyri. On a page less than 130 mm wide
+    the views stand two by two.
 
     Parameters
     ----------
@@ -125,26 +130,31 @@ def plot_inflated(
     colours = {name: _colours(p, surface, name) for name, p in panels.items()}
     in_a_row = 4 if width_mm >= 130 else 2
     wide = (width_mm - 4) / in_a_row
-    block = TITLE_MM + (4 // in_a_row) * (wide * PICTURE + WORDS_MM)
-    key_mm = max(look.key_mm for look in looks_of(panels))
-    bottom = caption_mm(caption, width_mm)
-    height = FRAME_MM + block * len(panels) + key_mm + bottom + 2.0
-    fig = figure_mm(width_mm, height)
-    write_caption(fig, caption)
-    draw_keys(fig, panels, bottom)
-    for number, (name, of_side) in enumerate(colours.items()):
-        top = height - FRAME_MM - number * block
-        fig.text(0.5, top / height, name, size=TEXT_PT, ha="center")
-        words = _counts(panels[name])
-        place = (0.5, (top - LINE_MM) / height)
-        fig.text(*place, words, size=SMALL_PT, ha="center")
+    heads = {
+        name: heading(name, _counts(panel), width_mm - 8)
+        for name, panel in panels.items()
+    }
+    rows_mm = (4 // in_a_row) * (wide * PICTURE + WORDS_MM)
+    blocks = sum(head for *_, head in heads.values()) + rows_mm * len(panels)
+    frame = title_mm(title, width_mm) + 2 * FRAME_MM
+    keys = keys_mm(looks_of(panels), width_mm) + caption_mm(caption, width_mm)
+    fig = figure_mm(width_mm, blocks + frame + keys)
+    draw_keys(fig, panels, write_caption(fig, caption))
+    top = blocks + frame + keys - write_title(fig, title) - FRAME_MM
+    for name, of_side in colours.items():
+        words, counts, head = heads[name]
+        how = {"ha": "center", "va": "bottom"}
+        low = top - head + lines_mm(counts, SMALL_PT) + 0.5
+        add_text(fig, width_mm / 2, low, words, size=TEXT_PT, **how)
+        add_text(fig, width_mm / 2, top - head + 0.5, counts, size=SMALL_PT, **how)
+        top -= head
         for k, (side, words, eye) in enumerate(VIEWS):
             row, column = divmod(k, in_a_row)
-            low = top - TITLE_MM - (row + 1) * (wide * PICTURE + WORDS_MM) + WORDS_MM
+            low = top - (row + 1) * (wide * PICTURE + WORDS_MM) + WORDS_MM
             ax = add_axes(fig, (2 + column * wide, low, wide, wide * PICTURE))
             _draw_view(ax, surface, side, of_side[side], eye)
             ax.set_xlabel(words, size=SMALL_PT, labelpad=1.0)
-    fig.text(0.5, 1 - 1.5 / height, title, size=TITLE_PT, ha="center", va="top")
+        top -= rows_mm
     return fig
 
 
@@ -168,14 +178,13 @@ def _colours(panel: Panel, surface: Inflated, name: str) -> dict[str, Floats]:
     for side, part in zip(SIDES, (values[:n_left], values[n_left:]), strict=True):
         faces = surface.faces[side]
         rgba = panel.look.rgba(part)[faces]
-        known = rgba[..., 3]
-        count = known.sum(axis=1)
+        known = np.isfinite(part).all(axis=1)[faces].sum(axis=1)
+        opaque = rgba[..., 3].sum(axis=1)
         grey = np.where(surface.curvature[side] > 0, SULCUS, GYRUS)[faces].mean(axis=1)
-        rgb = (rgba[..., :3] * known[..., None]).sum(axis=1)
-        shown = count > 0
-        rgb[shown] /= count[shown, None]
-        rgb[~shown] = grey[~shown, None]
-        found[side] = rgb
+        rgb = (rgba[..., :3] * rgba[..., 3:]).sum(axis=1)
+        # Of the vertices that have a value: what is clear in them shows curvature.
+        clear = np.where(known > 0, known - opaque, 1)[:, None]
+        found[side] = (rgb + clear * grey[:, None]) / np.maximum(known, 1)[:, None]
     return found
 
 
@@ -188,8 +197,8 @@ def _counts(panel: Panel) -> str:
     hidden = (has & ~shown).sum()
     text += f", {hidden:,} {panel.hidden}" if hidden else ""
     text += f", {(~has).sum():,} {panel.look.missing}" if not has.all() else ""
-    beyond = panel.look.n_beyond(drawn)
-    return text + (f", {beyond:,} off scale" if beyond else "")
+    beyond = panel.look.beyond(drawn)
+    return text + (f", {beyond}" if beyond else "")
 
 
 def _draw_view(

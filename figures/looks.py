@@ -10,24 +10,35 @@ from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
+from .keys import (
+    KEY_PX,
+    add_axes,
+    add_text,
+    bar_mm,
+    draw_bar,
+    draw_square,
+    draw_triangle,
+    square_mm,
+)
 from .style import SMALL_PT, TEXT_PT, Scale, size_mm
-from .surfaces import FlatMesh
+from .wrapping import lines_mm, text_mm, wrapped
 
 Floats = NDArray[np.floating]
 
-GYRUS, SULCUS = 0.46, 0.30
 PALE = 0.65  # share of white in the colour of what is not sure
 BOTH = "#1A1A1A"
 NEITHER = "#F2F2F2"
-KEY_PX = 64
+SQUARE_MM, FADED_MM = (20.0, 20.0), (30.0, 16.0)  # width and height of a key
+# A triangle of colours, with the letters of its corners; and bars beside or below it.
+TRIANGLE_WIDE_MM, TRIANGLE_MM = 18.0, 23.0
+BAR_OF_THREE_MM = {True: 24.0, False: 12.0}
+SIDE_BY_SIDE_MM = 100.0
 
 
 class Look(Protocol):
@@ -41,15 +52,14 @@ class Look(Protocol):
     def missing(self) -> str:
         """What a vertex without a number is called."""
 
-    @property
-    def key_mm(self) -> float:
-        """Height of its key."""
+    def key_mm(self, width_mm: float, /) -> float:
+        """Return the height of its key in a box of this width."""
 
     def rgba(self, values: Floats) -> Floats:
         """Return the colours, (n_vertices, 4), of values (n_vertices, n_values)."""
 
-    def n_beyond(self, values: Floats, /) -> int:
-        """Return how many vertices have the end colour for more than it stands for."""
+    def beyond(self, values: Floats, /) -> str:
+        """Say how many vertices have the end colour for more than it stands for."""
 
     def draw_key(self, fig: Figure, box_mm: tuple[float, float, float]) -> None:
         """Draw what the colours mean, at (middle, bottom, width)."""
@@ -61,7 +71,6 @@ class OnScale:
 
     scale: Scale
     n_values = 1
-    key_mm = 13.0
 
     @property
     def missing(self) -> str:
@@ -71,12 +80,15 @@ class OnScale:
     def rgba(self, values: Floats) -> Floats:
         """Return the colours, (n_vertices, 4)."""
         cmap, norm = self.scale.colours()
-        return _where_known(values, cmap(norm(np.nan_to_num(values[:, 0])))[:, :3])
+        return _where_known(values, cmap(norm(np.nan_to_num(values[:, 0]))))
 
-    def n_beyond(self, values: Floats, /) -> int:
-        """Return how many lie beyond the ends of the scale."""
-        low, high = self.scale.vmin, self.scale.vmax
-        return int(((values < low) | (values > high)).sum())
+    def beyond(self, values: Floats, /) -> str:
+        """Say how many lie beyond the ends of the scale."""
+        return _beyond(values, self.scale.vmin, self.scale.vmax)
+
+    def key_mm(self, width_mm: float, /) -> float:
+        """Return the height of the key, in mm."""
+        return bar_mm(self.scale, width_mm)
 
     def draw_key(self, fig: Figure, box_mm: tuple[float, float, float]) -> None:
         """Draw the colour bar."""
@@ -105,10 +117,11 @@ class Names:
     missing: str = "without a value"
     n_values = 2
 
-    @property
-    def key_mm(self) -> float:
-        """Height of the key, in mm."""
-        return 8.0 + 3.4 * (len(self.colours) + 1)
+    def key_mm(self, width_mm: float, /) -> float:
+        """Return the height of the key, in mm."""
+        label, names = self._texts(width_mm)
+        lines = sum(lines_mm(name, SMALL_PT) + 0.9 for name in names)
+        return 5.0 + lines_mm(label, TEXT_PT) + lines
 
     def rgba(self, values: Floats) -> Floats:
         """Return the colours, (n_vertices, 4)."""
@@ -123,20 +136,22 @@ class Names:
         white = np.where(values[:, 1] == 1, 0.0, PALE)[:, None]
         return _where_known(values, of_name[place] * (1 - white) + white)
 
-    def n_beyond(self, _values: Floats, /) -> int:
-        """Return 0: a name has no end."""
-        return 0
+    def beyond(self, _values: Floats, /) -> str:
+        """Say nothing: a name has no end."""
+        return ""
 
     def draw_key(self, fig: Figure, box_mm: tuple[float, float, float]) -> None:
         """Draw a patch per name."""
-        middle, bottom, _ = box_mm
+        middle, bottom, wide = box_mm
         width, height = size_mm(fig)
-        patches = [Patch(color=c, label=name) for name, c in self.colours.items()]
-        grey = 0.2 * (1 - PALE) + PALE
-        patches.append(Patch(color=(grey, grey, grey), label=f"pale: {self.pale}"))
+        label, names = self._texts(wide)
+        level = 0.2 * (1 - PALE) + PALE
+        grey = to_hex((level, level, level))
+        colours = [*self.colours.values(), grey]
+        patches = [Patch(color=c, label=n) for c, n in zip(colours, names, strict=True)]
         legend = fig.legend(
             handles=patches,
-            title=self.label,
+            title=label,
             fontsize=SMALL_PT,
             title_fontsize=TEXT_PT,
             frameon=False,
@@ -146,6 +161,14 @@ class Names:
             bbox_to_anchor=(middle / width, (bottom + 1.0) / height),
         )
         legend.set_in_layout(False)
+
+    def _texts(self, width_mm: float) -> tuple[str, list[str]]:
+        """Return the label and the names, in lines that fit beside a patch."""
+        names = [*self.colours, f"pale: {self.pale}"]
+        return (
+            wrapped(self.label, width_mm - 2.0, TEXT_PT),
+            [wrapped(name, width_mm - 12.0, SMALL_PT) for name in names],
+        )
 
 
 @dataclass(frozen=True)
@@ -167,7 +190,6 @@ class Together:
     ends: tuple[str, str] = ("0", "1")
     missing: str = "without a value"
     n_values = 3
-    key_mm = 27.0
 
     def rgba(self, values: Floats) -> Floats:
         """Return the colours, (n_vertices, 4)."""
@@ -179,40 +201,65 @@ class Together:
             )
         return _where_known(values, np.where(known[:, None], values, 0.0))
 
-    def n_beyond(self, _values: Floats, /) -> int:
-        """Return 0: who made the colours counts what they do not show."""
-        return 0
+    def beyond(self, _values: Floats, /) -> str:
+        """Say nothing: who made the colours counts what they do not show."""
+        return ""
+
+    def key_mm(self, width_mm: float, /) -> float:
+        """Return the height of the key, in mm."""
+        label, names, beside = self._texts(width_mm)
+        rows = sum(map(_row_mm, names))
+        parts = max(rows, TRIANGLE_MM) if beside else rows + TRIANGLE_MM
+        return lines_mm(label, TEXT_PT) + parts + 3.0
 
     def draw_key(self, fig: Figure, box_mm: tuple[float, float, float]) -> None:
-        """Draw a bar per colour, the two others half-way."""
-        middle, bottom, _ = box_mm
-        width, height = size_mm(fig)
-        for k, name in enumerate(self.names):
-            low = bottom + 5.0 + 5.2 * (2 - k)
-            bar = np.full((1, KEY_PX, 3), 0.5)
-            bar[0, :, k] = np.linspace(0, 1, KEY_PX)
-            ax = fig.add_axes(_share(fig, (middle - 62, low, 24, 3.0)))
-            ax.imshow(bar, aspect="auto", label=f"key {k}")
-            ax.set(xticks=[], yticks=[])
-            for side, end, x in zip(("right", "left"), self.ends, (-1, 1), strict=True):
-                ax.text(
-                    0.5 + 0.54 * x,
-                    0.5,
-                    end,
-                    size=SMALL_PT,
-                    ha=side,
-                    va="center",
-                    transform=ax.transAxes,
-                )
-            fig.text(
-                (middle - 29) / width,
-                (low + 1.5) / height,
-                name,
-                size=SMALL_PT,
-                va="center",
-            )
-        place = (middle / width, (bottom + 21.5) / height)
-        fig.text(*place, self.label, size=TEXT_PT, ha="center")
+        """Draw the triangle of mixtures, and a bar per colour, the others half-way."""
+        middle, bottom, width = box_mm
+        label, names, beside = self._texts(width)
+        high = self.key_mm(width) - 1.0
+        add_text(fig, middle, bottom + high, label, size=TEXT_PT, ha="center", va="top")
+        top = bottom + high - lines_mm(label, TEXT_PT) - 1.0
+        left = middle - width / 2
+        corner = left + 3.0 if beside else middle - TRIANGLE_WIDE_MM / 2
+        draw_triangle(fig, (corner, top - TRIANGLE_MM + 4.0, TRIANGLE_WIDE_MM))
+        if beside:
+            left += TRIANGLE_WIDE_MM + 8.0
+        else:
+            top -= TRIANGLE_MM
+        bar, end = BAR_OF_THREE_MM[beside], self._end_mm()
+        for k, name in enumerate(names):
+            top -= _row_mm(name)
+            low = top + _row_mm(name) / 2 - 1.5
+            self._draw_bar(add_axes(fig, (left + end, low, bar, 3.0)), k, bar)
+            x = left + bar + 2 * end + 1.0
+            add_text(fig, x, low + 1.5, name, size=SMALL_PT, va="center")
+
+    def _draw_bar(self, ax: Axes, k: int, wide: float) -> None:
+        bar = np.full((1, KEY_PX, 3), 0.5)
+        bar[0, :, k] = np.linspace(0, 1, KEY_PX)
+        ax.imshow(bar, aspect="auto", label=f"key {k}")
+        ax.set(xticks=[], yticks=[])
+        for x, end, side in zip(
+            (-1 / wide, 1 + 1 / wide), self.ends, ("right", "left"), strict=True
+        ):
+            how: dict[str, Any] = {
+                "ha": side,
+                "va": "center",
+                "transform": ax.transAxes,
+            }
+            ax.text(x, 0.5, end, size=SMALL_PT, **how)
+
+    def _end_mm(self) -> float:
+        return max(text_mm(end, SMALL_PT) for end in self.ends) + 2.0
+
+    def _texts(self, width_mm: float) -> tuple[str, list[str], bool]:
+        """Return label and names in lines, and if bars stand beside the triangle."""
+        beside = width_mm >= SIDE_BY_SIDE_MM
+        room = width_mm - BAR_OF_THREE_MM[beside] - 2 * self._end_mm() - 2.0
+        room -= TRIANGLE_WIDE_MM + 8.0 if beside else 0.0
+        said = [f"{c}: {n}" for c, n in zip("RGB", self.names, strict=True)]
+        names = [wrapped(one, room, SMALL_PT) for one in said]
+        return wrapped(self.label, width_mm, TEXT_PT), names, beside
 
 
 @dataclass(frozen=True)
@@ -236,7 +283,6 @@ class TwoScores:
     colours: tuple[str, str] = ("#0072B2", "#D55E00")
     missing: str = "without a value"
     n_values = 2
-    key_mm = 34.0
 
     def __post_init__(self) -> None:
         if not self.vmin < self.vmax:
@@ -255,99 +301,110 @@ class TwoScores:
         low = (1 - x) * none + x * only_x
         return _where_known(values, (1 - y) * low + y * ((1 - x) * only_y + x * both))
 
-    def n_beyond(self, values: Floats, /) -> int:
-        """Return how many have either number beyond the ends."""
-        return int(((values < self.vmin) | (values > self.vmax)).any(axis=1).sum())
+    def beyond(self, values: Floats, /) -> str:
+        """Say how many have either number beyond the ends."""
+        return _beyond(values, self.vmin, self.vmax)
+
+    def key_mm(self, width_mm: float, /) -> float:
+        """Return the height of the key, in mm."""
+        return square_mm(self.labels, width_mm, SQUARE_MM)
 
     def draw_key(self, fig: Figure, box_mm: tuple[float, float, float]) -> None:
         """Draw the square of colours."""
-        middle, bottom, _ = box_mm
-        ax = fig.add_axes(_share(fig, (middle - 10, bottom + 9.0, 20, 20)))
         steps = np.linspace(self.vmin, self.vmax, KEY_PX)
-        pairs = np.stack(np.meshgrid(steps, steps), axis=-1)
-        square = self.rgba(pairs.reshape(-1, 2)).reshape(KEY_PX, KEY_PX, 4)
+        colours = _over_two(self, steps, steps)
         ends = (self.vmin, self.vmax)
-        ax.imshow(square, origin="lower", extent=(*ends, *ends), label="key")
-        ax.set(xticks=ends, yticks=ends)
-        ax.tick_params(labelsize=SMALL_PT, length=2, pad=1.5)
-        ax.set_xlabel(self.labels[0], size=TEXT_PT, labelpad=0.5)
-        place = (-0.3, 0.5)
-        ax.text(
-            *place,
-            self.labels[1],
-            size=TEXT_PT,
-            ha="right",
-            va="center",
-            transform=ax.transAxes,
+        draw_square(
+            fig,
+            colours,
+            box_mm,
+            labels=self.labels,
+            size=SQUARE_MM,
+            extent=(*ends, *ends),
         )
 
 
-def draw_map(ax: Axes, values: Floats, flat: FlatMesh, scale: Scale) -> AxesImage:
-    """Draw the pictures of curvature and values, without text, into `ax`."""
-    cmap, norm = scale.colours()
-    place = _draw_curvature(ax, flat)
-    shown = np.where(flat.pixels >= 0, values[flat.pixels], np.nan)
-    return ax.imshow(
-        np.ma.masked_invalid(shown), cmap=cmap, norm=norm, label="values", **place
-    )
+@dataclass(frozen=True)
+class Faded:
+    """A number as a colour, over curvature that shows the more the less a second is.
+
+    Parameters
+    ----------
+    scale : Scale
+        Of the first number: limits, colours, label, and what NaN is called.
+    fade : Scale
+        Of the second: at `vmin` and below colours are clear, at `vmax` and above they
+        are full. Its colour map is not used.
+    """
+
+    scale: Scale
+    fade: Scale
+    n_values = 2
+
+    @property
+    def missing(self) -> str:
+        """What a vertex without a number is called."""
+        return self.scale.missing
+
+    def rgba(self, values: Floats) -> Floats:
+        """Return the colours, (n_vertices, 4)."""
+        rgba = OnScale(self.scale).rgba(values[:, :1])
+        span = self.fade.vmax - self.fade.vmin
+        share = (np.nan_to_num(values[:, 1]) - self.fade.vmin) / span
+        rgba[:, 3] *= np.minimum(np.maximum(share, 0.0), 1.0)
+        return _where_known(values, rgba)
+
+    def beyond(self, values: Floats, /) -> str:
+        """Say how many colours lie beyond the ends; the key says it of what fades."""
+        return OnScale(self.scale).beyond(values[:, :1])
+
+    def key_mm(self, width_mm: float, /) -> float:
+        """Return the height of the key, in mm."""
+        return square_mm((self.scale.label, self.fade.label), width_mm, FADED_MM)
+
+    def draw_key(self, fig: Figure, box_mm: tuple[float, float, float]) -> None:
+        """Draw the square of colours, more of the second number upwards."""
+        ends = [(one.vmin, one.vmax) for one in (self.scale, self.fade)]
+        steps = [np.linspace(*both, KEY_PX) for both in ends]
+        ax = draw_square(
+            fig,
+            _over_two(self, *steps),
+            box_mm,
+            labels=(self.scale.label, self.fade.label),
+            size=FADED_MM,
+            extent=(*ends[0], *ends[1]),
+        )
+        low, high = ends[1]
+        ax.set_yticks(
+            ends[1],
+            [
+                f"\N{LESS-THAN OR EQUAL TO} {low:g}",
+                f"\N{GREATER-THAN OR EQUAL TO} {high:g}",
+            ],
+        )
 
 
-def draw_look(ax: Axes, values: Floats, flat: FlatMesh, look: Look) -> AxesImage:
-    """Draw the pictures of curvature and values, (n_vertices, n_values), into `ax`."""
-    if isinstance(look, OnScale):
-        return draw_map(ax, values[:, 0], flat, look.scale)
-    place = _draw_curvature(ax, flat)
-    colours = look.rgba(values)[flat.pixels]
-    colours[flat.pixels < 0] = 0.0
-    return ax.imshow(colours, label="values", **place)
+def _over_two(look: Look, first: Floats, second: Floats) -> Floats:
+    """Return the colours of each pair of two numbers, the second one downwards."""
+    pairs = np.stack(np.meshgrid(first, second), axis=-1)
+    return look.rgba(pairs.reshape(-1, 2)).reshape(*pairs.shape[:2], 4)
 
 
-def draw_bar(
-    fig: Figure, scale: Scale, box_mm: tuple[float, float, float], *, extend: str
-) -> None:
-    """Draw a colour bar at (middle, bottom, width), with arrows at its ends."""
-    middle, bottom, wide = box_mm
-    wide = min(50.0, wide)
-    ax = fig.add_axes(_share(fig, (middle - wide / 2, bottom + 8.5, wide, 2.5)))
-    cmap, norm = scale.colours()
-    bar = fig.colorbar(
-        ScalarMappable(norm, cmap), cax=ax, orientation="horizontal", extend=extend
-    )
-    bar.set_label(scale.label, size=TEXT_PT, labelpad=1.5)
-    bar.ax.tick_params(labelsize=SMALL_PT, length=2, pad=1.5)
-    bar.outline.set_linewidth(0.5)
-
-
-def _draw_curvature(ax: Axes, flat: FlatMesh) -> dict[str, Any]:
-    """Draw sulci and gyri; return where pictures of this mesh lie."""
-    inside = flat.pixels >= 0
-    grey = np.where(flat.curvature > 0, SULCUS, GYRUS)
-    place: dict[str, Any] = {
-        "extent": flat.extent,
-        "origin": "lower",
-        "interpolation": "nearest",
-    }
-    ax.imshow(
-        np.where(inside, grey[flat.pixels], np.nan),
-        cmap="gray",
-        vmin=0.0,
-        vmax=1.0,
-        label="curvature",
-        **place,
-    )
-    ax.set_axis_off()
-    return place
-
-
-def _where_known(values: Floats, rgb: Floats) -> Floats:
-    """Return colours that are clear where a number is NaN."""
+def _where_known(values: Floats, colours: Floats) -> Floats:
+    """Return colours, RGB or RGBA, that are clear where a number is NaN."""
     known = np.asarray(np.isfinite(values).all(axis=1))
-    return np.column_stack([np.where(known[:, None], rgb, 0.0), known.astype(float)])
+    alpha = colours[:, 3] if colours.shape[1] == 4 else np.ones(len(colours))
+    rgb = np.where(known[:, None], colours[:, :3], 0.0)
+    return np.column_stack([rgb, np.where(known, alpha, 0.0)])
 
 
-def _share(
-    fig: Figure, box_mm: tuple[float, float, float, float]
-) -> tuple[float, float, float, float]:
-    width, height = size_mm(fig)
-    left, bottom, wide, high = box_mm
-    return left / width, bottom / height, wide / width, high / height
+def _beyond(values: Floats, low: float, high: float) -> str:
+    """Say how many rows have a number below and above the ends; '' if none has."""
+    below, above = ((values < low).any(axis=1), (values > high).any(axis=1))
+    parts = [f"{below.sum():,} below {low:g}"] * bool(below.any())
+    parts += [f"{above.sum():,} above {high:g}"] * bool(above.any())
+    return ", ".join(parts)
+
+
+def _row_mm(name: str) -> float:
+    return max(5.2, lines_mm(name, SMALL_PT) + 1.0)

@@ -1,20 +1,27 @@
 """A page of maps: its caption, and a key for each way that numbers become colours."""
 
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import InputError
-from .looks import Look, OnScale, draw_bar
-from .style import SMALL_PT, size_mm
+from .keys import add_text, draw_bar
+from .looks import Look, OnScale
+from .style import (
+    SMALL_PT,
+    TEXT_PT,
+    TITLE_PT,
+    Scale,
+    scale_around_zero,
+    size_mm,
+)
+from .wrapping import lines_mm, wrapped
 
 MARGIN_MM = 4.0
-LINE_MM = 2.6
+NARROWEST_KEY_MM = 60.0  # of keys that stand side by side
 EXTEND = {
     (False, False): "neither",
     (True, False): "min",
@@ -63,6 +70,40 @@ class Panel:
         return values
 
 
+def difference(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    label: str,
+    scale: Scale | None = None,
+) -> Panel:
+    """Return the map of one number less another, blue below 0 and red above.
+
+    Parameters
+    ----------
+    first, second : array of shape (n_vertices,)
+        NaN in either is not drawn.
+    label : str
+        What the difference is, with its unit, such as ``"r, music less text"``.
+    scale : Scale, optional
+        Limits of several maps that will be compared, made by `scale_around_zero`. That
+        of this map by itself if None.
+
+    Examples
+    --------
+    >>> difference([0.3, 0.1], [0.1, 0.2], label="r, a less b").look.scale.vmax
+    0.2
+    """
+    one, other = np.asarray(first, float), np.asarray(second, float)
+    if one.shape != other.shape:
+        raise InputError(
+            f"maps of shape {one.shape} and {other.shape} have no difference. Give two "
+            "of the same vertices."
+        )
+    values = one - other
+    return Panel(values, OnScale(scale or scale_around_zero([values], label)))
+
+
 def mask_of(given: ArrayLike, name: str, n_vertices: int) -> NDArray[np.bool_]:
     """Return a mask over the vertices, or say what it is instead."""
     mask = np.asarray(given)
@@ -85,46 +126,76 @@ def looks_of(panels: Mapping[str, Panel]) -> list[Look]:
 
 def write_caption(fig: Figure, caption: str) -> float:
     """Write the caption; return the height in mm that it takes."""
-    width, height = size_mm(fig)
-    lines = _lines(caption, width)
-    fig.text(
-        MARGIN_MM / width,
-        1.5 / height,
-        "\n".join(lines),
-        size=SMALL_PT,
-        va="bottom",
-        linespacing=1.2,
-    )
+    width, _ = size_mm(fig)
+    text = _caption(caption, width)
+    add_text(fig, MARGIN_MM, 1.5, text, size=SMALL_PT, va="bottom")
     return caption_mm(caption, width)
 
 
 def caption_mm(caption: str, width_mm: float) -> float:
     """Return the height in mm that a caption will take."""
-    return 1.5 + LINE_MM * len(_lines(caption, width_mm))
+    return 1.5 + lines_mm(_caption(caption, width_mm), SMALL_PT)
 
 
-def _lines(caption: str, width_mm: float) -> list[str]:
-    per_line = int((width_mm - 2 * MARGIN_MM) / 1.2)  # a letter of 6 pt, on average
-    return textwrap.wrap(caption, per_line)
+def _caption(caption: str, width_mm: float) -> str:
+    return wrapped(caption, width_mm - 2 * MARGIN_MM, SMALL_PT)
 
 
-def draw_keys(fig: Figure, panels: Mapping[str, Panel], bottom_mm: float) -> None:
-    """Draw the key of each look side by side, from `bottom_mm` upwards."""
+def write_title(fig: Figure, title: str) -> float:
+    """Write the title at the top; return the height in mm that it takes."""
+    width, height = size_mm(fig)
+    text = wrapped(title, width - 2 * MARGIN_MM, TITLE_PT)
+    add_text(fig, width / 2, height - 1.5, text, size=TITLE_PT, ha="center", va="top")
+    return title_mm(title, width)
+
+
+def title_mm(title: str, width_mm: float) -> float:
+    """Return the height in mm that a title will take; one line if there is none."""
+    text = wrapped(title or " ", width_mm - 2 * MARGIN_MM, TITLE_PT)
+    return 1.5 + lines_mm(text, TITLE_PT)
+
+
+def heading(name: str, counts: str, width_mm: float) -> tuple[str, str, float]:
+    """Return the title of a map and its counts in lines, and the height of both."""
+    title, words = wrapped(name, width_mm, TEXT_PT), wrapped(counts, width_mm, SMALL_PT)
+    return title, words, lines_mm(title, TEXT_PT) + lines_mm(words, SMALL_PT) + 1.0
+
+
+def keys_mm(looks: Sequence[Look], width_mm: float) -> float:
+    """Return the height in mm of the keys of some looks."""
+    heights = [look.key_mm(_key_wide(looks, width_mm)) for look in looks]
+    return max(heights) if _side_by_side(looks, width_mm) else sum(heights)
+
+
+def draw_keys(fig: Figure, panels: Mapping[str, Panel], bottom_mm: float) -> float:
+    """Draw the key of each look, from `bottom_mm` upwards; return the height of all.
+
+    They stand side by side, or one above the other where the page is narrow.
+    """
     looks = looks_of(panels)
-    wide = size_mm(fig)[0] / len(looks)
-    for place, look in enumerate(looks):
-        box = ((place + 0.5) * wide, bottom_mm, wide - 10)
+    width, _ = size_mm(fig)
+    wide = _key_wide(looks, width)
+    beside = _side_by_side(looks, width)
+    low = bottom_mm
+    # Upwards, so that the first one ends up at the top.
+    for place, look in reversed(list(enumerate(looks))):
+        middle = (place + 0.5) * width / len(looks) if beside else width / 2
+        box = (middle, low, wide)
+        low += 0.0 if beside else look.key_mm(wide)
         if isinstance(look, OnScale):
             mine = [p.drawn for p in panels.values() if p.look == look]
-            low = any((one < look.scale.vmin).any() for one in mine)
-            high = any((one > look.scale.vmax).any() for one in mine)
-            draw_bar(fig, look.scale, box, extend=EXTEND[low, high])
+            below = any((one < look.scale.vmin).any() for one in mine)
+            above = any((one > look.scale.vmax).any() for one in mine)
+            draw_bar(fig, look.scale, box, extend=EXTEND[below, above])
         else:
             look.draw_key(fig, box)
+    return keys_mm(looks, width)
 
 
-def add_axes(fig: Figure, box_mm: tuple[float, float, float, float]) -> Axes:
-    """Add axes at (left, bottom, width, height), in mm."""
-    width, height = size_mm(fig)
-    left, bottom, wide, high = box_mm
-    return fig.add_axes((left / width, bottom / height, wide / width, high / height))
+def _side_by_side(looks: Sequence[Look], width_mm: float) -> bool:
+    return width_mm / len(looks) >= NARROWEST_KEY_MM
+
+
+def _key_wide(looks: Sequence[Look], width_mm: float) -> float:
+    """Return the width of a key, which leaves room for the numbers at its ends."""
+    return width_mm / (len(looks) if _side_by_side(looks, width_mm) else 1) - 10.0

@@ -12,8 +12,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize, to_hex
+from matplotlib.colors import Colormap, ListedColormap, Normalize, to_hex
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..core.checks import InputError
 
@@ -22,6 +23,9 @@ TEXT_PT, TITLE_PT, SMALL_PT = 7.0, 8.0, 6.0
 LINE_PT = 0.8
 SCORE_MAP = "inferno"
 PART_MAP = "Blues"
+SIGNED_MAP = "RdBu_r"  # blue and red differ to all common kinds of colour blindness
+FULL_FROM = 0.4  # colours of differences are full from this share of the reach on
+N_FADED = 257  # odd, so that 0 has its own step
 
 # Okabe & Ito (2008), told apart with all common kinds of colour blindness. Black and
 # yellow are left out: black is text, and yellow is lost on white paper.
@@ -45,6 +49,9 @@ class Scale:
         Name of a colour map.
     missing : str
         What a value that is not there is called, such as ``"not simulated"``.
+    clear_below : float, optional
+        Colours of values that are closer to 0 than this fade towards 0, where they are
+        clear: curvature shows there, and no effect is not the brightest of all.
     """
 
     vmin: float
@@ -52,6 +59,7 @@ class Scale:
     label: str
     cmap: str = SCORE_MAP
     missing: str = "without a value"
+    clear_below: float | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.vmin, self.vmax]).all() and self.vmin < self.vmax):
@@ -64,10 +72,53 @@ class Scale:
                 f"matplotlib has no colour map {self.cmap!r}. Take one of "
                 "matplotlib.colormaps, such as 'inferno'."
             )
+        if self.clear_below is not None and not 0 < self.clear_below < np.inf:
+            raise InputError(
+                f"clear_below is {self.clear_below}. Give a value above 0: colours are "
+                "full from there on."
+            )
 
     def colours(self) -> tuple[Colormap, Normalize]:
         """Return the colour map and the norm, made anew."""
-        return mpl.colormaps[self.cmap].copy(), Normalize(self.vmin, self.vmax)
+        cmap, norm = mpl.colormaps[self.cmap].copy(), Normalize(self.vmin, self.vmax)
+        if self.clear_below is None:
+            return cmap, norm
+        shares = np.linspace(0.0, 1.0, N_FADED)
+        values = self.vmin + shares * (self.vmax - self.vmin)
+        rgba = cmap(shares)
+        rgba[:, 3] = np.minimum(np.abs(values) / self.clear_below, 1.0)
+        return ListedColormap(rgba, name=f"{self.cmap}, clear at 0"), norm
+
+
+def scale_around_zero(
+    maps: Iterable[ArrayLike],
+    label: str,
+    *,
+    missing: str = "without a value",
+    inside: float = 1.0,
+) -> Scale:
+    """Return a scale for differences: as far below 0 as above, and clear at 0.
+
+    Parameters
+    ----------
+    maps : iterable of arrays
+        All that will be compared; NaN is no value.
+    label, missing : str
+        As of a `Scale`.
+    inside : float
+        Share of the values whose size lies inside the limits; the others have the end
+        colour, and are counted.
+
+    Examples
+    --------
+    >>> scale = scale_around_zero([[0.02, -0.31], [float("nan"), 0.1]], "r, a less b")
+    >>> scale.vmin, scale.vmax, scale.cmap
+    (-0.31, 0.31, 'RdBu_r')
+    """
+    sizes = np.concatenate([np.zeros(1), *(np.abs(np.ravel(one)) for one in maps)])
+    reach = np.quantile(sizes[np.isfinite(sizes)], inside)
+    reach = max(0.01, float(np.ceil((reach - 1e-9) * 100) / 100))
+    return Scale(-reach, reach, label, SIGNED_MAP, missing, reach * FULL_FROM)
 
 
 def figure_mm(

@@ -30,13 +30,14 @@ def map_figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:
 def draw_page(saved: Saved, page: MapPage, width_mm: float = DOUBLE_MM) -> Figure:
     """Lay a page's panels out on the subject's mesh, and draw them."""
     laid = {name: on_mesh(saved, page, panel) for name, panel in page.panels.items()}
+    title = f"{saved.simulated}sub-{page.subject}"
     return plot_panels(
         laid,
         mesh=saved.flat(page.subject),
-        title=f"{saved.simulated}sub-{page.subject}",
+        title=title,
         rois=roi_masks(saved, page.subject),
         caption=page.caption,
-        fig=page_figure(laid, width_mm),
+        fig=page_figure(laid, width_mm, title),
         store=store_of(saved),
     )
 

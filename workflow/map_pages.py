@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..core.types import label_of
 from ..figures.looks import Names, OnScale, Together, TwoScores
 from ..figures.pages import Panel
-from ..figures.style import Scale, palette
+from ..figures.style import Scale, palette, scale_around_zero
 from .map_tables import pairs_of
 from .statistic_maps import CEILINGS, OnColumns, gradient_map
 from .to_draw import Saved, as_written, r_of
@@ -22,7 +22,6 @@ Floats = NDArray[np.floating]
 Maps = dict[str, dict[str, Floats]]
 
 MOST_MAPS = 8  # on one page
-SIGNED = "RdBu_r"
 LARGEST_SHARE = 0.99  # of the values lie inside the limits of signed maps
 Q = 0.05
 
@@ -331,12 +330,8 @@ def from_zero(maps: Maps, label: str, missing: str) -> Scale:
 
 def around_zero(maps: Maps, label: str, missing: str) -> Scale:
     """Return a scale that reaches as far below 0 as above it, for nearly all values."""
-    sizes = np.concatenate(
-        [np.zeros(1), *(np.abs(one).ravel() for one in _every(maps))]
-    )
-    reach = np.quantile(sizes[np.isfinite(sizes)], LARGEST_SHARE)
-    reach = max(0.01, float(np.ceil(reach * 100) / 100))
-    return Scale(-reach, reach, label, SIGNED, missing)
+    every = _every(maps)
+    return scale_around_zero(every, label, missing=missing, inside=LARGEST_SHARE)
 
 
 def missing_word(saved: Saved) -> str:

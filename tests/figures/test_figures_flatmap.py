@@ -11,7 +11,8 @@ from brain2music.core.checks import InputError
 from brain2music.figures import flatmap, outlines
 from brain2music.figures.cortex import has_pycortex, open_cortex
 from brain2music.figures.flatmap import plot_flatmap, plot_flatmaps, plot_panels
-from brain2music.figures.looks import GYRUS, SULCUS, Names, OnScale, TwoScores
+from brain2music.figures.keys import GYRUS, SULCUS
+from brain2music.figures.looks import Names, OnScale, TwoScores
 from brain2music.figures.outlines import drawn_outlines, mask_outlines
 from brain2music.figures.pages import Panel
 from brain2music.figures.style import SMALL_PT, Scale
@@ -335,7 +336,7 @@ def test_one_panel_has_the_whole_width():
     )
     maps = [ax for ax in figure.axes if ax.get_title()]
     assert maps[0].get_position().width > 0.7
-    assert "19,002 drawn, 1,482 off the map, 20,484 off scale" in words(figure)
+    assert "19,002 drawn, 1,482 off the map, 20,484 above 0.5" in words(figure)
 
 
 def test_a_map_is_drawn_where_another_passes_and_a_contour_surrounds_a_part(rng):
