@@ -248,6 +248,10 @@ def figures(  # noqa: PLR0913 - each is an option of the command line
         str | None, typer.Option(help="single, double or millimetres.")
     ] = None,
     dpi: Annotated[int, typer.Option(help="Of PNG: 300 to 600.")] = 300,
+    roi: Annotated[
+        list[str] | None,
+        typer.Option(help="Outline this ROI on maps (may be repeated); all if not."),
+    ] = None,
     inflated: Inflated = None,
     flat: Flat = None,
     quiet: Quiet = False,
@@ -261,6 +265,7 @@ def figures(  # noqa: PLR0913 - each is an option of the command line
             folder=out,
             how=how,
             surfaces=_own(inflated, flat),
+            rois=roi or (),
             progress=bars,
         )
     for name, paths in drawn.written.items():

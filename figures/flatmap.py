@@ -14,6 +14,7 @@ from .keys import add_axes
 from .looks import OnScale
 from .outlines import (
     Outline,
+    Outlined,
     draw_contour,
     draw_names,
     draw_outlines,
@@ -38,7 +39,7 @@ from .surfaces import FlatMesh, flat_mesh
 from .wrapping import LEADING, MM_PER_PT, lines_mm
 
 Floats = NDArray[np.floating]
-Rois = Mapping[str, NDArray[np.bool_]] | Sequence[str] | None
+Rois = Mapping[str, NDArray[np.bool_]] | Sequence[str] | Outlined | None
 
 HALF_MM, WHOLE_MM = 46.0, 80.0  # height of a map on half and on the whole page
 HEAD_MM = 11.0  # of that is the map's title
@@ -75,8 +76,9 @@ def plot_flatmap(
     scale : Scale
         Limits, colour map, label of the colours, and what NaN is called.
     title : str
-    rois : mapping from name to mask over the vertices, or sequence of names, optional
+    rois : mapping from name to mask over the vertices, sequence of names, or Outlined
         Outlines with their names. Names alone are for S1, whose drawing has them.
+        `Outlined` chooses some, and gives each a colour.
     fig : Figure, optional
         Where to draw. A new figure, 180 mm wide, is made if None.
     renderer : 'auto', 'pycortex' or 'matplotlib'
@@ -193,6 +195,7 @@ def plot_panels(
     bottom = write_caption(fig, " ".join(said) + _unseen(outlines))
     bottom += draw_keys(fig, given, bottom)
     top = size_mm(fig)[1] - write_title(fig, title) - 1.5
+    names_at = None
     for name, ax in _places(fig, given, flat, (bottom, top)).items():
         panel = given[name]
         draw_look(ax, panel.drawn, flat, panel.look)
@@ -200,7 +203,7 @@ def plot_panels(
             inside = mask_of(panel.contour, "contour", flat.n_vertices)
             draw_contour(ax, flat, inside)
         draw_outlines(ax, outlines, width_pt=0.7 if len(given) > 1 else 1.0)
-        draw_names(ax, numbered(outlines), flat)
+        names_at = draw_names(ax, numbered(outlines), flat, names_at)
     return fig
 
 
@@ -239,10 +242,13 @@ def _places(
     n_columns = _n_columns(panels, width)
     cell = (width / n_columns, (top - bottom) / -(-len(panels) // n_columns))
     axes = {}
-    for number, (name, panel) in enumerate(panels.items()):
+    heads = {
+        name: heading(name, _short_counts(panel, flat), cell[0] - 2 * CELL_MM)
+        for name, panel in panels.items()
+    }
+    head = max(high for *_, high in heads.values())
+    for number, (name, (words, said, _)) in enumerate(heads.items()):
         row, column = divmod(number, n_columns)
-        counts = _short_counts(panel, flat)
-        words, said, head = heading(name, counts, cell[0] - 2 * CELL_MM)
         low = top - (row + 1) * cell[1]
         box = (column * cell[0] + 2, low + 1, cell[0] - 4, cell[1] - head - 2)
         axes[name] = add_axes(fig, box)
@@ -296,9 +302,14 @@ def _rows(panel: Panel, flat: FlatMesh, name: str) -> Floats:
 def _outlines(flat: FlatMesh, rois: Rois, store: Path | None) -> list[Outline]:
     if not rois:
         return []
-    if isinstance(rois, Mapping):
-        return mask_outlines(flat, rois)
-    return drawn_outlines(flat, rois, store)
+    chosen = rois if isinstance(rois, Outlined) else Outlined(rois)
+    given = chosen.named()
+    if isinstance(given, Mapping):
+        found = mask_outlines(flat, given)
+    else:
+        found = drawn_outlines(flat, given, store)
+    colours = chosen.colours
+    return [replace(one, colour=colours.get(one.name, "white")) for one in found]
 
 
 def _counts(values: Floats, flat: FlatMesh, scale: Scale) -> str:

@@ -1,7 +1,7 @@
 """Outlines of ROIs on a flatmap, and where their names go."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -28,6 +28,7 @@ HIDDEN = (
     0.16  # a name that hides a square mm of the map may go this many mm further off
 )
 CONTOUR = "#F0E442"  # ROIs are white
+LARGE_PIECE = 0.25  # share of an ROI in a hemisphere from which a piece has a name
 ROOM = 4.0  # a name goes inside an ROI that is this many times larger
 
 
@@ -41,16 +42,57 @@ class Outline:
     lines : tuple of arrays of shape (n_points, 2)
         Pieces of the border, in mm on the flatmap.
     anchors : tuple of (x, y)
-        Where names point to, one per hemisphere. Empty if the flatmap shows nothing
-        of the ROI.
+        Where names point to, one for each large piece. Empty if the flatmap shows
+        nothing of the ROI.
     placed : bool
         Whether the anchors are the places of the names, chosen by hand.
+    colour : str
+        Of the border.
     """
 
     name: str
     lines: tuple[Floats, ...]
     anchors: tuple[tuple[float, float], ...]
     placed: bool = False
+    colour: str = "white"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlined:
+    """ROIs that are drawn: all that are given or some, each in a colour.
+
+    Parameters
+    ----------
+    given : mapping from name to mask over the vertices, or sequence of names
+        As of `plot_flatmap`.
+    only : sequence of str, optional
+        The names of those that are drawn, in their order; all if None.
+    colours : mapping from name to colour
+        White where it has none.
+    """
+
+    given: Mapping[str, NDArray[np.bool_]] | Sequence[str]
+    only: Sequence[str] | None = None
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self) -> Mapping[str, NDArray[np.bool_]] | Sequence[str]:
+        """Return the masks or names of those that are drawn.
+
+        Raises
+        ------
+        InputError
+            If a name is not among those that are given.
+        """
+        wanted = list(self.given) if self.only is None else list(self.only)
+        for name in (*wanted, *self.colours):
+            if name not in self.given:
+                raise InputError(
+                    f"there is no ROI {name!r} to draw.{nearest(name, self.given)} "
+                    f"Given are {', '.join(self.given)}."
+                )
+        if isinstance(self.given, Mapping):
+            return {name: self.given[name] for name in wanted}
+        return wanted
 
 
 def mask_outlines(mesh: FlatMesh, masks: Mapping[str, NDArray]) -> list[Outline]:
@@ -116,14 +158,16 @@ def drawn_outlines(
 def draw_outlines(
     ax: Axes, outlines: Iterable[Outline], *, width_pt: float = 1.0
 ) -> None:
-    """Draw borders, white on a dark line so that they show on any colour."""
+    """Draw borders, on a dark line so that they show on any colour."""
+    outlines = list(outlines)
     lines = [line for outline in outlines for line in outline.lines]
-    for shade, label in (("0.1", "halo"), ("white", "outlines")):
+    colours = [outline.colour for outline in outlines for _ in outline.lines]
+    for shades, label in (("0.1", "halo"), (colours, "outlines")):
         ax.add_collection(
             LineCollection(
                 lines,
                 linewidths=width_pt * (2.2 if label == "halo" else 1.0),
-                colors=shade,
+                colors=shades,
                 capstyle="round",
                 joinstyle="round",
                 label=label,
@@ -142,27 +186,48 @@ def draw_contour(ax: Axes, mesh: FlatMesh, inside: NDArray[np.bool_]) -> None:
         ax.add_collection(drawn, autolim=False)
 
 
-def draw_names(ax: Axes, outlines: Iterable[Outline], mesh: FlatMesh) -> None:
+def draw_names(
+    ax: Axes,
+    outlines: Iterable[Outline],
+    mesh: FlatMesh,
+    places: Sequence[tuple[float, float]] | None = None,
+) -> list[tuple[float, float]]:
     """Write each ROI's name near it, free of other names, with a line to it.
 
     Places are tried outwards from the ROI; those off the map are preferred, so that
     names hide few values. A short name goes inside its ROI if there is room. Call this
     when the axes has its final place and limits.
+
+    Parameters
+    ----------
+    places : sequence of (x, y), optional
+        What this has returned for another map of this size, so that names stand in the
+        same places on it.
+
+    Returns
+    -------
+    places : list of (x, y)
+        Of each name, on the flatmap.
     """
     outlines = list(outlines)
     owns = [_boxes(ax, outline) for outline in outlines]
     shapes = [box for boxes in owns for box in boxes]
     labels: list[Bbox] = []
+    found: list[tuple[float, float]] = []
     for outline, boxes in zip(outlines, owns, strict=True):
         for anchor, own in zip(outline.anchors, boxes, strict=True):
             label = _text(ax, outline.name.replace(" (", "\n("), anchor)
-            if not outline.placed:
+            if places is not None:
+                label.set_position(places[len(labels)])
+            elif not outline.placed:
                 free = _Free(ax, mesh, own, shapes, labels)
                 x, y = _free_spot(free, label, anchor)
                 label.set_position((float(x), float(y)))
+            found.append(label.get_position())
             box = label.get_window_extent()
             labels.append(box.padded(2.0))
             _draw_leader(ax, anchor, box)
+    return found
 
 
 def numbered(outlines: Iterable[Outline]) -> list[Outline]:
@@ -186,7 +251,7 @@ def _border(mesh: FlatMesh, mask: NDArray[np.bool_]) -> tuple[Floats, ...]:
 
 
 def _anchors(mesh: FlatMesh, mask: NDArray[np.bool_]) -> tuple:
-    """Return the middle of the ROI's largest piece in each hemisphere."""
+    """Return the middle of the ROI's large pieces in each hemisphere."""
     shown = mask & mesh.on_map
     faces = mesh.faces[mask[mesh.faces].all(axis=1)]
     pairs = np.vstack([faces[:, :2], faces[:, 1:]])
@@ -197,9 +262,12 @@ def _anchors(mesh: FlatMesh, mask: NDArray[np.bool_]) -> tuple:
     anchors = []
     for side in (mesh.points[:, 0] < 0, mesh.points[:, 0] > 0):
         here = np.flatnonzero(shown & side)
-        if len(here):
-            largest = here[piece[here] == np.bincount(piece[here]).argmax()]
-            points = mesh.points[largest]
+        sizes = np.bincount(piece[here])
+        large = sizes >= max(LARGE_PIECE * len(here), 2)
+        if len(here) and not large.any():
+            large[sizes.argmax()] = True
+        for number in np.flatnonzero(large):
+            points = mesh.points[here[piece[here] == number]]
             middle = ((points - points.mean(axis=0)) ** 2).sum(axis=1).argmin()
             anchors.append((float(points[middle, 0]), float(points[middle, 1])))
     return tuple(anchors)
@@ -323,10 +391,15 @@ def _hidden_mm2(free: _Free, box: Bbox, px_per_mm: float) -> float:
 
 
 def _boxes(ax: Axes, outline: Outline) -> list[Bbox]:
-    """Return the box around an ROI's border in the hemisphere of each anchor."""
+    """Return the box around the border that is nearest to each anchor."""
+    anchors = np.array(outline.anchors).reshape(-1, 2)
+    ends = np.array([line[0] for line in outline.lines]).reshape(-1, 2)
+    apart = ((ends[:, None] - anchors[None]) ** 2).sum(axis=2)
+    apart[(ends[:, None, 0] < 0) != (anchors[None, :, 0] < 0)] = np.inf
+    of_line = apart.argmin(axis=1) if len(anchors) else np.empty(0)
     boxes = []
-    for anchor in outline.anchors:
-        same = [xy for xy in outline.lines if (xy[0, 0] < 0) == (anchor[0] < 0)]
+    for number, anchor in enumerate(outline.anchors):
+        same = [outline.lines[k] for k in np.flatnonzero(of_line == number)]
         points = ax.transData.transform(np.vstack([*same, [anchor]]))
         boxes.append(Bbox([points.min(axis=0), points.max(axis=0)]))
     return boxes

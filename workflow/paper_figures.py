@@ -159,6 +159,7 @@ def draw_paper(
     folder: str | Path | None = None,
     how: Print | None = None,
     surfaces: OwnSurfaces | None = None,
+    rois: Sequence[str] = (),
     progress: Callable[[str, int, int], None] = lambda _text, _done, _total: None,
 ) -> PaperFigures:
     """Draw the figures of the paper that the results in `out` allow.
@@ -178,6 +179,8 @@ def draw_paper(
         Formats, width and resolution.
     surfaces : OwnSurfaces, optional
         Of subjects on no mesh that is known by its name.
+    rois : sequence of str
+        Whose outlines maps show; of all ROIs if empty.
     progress : callable
         Called with (what, done, total).
 
@@ -192,7 +195,7 @@ def draw_paper(
         cannot be drawn.
     """
     kinds = _asked(only)
-    results = open_results(Path(out), how or Print(), surfaces)
+    results = open_results(Path(out), how or Print(), surfaces, rois)
     missing = {kind.name: kind.missing(results) for kind in kinds}
     missing = {name: why for name, why in missing.items() if why}
     if only and missing:
@@ -212,16 +215,21 @@ def draw_paper(
     return PaperFigures(place, written, missing)
 
 
-def open_results(out: Path, how: Print, surfaces: OwnSurfaces | None = None) -> Results:
+def open_results(
+    out: Path,
+    how: Print,
+    surfaces: OwnSurfaces | None = None,
+    rois: Sequence[str] = (),
+) -> Results:
     """Read what figures are drawn from.
 
     Raises
     ------
     InputError
-        If `out` holds no study's results, or they have no tables yet.
+        If `out` holds no study's results, they have no tables yet, or no ROI of a name.
     """
     study, subjects, _ = read_saved_study(out)
-    return Results(load_saved(study, out, subjects, surfaces), how)
+    return Results(load_saved(study, out, subjects, surfaces, rois), how)
 
 
 def _asked(only: Sequence[str]) -> list[Kind]:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..analysis.rois import written_roi
+from ..core.checks import InputError, nearest
 from ..core.saved import SavedModel, load_model
 from ..figures.solid import CortexMesh
 from ..figures.surfaces import FlatMesh, map_problem, spread
@@ -32,6 +33,7 @@ class Saved:
     rois: dict[str, dict[str, NDArray[np.bool_]]]
     out: Path
     surfaces: OwnSurfaces | None = None
+    only_rois: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> str:
@@ -72,8 +74,15 @@ def load_saved(
     out: Path,
     subjects: Sequence[str],
     surfaces: OwnSurfaces | None = None,
+    only_rois: Sequence[str] = (),
 ) -> Saved:
-    """Read what the figures of these subjects are drawn from."""
+    """Read what the figures of these subjects are drawn from.
+
+    Raises
+    ------
+    InputError
+        If no subject has an ROI of `only_rois`, whose outlines alone maps show.
+    """
     folder = out / "tables"
     tables = {name: read_table(folder, name) for name in (*TEXTS, *VOXELS)}
     models = {
@@ -85,7 +94,14 @@ def load_saved(
         for name, table in tables.items()
         if table is not None
     }
-    return Saved(study, models, found, rois, out, surfaces)
+    known = {name for masks in rois.values() for name in masks if name != ALL}
+    for name in only_rois:
+        if name not in known:
+            raise InputError(
+                f"no subject has an ROI {name!r}.{nearest(name, known)} There are "
+                f"{', '.join(sorted(known)) or 'none'}."
+            )
+    return Saved(study, models, found, rois, out, surfaces, tuple(only_rois))
 
 
 def as_written(text: str) -> str:
@@ -110,7 +126,7 @@ def roi_masks(saved: Saved, subject: str) -> Mapping[str, NDArray[np.bool_]]:
     return {
         as_written(written_roi(name)): spread(mask, space) == 1
         for name, mask in masks.items()
-        if name != ALL
+        if name != ALL and (not saved.only_rois or name in saved.only_rois)
     }
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,7 +15,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from brain2music.core.checks import InputError
-from brain2music.workflow import paper_figures
+from brain2music.workflow import paper_figures, to_draw
 from brain2music.workflow.paper_figures import KINDS, draw_paper
 from brain2music.workflow.paper_pages import Print, width_of
 
@@ -26,7 +27,7 @@ FORMATS = ("pdf", "svg", "png")
 def opened(results, monkeypatch):
     """Let `draw_paper` read results that were made by hand."""
 
-    def reads(_out, how, _surfaces):
+    def reads(_out, how, _surfaces, _rois):
         return replace(results, print=how)
 
     monkeypatch.setattr(paper_figures, "open_results", reads)
@@ -233,3 +234,20 @@ def test_the_page_on_figures_lists_each_of_them():
     page = Path(__file__).parents[3] / "docs/figures.md"
     listed = re.findall(r"^\| `(\w+)` \|", page.read_text(encoding="utf-8"), re.M)
     assert sorted(listed) == sorted(ALL)
+
+
+def test_maps_outline_the_rois_that_are_asked_for(results, monkeypatch):
+    saved = results.saved
+    masks = {"core": np.arange(60) < 30, "belt": np.arange(60) >= 30}
+    monkeypatch.setattr(to_draw, "load_model", lambda path: saved.models[path.name[4:]])
+    monkeypatch.setattr(to_draw, "read_rois", lambda *_: masks)
+    subjects = list(saved.models)
+    read = partial(to_draw.load_saved, saved.study, saved.out, subjects)
+    n_voxels = saved.models["01"].space.n_voxels
+    masks |= {name: np.resize(mask, n_voxels) for name, mask in masks.items()}
+    assert list(to_draw.roi_masks(read(), "01")) == ["core", "belt"]
+    chosen = to_draw.roi_masks(read(only_rois=["belt"]), "01")
+    assert list(chosen) == ["belt"]
+    assert chosen["belt"].sum() == masks["belt"].sum()
+    with pytest.raises(InputError, match=r"no subject has an ROI 'bolt'. Did you mean"):
+        read(only_rois=["bolt"])
