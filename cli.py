@@ -62,6 +62,10 @@ Inflated = Annotated[
     typer.Option(help="Your own surfaces, left and right; {subject} may be in it."),
 ]
 Flat = Annotated[tuple[str, str] | None, typer.Option(help="The same, laid flat.")]
+White = Annotated[
+    tuple[str, str] | None,
+    typer.Option(help="The same as anatomy has them (white): their folds are shaded."),
+]
 
 
 class Bars:
@@ -254,6 +258,7 @@ def figures(  # noqa: PLR0913 - each is an option of the command line
     ] = None,
     inflated: Inflated = None,
     flat: Flat = None,
+    white: White = None,
     quiet: Quiet = False,
 ) -> None:
     """Draw every figure of the paper that the results allow, its numbers beside it."""
@@ -264,7 +269,7 @@ def figures(  # noqa: PLR0913 - each is an option of the command line
             only=_words(only),
             folder=out,
             how=how,
-            surfaces=_own(inflated, flat),
+            surfaces=_own(inflated, flat, white),
             rois=roi or (),
             progress=bars,
         )
@@ -295,10 +300,11 @@ def view(
     ] = False,
     inflated: Inflated = None,
     flat: Flat = None,
+    white: White = None,
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
 ) -> None:
     """Show results on the cortex in the browser: click a vertex, hear its clips."""
-    surfaces = _own(inflated, flat)
+    surfaces = _own(inflated, flat, white)
     if static is not None:
         written = write_static(
             folder, static, study_file=study, sound=not no_sound, surfaces=surfaces
@@ -314,12 +320,17 @@ def view(
 
 
 def _own(
-    inflated: tuple[str, str] | None, flat: tuple[str, str] | None
+    inflated: tuple[str, str] | None,
+    flat: tuple[str, str] | None,
+    white: tuple[str, str] | None,
 ) -> OwnSurfaces | None:
     """Return the surfaces that a user gives."""
-    if flat is not None and inflated is None:
-        raise InputError("--flat needs --inflated: surfaces of the same vertices.")
-    return OwnSurfaces(inflated, flat) if inflated is not None else None
+    if inflated is not None:
+        return OwnSurfaces(inflated, flat, white)
+    for option, given in (("--flat", flat), ("--white", white)):
+        if given is not None:
+            raise InputError(f"{option} needs --inflated: surfaces of these vertices.")
+    return None
 
 
 @features_app.command("list")

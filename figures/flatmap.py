@@ -23,6 +23,7 @@ from .outlines import (
     numbered,
 )
 from .pages import (
+    NO_FOLDS,
     Panel,
     draw_keys,
     heading,
@@ -319,7 +320,7 @@ def _counts(values: Floats, flat: FlatMesh, scale: Scale) -> str:
     if (~has).any():
         text += f"; grey: {(~has & on_map).sum():,} {scale.missing}"
     lost = f", {(has & ~on_map).sum():,} of them with a value" if has.any() else ""
-    return f"{text}. {_of_mesh(flat)[:-1]}{lost}.{_beyond(values, scale)}"
+    return f"{text}. {_of_mesh(flat, lost)}{_beyond(values, scale)}"
 
 
 def _short_counts(panel: Panel, flat: FlatMesh) -> str:
@@ -336,10 +337,11 @@ def _short_counts(panel: Panel, flat: FlatMesh) -> str:
     return text + (f", {beyond}" if beyond else "")
 
 
-def _of_mesh(flat: FlatMesh) -> str:
+def _of_mesh(flat: FlatMesh, lost: str = "") -> str:
     return (
         f"{flat.name}: {(~flat.on_map).sum():,} of {flat.n_vertices:,} vertices lie in "
-        "the medial wall or a cut, which a flatmap leaves out."
+        f"the medial wall or a cut, which a flatmap leaves out{lost}."
+        + (NO_FOLDS if not flat.curvature.any() else "")
     )
 
 

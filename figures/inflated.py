@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.checks import InputError
 from .keys import GYRUS, SULCUS, add_axes, add_text
 from .pages import (
+    NO_FOLDS,
     Panel,
     caption_mm,
     draw_keys,
@@ -128,6 +129,8 @@ def plot_inflated(
         raise InputError("no maps to draw: panels is empty. Give at least one.")
     surface = inflated_mesh(mesh, store)
     colours = {name: _colours(p, surface, name) for name, p in panels.items()}
+    if not any(bends.any() for bends in surface.curvature.values()):
+        caption = f"{caption}{NO_FOLDS}".strip()
     in_a_row = 4 if width_mm >= 130 else 2
     wide = (width_mm - 4) / in_a_row
     heads = {

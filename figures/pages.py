@@ -21,6 +21,7 @@ from .style import (
 from .wrapping import lines_mm, wrapped
 
 MARGIN_MM = 4.0
+NO_FOLDS = " Folds are not known, so none are shaded."
 NARROWEST_KEY_MM = 60.0  # of keys that stand side by side
 EXTEND = {
     (False, False): "neither",

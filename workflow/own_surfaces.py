@@ -1,16 +1,17 @@
-"""The cortex of a user's own: GIFTI surfaces, inflated and flat."""
+"""The cortex of a user's own: surfaces of GIFTI or FreeSurfer, inflated and flat."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.checks import InputError
 from ..core.types import Space
 from ..data.surfaces import check_side, faces_identity, read_gifti
 from ..figures.cortex import lay_flat
+from ..figures.folds import mean_curvature
+from ..figures.freesurfer import Surface, is_patch, read_patch, read_surface
 from ..figures.solid import CortexMesh, flat_of
 from ..figures.surfaces import FlatMesh
 
@@ -25,13 +26,18 @@ class OwnSurfaces:
     Parameters
     ----------
     inflated : tuple of two paths
-        .surf.gii files; '{subject}' in a path stands for each subject's label.
+        GIFTI (.surf.gii) or FreeSurfer's own (lh.inflated); '{subject}' in a path
+        stands for each subject's label.
     flat : tuple of two paths, optional
-        Of the same vertices, laid flat: faces that they lack are cut out.
+        Of the same vertices, laid flat: faces that they lack are cut out. FreeSurfer's
+        patches (lh.cortex.patch.flat) too.
+    white : tuple of two paths, optional
+        The white surfaces, of the same vertices: folds are shaded by their curvature.
     """
 
     inflated: Pair
     flat: Pair | None = None
+    white: Pair | None = None
 
     def fits(self, space: Space) -> bool:
         """Return whether a space is of vertices whose hemispheres are known."""
@@ -59,7 +65,7 @@ class OwnSurfaces:
         flat, flat_faces = None, None
         if self.flat is not None:
             laid = [
-                _surface(path, subject, space, k, whole=False)
+                _surface(path, subject, space, k, whole=parts[k])
                 for k, path in enumerate(self.flat)
             ]
             flat = np.vstack(
@@ -67,6 +73,11 @@ class OwnSurfaces:
             )[:, :2]
             flat_faces = np.vstack([laid[0][1], laid[1][1] + n_left])
         bends = np.zeros(len(points))
+        if self.white is not None:
+            folded = (
+                _surface(path, subject, space, k) for k, path in enumerate(self.white)
+            )
+            bends = np.concatenate([mean_curvature(*one) for one in folded])
         name = self.name(space, subject)
         return CortexMesh(name, n_left, points, faces, bends, flat, flat_faces)
 
@@ -84,26 +95,39 @@ def own_flat(surfaces: OwnSurfaces, space: Space, subject: str) -> FlatMesh:
 
 
 def _surface(
-    path: str | Path, subject: str, space: Space, place: int, *, whole: bool = True
-) -> tuple[NDArray[np.floating], NDArray[np.integer]]:
-    """Return points and faces of a hemisphere; `whole` ones have the data's faces."""
+    path: str | Path,
+    subject: str,
+    space: Space,
+    place: int,
+    *,
+    whole: Surface | None = None,
+) -> Surface:
+    """Return points and faces of a hemisphere: of the data, or a part of `whole`."""
     file, side = Path(str(path).replace("{subject}", subject)), SIDES[place]
     who = f"sub-{subject}, {side} hemisphere"
-    image = read_gifti(file, who)
-    check_side(image, side, f"{who} ({file.name})")
-    points = image.agg_data("NIFTI_INTENT_POINTSET")
-    faces = image.agg_data("NIFTI_INTENT_TRIANGLE")
-    if np.ndim(points) != 2 or np.ndim(faces) != 2:
-        raise InputError(f"{who}: {file} holds no surface (points and faces).")
+    if is_patch(file) and whole is not None:
+        return read_patch(file, side, who, whole)
+    is_gifti = file.name.endswith((".gii", ".gii.gz"))
+    points, faces = (_gifti if is_gifti else read_surface)(file, side, who)
     part = space.parts[place]
     if len(points) != part.shape[0]:
         raise InputError(
             f"{who}: {file} has {len(points)} vertices, the data {part.shape[0]}. It "
             "is another mesh: take the surface that the data were sampled on."
         )
-    if whole and part.topology and faces_identity(faces) != part.topology:
+    if whole is None and part.topology and faces_identity(faces) != part.topology:
         raise InputError(
             f"{who}: {file} has as many vertices as the data, but other faces. It is "
             "another mesh: take the surface that the data were sampled on."
         )
+    return points, faces
+
+
+def _gifti(file: Path, side: str, who: str) -> Surface:
+    image = read_gifti(file, who)
+    check_side(image, side, f"{who} ({file.name})")
+    points = image.agg_data("NIFTI_INTENT_POINTSET")
+    faces = image.agg_data("NIFTI_INTENT_TRIANGLE")
+    if np.ndim(points) != 2 or np.ndim(faces) != 2:
+        raise InputError(f"{who}: {file} holds no surface (points and faces).")
     return np.asarray(points, np.float64), np.asarray(faces, np.int64)

@@ -7,7 +7,7 @@ import pytest
 
 from brain2music.core.checks import InputError
 from brain2music.core.types import Space
-from brain2music.figures.flatmap import plot_flatmap
+from brain2music.figures.flatmap import plot_flatmap, plot_panels
 from brain2music.figures.inflated import plot_inflated
 from brain2music.figures.looks import OnScale
 from brain2music.figures.pages import Panel
@@ -111,6 +111,22 @@ def test_an_own_cortex_is_drawn_inflated(known):
     (faces,) = figure.axes[1].collections
     expected = SCALE.colours()[0](0.4)
     np.testing.assert_allclose(faces.get_facecolors()[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("known_folds", [True, False])
+def test_the_page_says_where_no_folds_are_known(known, known_folds):
+    bends = known.curvature if known_folds else 0.0 * known.curvature
+    own = replace(known, name="fsnative", curvature=bends)
+    values = np.full(known.n_vertices, 0.2)
+    panels = {"a": Panel(values, OnScale(SCALE))}
+    flat = flat_of(own, height_px=40)
+    for figure in (
+        plot_flatmap(values, mesh=flat, scale=SCALE),
+        plot_panels(panels, mesh=flat),
+        plot_inflated(panels, mesh=own, caption="Said."),
+    ):
+        said = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+        assert ("Folds are not known, so none are shaded." in said) != known_folds
 
 
 def test_columns_are_spread_over_a_mesh_of_any_name():

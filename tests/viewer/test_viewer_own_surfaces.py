@@ -76,6 +76,37 @@ def test_surfaces_lie_side_by_side_as_they_are_in_the_files(files, space):
     assert mesh.flat[:399, 0].max() < 0 < mesh.flat[400:, 0].min() + 1e-9
 
 
+def test_freesurfers_files_and_their_white_surfaces_give_the_same_cortex(
+    files, space, tmp_path
+):
+    names = {"left": "lh", "right": "rh"}
+    for side, size in SIZES.items():
+        for kind in ("inflated", "white"):
+            path = tmp_path / f"{names[side]}.{kind}"
+            nib.freesurfer.write_geometry(path, *sheet(*size))
+        write_patch(tmp_path / f"{names[side]}.patch.flat", *sheet(*size))
+    inflated, flat, white = (
+        tuple(str(tmp_path / f"{name}.{kind}") for name in names.values())
+        for kind in ("inflated", "patch.flat", "white")
+    )
+    given = OwnSurfaces(*files).mesh(space, "01")
+    mesh = OwnSurfaces(inflated, flat, white).mesh(space, "01")
+    assert_allclose(mesh.inflated, given.inflated, atol=1e-4)
+    assert_array_equal(mesh.faces, given.faces)
+    assert_allclose(mesh.flat[1:399], given.flat[1:399], atol=1e-4)
+    assert not given.curvature.any()
+    # The sheet bends up and down: sulci where it is low.
+    height = np.concatenate([sheet(*size)[0][:, 2] for size in SIZES.values()])
+    assert abs(np.corrcoef(mesh.curvature, height)[0, 1]) > 0.9
+
+
+def write_patch(path, points, _faces):
+    rows = np.zeros(len(points), [("vertex", ">i4"), ("xyz", ">f4", 3)])
+    rows["vertex"], rows["xyz"] = np.arange(1, len(points) + 1), points * [1, 1, 0]
+    head = np.array([-1, len(points)], ">i4")
+    path.write_bytes(head.tobytes() + rows.tobytes())
+
+
 def test_without_flat_ones_there_is_no_flat_cortex(files, space):
     mesh = OwnSurfaces(files[0]).mesh(space, "01")
     assert mesh.flat is mesh.flat_faces is None
