@@ -33,6 +33,7 @@ FOLDERS = ("anatomicals", "cache", "surface-info", "surfaces", "transforms", "vi
 SURFACES = {"wm": "white_matter", "pia": "pial", "inflated": "inflated", "flat": "flat"}
 HEMISPHERES = {"left": "lh", "right": "rh"}
 GAP_MM = 12.0
+OWN = "pycortex:"
 
 
 def has_pycortex() -> bool:
@@ -77,6 +78,56 @@ def open_cortex(store: Path) -> Iterator[ModuleType]:
         cortex = _import_cortex()
         with _stored_in(cortex, store):
             yield cortex
+
+
+def own_subject(mesh: str) -> str | None:
+    """Return NAME of a mesh 'pycortex:NAME', None of any other.
+
+    Examples
+    --------
+    >>> own_subject("pycortex:me"), own_subject("fsaverage5")
+    ('me', None)
+    """
+    return mesh.removeprefix(OWN) if mesh.startswith(OWN) else None
+
+
+def user_store() -> Path | None:
+    """Return the filestore that the user's settings of pycortex name, if they do."""
+    settings = configparser.ConfigParser(interpolation=None)
+    folder = platformdirs.user_config_dir("pycortex", appauthor=False)
+    settings.read(Path(folder) / "options.cfg")
+    named = settings.get("basic", "filestore", fallback="")
+    return Path(named) if named else None
+
+
+def store_with(subject: str, store: Path | None) -> Path:
+    """Return the first of `store` and the user's filestore that has a subject.
+
+    Raises
+    ------
+    InputError
+        If none has it.
+    """
+    for place in (store, user_store()):
+        if place is not None and (place / subject / "surfaces").is_dir():
+            return place.absolute()
+    raise InputError(str(subject_problem(subject, store)))
+
+
+def subject_problem(subject: str, store: Path | None) -> str | None:
+    """Say why a subject of the user's filestore cannot be drawn; None if it can."""
+    if not has_pycortex():
+        return f"no map: {OWN}{subject} needs pycortex, which is not installed"
+    places = [place for place in (store, user_store()) if place is not None]
+    for place in places:
+        surfaces = place / subject / "surfaces"
+        if surfaces.is_dir():
+            has_flat = any(surfaces.glob("flat_*"))
+            return None if has_flat else f"no map: {subject} in {place} has no flatmap"
+    looked = ", ".join(map(str, places)) or "no folder: pycortex's settings name none"
+    return (
+        f"no map: pycortex's filestore has no subject {subject!r} (looked in {looked})"
+    )
 
 
 def add_fsaverage5(cortex: ModuleType) -> str:

@@ -72,8 +72,8 @@ def plot_flatmap(
     values : array of shape (n_vertices,)
         Left hemisphere first; NaN is not drawn. `spread` makes it from the columns
         of Y.
-    mesh : 'fsaverage5', 'S1' or FlatMesh
-        20,484 or 304,380 vertices; S1 needs pycortex. `flat_of` makes one of your own.
+    mesh : 'fsaverage5', 'fsaverage6', 'fsaverage', 'S1', 'pycortex:NAME' or FlatMesh
+        A name of `flat_mesh`, or what `flat_of` makes of your own surfaces.
     scale : Scale
         Limits, colour map, label of the colours, and what NaN is called.
     title : str

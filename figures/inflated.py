@@ -26,7 +26,6 @@ from .pages import (
 )
 from .solid import CortexMesh, cortex_mesh
 from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, figure_mm
-from .surfaces import N_VERTICES
 from .wrapping import lines_mm
 
 Floats = NDArray[np.floating]
@@ -64,14 +63,14 @@ class Inflated:
 
 
 def inflated_mesh(mesh: str | CortexMesh, store: Path | None = None) -> Inflated:
-    """Load an inflated cortex: 'fsaverage5' from nilearn, 'S1' from pycortex.
+    """Load an inflated cortex, by a name of `cortex_mesh` or from one of its meshes.
 
     Raises
     ------
     InputError
         If the mesh is not known.
     """
-    both = mesh if isinstance(mesh, CortexMesh) else _known(mesh, store)
+    both = mesh if isinstance(mesh, CortexMesh) else cortex_mesh(mesh, store=store)
     n_left = both.n_left
     is_left = (both.faces < n_left).all(axis=1)
     return Inflated(
@@ -80,14 +79,6 @@ def inflated_mesh(mesh: str | CortexMesh, store: Path | None = None) -> Inflated
         {"left": both.faces[is_left], "right": both.faces[~is_left] - n_left},
         {"left": both.curvature[:n_left], "right": both.curvature[n_left:]},
     )
-
-
-def _known(mesh: str, store: Path | None) -> CortexMesh:
-    if mesh not in N_VERTICES:
-        raise InputError(
-            f"no inflated surface of {mesh!r}; known are {' and '.join(N_VERTICES)}."
-        )
-    return cortex_mesh(mesh, store=store)
 
 
 def plot_inflated(
@@ -110,7 +101,7 @@ def plot_inflated(
     ----------
     panels : mapping from title to Panel
         Values have one row per vertex, left hemisphere first; NaN is not drawn.
-    mesh : 'fsaverage5', 'S1' or CortexMesh
+    mesh : name of `cortex_mesh`, such as 'fsaverage5', or CortexMesh
     title, caption : str
     width_mm : float
     store : Path, optional

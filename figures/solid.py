@@ -8,7 +8,15 @@ from nilearn import datasets
 from numpy.typing import NDArray
 
 from ..core.checks import InputError
-from .cortex import add_s1, curvature, default_store, open_cortex
+from .cortex import (
+    add_s1,
+    curvature,
+    default_store,
+    open_cortex,
+    own_subject,
+    store_with,
+    subject_problem,
+)
 from .surfaces import (
     HEIGHT_PX,
     N_VERTICES,
@@ -16,6 +24,7 @@ from .surfaces import (
     nearest_vertices,
     packaged_flat,
 )
+from .templates import TEMPLATES, read_template
 
 Floats = NDArray[np.floating]
 Faces = NDArray[np.integer]
@@ -70,22 +79,39 @@ def cortex_mesh(name: str, *, store: Path | None = None) -> CortexMesh:
 
     Parameters
     ----------
-    name : 'fsaverage5' or 'S1'
-        The template packaged in nilearn, or the subject that comes with pycortex.
+    name : 'fsaverage5', 'fsaverage6', 'fsaverage', 'S1' or 'pycortex:NAME'
+        As of `flat_mesh`.
     store : Path, optional
         Folder where pycortex keeps its subjects; None takes one in the user's cache.
 
     Raises
     ------
     InputError
-        If there is no such mesh, or S1 is asked for without pycortex.
+        If there is no such mesh, or what it needs is not there.
     """
+    subject = own_subject(name)
+    if subject is not None:
+        problem = subject_problem(subject, store)
+        if problem:
+            raise InputError(problem)
+        return _of_cortex(name, subject, store_with(subject, store))
     if name == "fsaverage5":
         return _fsaverage5()
     if name == "S1":
-        return _s1(store or default_store())
+        return _of_cortex(name, None, store or default_store())
+    if name in TEMPLATES:
+        whole = read_template(name)
+        return CortexMesh(
+            name,
+            len(whole.inflated) // 2,
+            whole.inflated,
+            whole.faces,
+            whole.curvature,
+            whole.flat,
+            whole.flat_faces,
+        )
     raise InputError(
-        f"no mesh {name!r} is known here; known are {' and '.join(N_VERTICES)}."
+        f"no mesh {name!r} is known here; known are {', '.join(N_VERTICES)}."
     )
 
 
@@ -123,12 +149,14 @@ def _fsaverage5() -> CortexMesh:
     )
 
 
-def _s1(store: Path) -> CortexMesh:
+def _of_cortex(name: str, own: str | None, store: Path) -> CortexMesh:
+    """Read a subject of pycortex: S1, or the user's own."""
     with open_cortex(store) as cortex:
-        name = add_s1(cortex)
-        (left, left_faces), (right, right_faces) = cortex.db.get_surf(name, "inflated")
-        flat, flat_faces = cortex.db.get_surf(name, "flat", merge=True, nudge=True)
-        bends = curvature(cortex, name)
+        subject = own or add_s1(cortex)
+        sides = cortex.db.get_surf(subject, "inflated")
+        (left, left_faces), (right, right_faces) = sides
+        flat, flat_faces = cortex.db.get_surf(subject, "flat", merge=True, nudge=True)
+        bends = curvature(cortex, subject)
     n_left = len(left)
     return CortexMesh(
         name,

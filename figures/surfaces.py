@@ -22,12 +22,16 @@ from .cortex import (
     has_pycortex,
     lay_flat,
     open_cortex,
+    own_subject,
+    store_with,
+    subject_problem,
     vertex_image,
 )
+from .templates import TEMPLATES, read_template, template_problem
 
 Floats = NDArray[np.floating]
 
-N_VERTICES = {"fsaverage5": 20484, "S1": 304380}
+N_VERTICES = {"fsaverage5": 20484, **TEMPLATES, "S1": 304380}
 RENDERERS = ("auto", "pycortex", "matplotlib")
 HEIGHT_PX = 800
 MOST_KEPT = 2  # meshes in memory: S1 has 22 MB, fsaverage5 13 MB
@@ -84,6 +88,9 @@ def map_problem(space: Space) -> str | None:
         return "no map: these labels have no position"
     if space.kind == "volume":
         return "no map: this volume is on no surface that is known here"
+    subject = own_subject(space.name)
+    if subject is not None:
+        return subject_problem(subject, None)
     if space.name not in N_VERTICES:
         return _unknown(space.name)
     expected = (N_VERTICES[space.name],)
@@ -94,7 +101,7 @@ def map_problem(space: Space) -> str | None:
         )
     if space.name == "S1" and not has_pycortex():
         return "no map: S1 comes with pycortex, which is not installed"
-    return None
+    return template_problem(space.name) if space.name in TEMPLATES else None
 
 
 def spread(values: ArrayLike, space: Space) -> Floats:
@@ -138,8 +145,9 @@ def flat_mesh(
 
     Parameters
     ----------
-    mesh : 'fsaverage5' or 'S1'
-        The template packaged in nilearn, or the subject that comes with pycortex.
+    mesh : 'fsaverage5', 'fsaverage6', 'fsaverage', 'S1' or 'pycortex:NAME'
+        The template packaged in nilearn, finer ones that FreeSurfer or nilearn have on
+        this machine, the subject that comes with pycortex, or one of your filestore.
     renderer : 'auto', 'pycortex' or 'matplotlib'
         What finds the vertex of each pixel; both give the nearest one. 'auto' takes
         pycortex where it is installed.
@@ -155,8 +163,16 @@ def flat_mesh(
         If the mesh is not known, or the renderer does not have it.
     """
     check_choice(renderer, "renderer", RENDERERS)
-    if mesh not in N_VERTICES:
+    subject = own_subject(mesh)
+    if subject is None and mesh not in N_VERTICES:
         raise InputError(_unknown(mesh))
+    if mesh in TEMPLATES:
+        return _loaded(mesh, None, height_px)
+    if subject is not None:
+        problem = subject_problem(subject, store)
+        if problem:
+            raise InputError(problem)
+        return _loaded(mesh, store_with(subject, store), height_px)
     if mesh == "S1" and renderer == "matplotlib":
         raise InputError(
             "S1 comes with pycortex, and renderer='matplotlib' does without it. Use "
@@ -170,7 +186,9 @@ def flat_mesh(
 @lru_cache(maxsize=MOST_KEPT)
 def _loaded(mesh: str, store: Path | None, height_px: int) -> FlatMesh:
     """Return a mesh by pycortex with a store, or without it by matplotlib."""
-    if store is None:
+    if mesh in TEMPLATES:
+        flat = _from_template(mesh, height_px)
+    elif store is None:
         flat = _from_nilearn(_nearest_vertices, height_px)
     else:
         flat = _from_cortex(mesh, store, height_px)
@@ -184,7 +202,10 @@ def _lacks_cortex(renderer: str) -> bool:
 
 
 def _unknown(mesh: str) -> str:
-    known = f"known are {' and '.join(N_VERTICES)}.{nearest(mesh, N_VERTICES)}"
+    known = (
+        f"known are {', '.join(N_VERTICES)} and pycortex:NAME of your filestore."
+        f"{nearest(mesh, N_VERTICES)}"
+    )
     return f"no map: mesh {mesh!r} is not known here; {known}"
 
 
@@ -222,11 +243,18 @@ def _from_cortex(mesh: str, store: Path, height_px: int) -> FlatMesh:
             add_fsaverage5(cortex)
             pixels, extent = vertex_image(cortex, mesh, height_px)
             return _from_nilearn(lambda *_: (pixels, extent), height_px)
-        add_s1(cortex)
-        points, faces = cortex.db.get_surf(mesh, "flat", merge=True, nudge=True)
-        pixels, extent = vertex_image(cortex, mesh, height_px)
-        bends = curvature(cortex, mesh)
+        subject = own_subject(mesh) or add_s1(cortex)
+        points, faces = cortex.db.get_surf(subject, "flat", merge=True, nudge=True)
+        pixels, extent = vertex_image(cortex, subject, height_px)
+        bends = curvature(cortex, subject)
     return FlatMesh(mesh, points[:, :2], faces, bends, pixels, extent)
+
+
+def _from_template(mesh: str, height_px: int) -> FlatMesh:
+    whole = read_template(mesh)
+    pixels, extent = nearest_vertices(whole.flat, whole.flat_faces, height_px)
+    flat, faces = whole.flat, whole.flat_faces
+    return FlatMesh(mesh, flat, faces, whole.curvature, pixels, extent)
 
 
 def _from_nilearn(rasterise: Callable, height_px: int) -> FlatMesh:

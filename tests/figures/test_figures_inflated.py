@@ -132,7 +132,7 @@ def test_what_is_not_shown_has_the_colour_of_the_folds_and_is_counted(mesh):
         (
             {"a": Panel(np.zeros(9), OnScale(SCALE))},
             "fsaverage9",
-            "no inflated surface",
+            "no mesh 'fsaverage9'",
         ),
     ],
 )

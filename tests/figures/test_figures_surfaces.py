@@ -95,7 +95,7 @@ def test_says_which_spaces_have_no_map():
     volume = Space("volume", "mni", ("0",), np.array([0]), (2, 3, 4), np.eye(4))
     assert map_problem(labels) == "no map: these labels have no position"
     assert "on no surface that is known here" in map_problem(volume)
-    assert "Did you mean 'fsaverage5'" in map_problem(vertices([1], name="fsaverage6"))
+    assert "Did you mean 'fsaverage5'" in map_problem(vertices([1], name="fsaverage55"))
     assert "20484 vertices" in map_problem(vertices([1], n_vertices=10242))
     assert map_problem(vertices([1])) is None
 
