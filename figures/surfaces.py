@@ -27,6 +27,7 @@ from .cortex import (
     subject_problem,
     vertex_image,
 )
+from .projection import ONTO, columns_on_cortex, is_mni
 from .templates import TEMPLATES, read_template, template_problem
 
 Floats = NDArray[np.floating]
@@ -87,7 +88,10 @@ def map_problem(space: Space) -> str | None:
     if space.kind == "labels":
         return "no map: these labels have no position"
     if space.kind == "volume":
-        return "no map: this volume is on no surface that is known here"
+        return (
+            "no map: this volume is on no surface that is known here; one whose "
+            "space is known to be MNI152, by its name, would be drawn on fsaverage5"
+        )
     subject = own_subject(space.name)
     if subject is not None:
         return subject_problem(subject, None)
@@ -104,21 +108,34 @@ def map_problem(space: Space) -> str | None:
     return template_problem(space.name) if space.name in TEMPLATES else None
 
 
+def flatmap_problem(space: Space) -> str | None:
+    """Say why there is no map of `space`, or return None; as `map_problem`.
+
+    But volumes in MNI152 are drawn on fsaverage5, see `columns_on_cortex`.
+    """
+    return None if is_mni(space) else map_problem(space)
+
+
+def mesh_name(space: Space) -> str:
+    """Return the name of the mesh that a space is drawn on."""
+    return ONTO if is_mni(space) else space.name
+
+
 def spread(values: ArrayLike, space: Space) -> Floats:
     """Return `values`, one per column of Y, at their vertices of the whole mesh.
 
     Returns
     -------
     on_mesh : array of shape (n_vertices,)
-        NaN where the space has no column.
+        NaN where the space has no column. A volume in MNI152 is laid on fsaverage5.
 
     Raises
     ------
     InputError
-        If the space is no surface, or `values` has not one value per column.
+        If the space is on no surface, or `values` has not one value per column.
     """
     is_mesh = space.kind == "surface" and space.index is not None
-    problem = None if is_mesh else map_problem(space)
+    problem = None if is_mesh else flatmap_problem(space)
     if problem:
         raise InputError(f"space {space.name!r}: {problem}")
     values = np.asarray(values, dtype=np.float64)
@@ -127,6 +144,9 @@ def spread(values: ArrayLike, space: Space) -> Floats:
             f"values has shape {values.shape}, and space {space.name!r} has "
             f"{space.n_voxels} columns. Give one value per column of the responses."
         )
+    if is_mni(space):
+        columns = columns_on_cortex(space)
+        return np.where(columns >= 0, values[columns], np.nan)
     on_mesh = np.full(space.shape, np.nan)
     on_mesh[space.index] = values
     return on_mesh

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ..figures.flatmap import page_figure, plot_panels
 from ..figures.looks import OnScale
 from ..figures.pages import Panel
+from ..figures.projection import is_mni, projected_caption
 from ..figures.style import DOUBLE_MM
 from ..figures.surfaces import N_VERTICES, spread
 from .map_pages import MapPage, from_zero, map_pages, subjects_on_maps
@@ -36,10 +37,17 @@ def draw_page(saved: Saved, page: MapPage, width_mm: float = DOUBLE_MM) -> Figur
         mesh=saved.flat(page.subject),
         title=title,
         rois=roi_masks(saved, page.subject),
-        caption=page.caption,
+        caption=caption_of(saved, page),
         fig=page_figure(laid, width_mm, title),
         store=store_of(saved),
     )
+
+
+def caption_of(saved: Saved, page: MapPage) -> str:
+    """Return a page's caption, with how voxels of a volume came onto the cortex."""
+    space = saved.models[page.subject].space
+    said = [page.caption, projected_caption(space) if is_mni(space) else ""]
+    return " ".join(filter(None, said))
 
 
 def on_mesh(saved: Saved, page: MapPage, panel: Panel) -> Panel:

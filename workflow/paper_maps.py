@@ -7,7 +7,7 @@ import numpy as np
 
 from ..figures.inflated import plot_inflated
 from ..figures.style import DOUBLE_MM
-from .map_figures import draw_page, on_mesh, store_of
+from .map_figures import caption_of, draw_page, on_mesh, store_of
 from .map_pages import (
     MapPage,
     Maps,
@@ -89,7 +89,7 @@ def _flat_and_inflated(results: Results, page: MapPage) -> Iterator[Drawn]:
         {name: on_mesh(saved, page, panel) for name, panel in page.panels.items()},
         mesh=saved.inflated(page.subject),
         title=f"{saved.simulated}sub-{page.subject}",
-        caption=page.caption,
+        caption=caption_of(saved, page),
         width_mm=width,
         store=store_of(saved),
     )

@@ -12,7 +12,7 @@ from ..analysis.rois import written_roi
 from ..core.checks import InputError, nearest
 from ..core.saved import SavedModel, load_model
 from ..figures.solid import CortexMesh
-from ..figures.surfaces import FlatMesh, map_problem, spread
+from ..figures.surfaces import FlatMesh, flatmap_problem, mesh_name, spread
 from ..study import Study
 from .own_surfaces import OwnSurfaces, own_flat, own_mesh
 from .regions import ALL
@@ -43,7 +43,7 @@ class Saved:
     def problem(self, subject: str) -> str | None:
         """Say why there is no map of a subject, or return None if there is one."""
         space = self.models[subject].space
-        problem = map_problem(space)
+        problem = flatmap_problem(space)
         if problem is None or space.kind != "surface":
             return problem
         if self.surfaces is None:
@@ -57,15 +57,15 @@ class Saved:
     def flat(self, subject: str) -> str | FlatMesh:
         """Return the flat cortex of a subject: its name, or the subject's own."""
         space = self.models[subject].space
-        if self.surfaces is None or map_problem(space) is None:
-            return space.name
+        if self.surfaces is None or flatmap_problem(space) is None:
+            return mesh_name(space)
         return own_flat(self.surfaces, space, subject)
 
     def inflated(self, subject: str) -> str | CortexMesh:
         """Return the inflated cortex of a subject: its name, or the subject's own."""
         space = self.models[subject].space
-        if self.surfaces is None or map_problem(space) is None:
-            return space.name
+        if self.surfaces is None or flatmap_problem(space) is None:
+            return mesh_name(space)
         return own_mesh(self.surfaces, space, subject)
 
 

@@ -5,17 +5,24 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from brain2music.core.checks import InputError
+from brain2music.core.types import Space
+from brain2music.figures.looks import OnScale
+from brain2music.figures.pages import Panel
+from brain2music.figures.style import Scale
 from brain2music.workflow import paper_figures, to_draw
+from brain2music.workflow.map_figures import draw_page, on_mesh
+from brain2music.workflow.map_pages import MapPage
 from brain2music.workflow.paper_figures import KINDS, draw_paper
 from brain2music.workflow.paper_pages import Print, width_of
 
@@ -251,3 +258,25 @@ def test_maps_outline_the_rois_that_are_asked_for(results, monkeypatch):
     assert chosen["belt"].sum() == masks["belt"].sum()
     with pytest.raises(InputError, match=r"no subject has an ROI 'bolt'. Did you mean"):
         read(only_rois=["bolt"])
+
+
+def test_voxels_in_mni_are_drawn_on_fsaverage5_and_the_caption_says_how(results):
+    # A box of 8 x 8 x 8 mm around the left auditory cortex.
+    affine = np.array([[4.0, 0, 0, -52], [0, 4, 0, -26], [0, 0, 4, 4], [0, 0, 0, 1]])
+    ids = tuple("01234567")
+    volume = Space("volume", "MNI152NLin6Asym", ids, np.arange(8), (2, 2, 2), affine)
+    model = SimpleNamespace(space=volume, valid=np.ones(8, bool), bands=())
+    saved = replace(results.saved, models={"01": model}, rois={"01": {}})
+    assert saved.problem("01") is None
+    assert saved.flat("01") == saved.inflated("01") == "fsaverage5"
+    values = np.linspace(0.1, 0.4, 8)
+    panel = Panel(values, OnScale(Scale(0.0, 0.5, "r")), contour=values > 0.2)
+    laid = on_mesh(saved, MapPage("a", "01", {}), panel)
+    drawn = np.ravel(laid.values)
+    assert set(drawn[np.isfinite(drawn)]) <= set(values)
+    assert_array_equal(laid.contour, np.nan_to_num(drawn) > 0.2)
+    figure = draw_page(saved, MapPage("a", "01", {"a": panel}, "Said."))
+    said = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    n_shown = len(set(drawn[np.isfinite(drawn)]))
+    assert "Said. Voxels of MNI152NLin6Asym on fsaverage5: each vertex has" in said
+    assert f"it shows {n_shown} of 8 voxels." in said
