@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import InputError
 from .keys import GYRUS, SULCUS, add_axes, add_text
+from .outlines import border, draw_contour_lines
 from .pages import (
     NO_FOLDS,
     Panel,
@@ -20,6 +21,7 @@ from .pages import (
     heading,
     keys_mm,
     looks_of,
+    mask_of,
     title_mm,
     write_caption,
     write_title,
@@ -120,6 +122,11 @@ def plot_inflated(
         raise InputError("no maps to draw: panels is empty. Give at least one.")
     surface = inflated_mesh(mesh, store)
     colours = {name: _colours(p, surface, name) for name, p in panels.items()}
+    contours = {
+        name: _contour(panel, surface)
+        for name, panel in panels.items()
+        if panel.contour is not None
+    }
     if not any(bends.any() for bends in surface.curvature.values()):
         caption = f"{caption}{NO_FOLDS}".strip()
     in_a_row = 4 if width_mm >= 130 else 2
@@ -147,6 +154,8 @@ def plot_inflated(
             low = top - (row + 1) * (wide * PICTURE + WORDS_MM) + WORDS_MM
             ax = add_axes(fig, (2 + column * wide, low, wide, wide * PICTURE))
             _draw_view(ax, surface, side, of_side[side], eye)
+            if panels[name].contour is not None:
+                _draw_contour(ax, surface, side, contours[name][side], eye)
             ax.set_xlabel(words, size=SMALL_PT, labelpad=1.0)
         top -= rows_mm
     return fig
@@ -154,11 +163,6 @@ def plot_inflated(
 
 def _colours(panel: Panel, surface: Inflated, name: str) -> dict[str, Floats]:
     """Return the colour of each face, by hemisphere."""
-    if panel.contour is not None:
-        raise InputError(
-            f"map {name!r} has a contour, which is drawn on flatmaps alone. Leave it "
-            "out, or draw the map with plot_panels."
-        )
     values = panel.drawn
     values = values[:, None] if values.ndim == 1 else values
     n_left, n_right = (len(surface.points[side]) for side in SIDES)
@@ -199,11 +203,8 @@ def _draw_view(
     ax: Axes, surface: Inflated, side: str, colours: Floats, eye: int
 ) -> None:
     """Draw the faces that look towards the eye, the farthest first."""
-    points = surface.points[side]
-    corners = points[surface.faces[side]]
-    one, two, three = corners[:, 0], corners[:, 1], corners[:, 2]
-    towards = np.cross(two - one, three - one)[:, 0] * eye > 0
-    order = np.flatnonzero(towards)
+    corners = surface.points[side][surface.faces[side]]
+    order = np.flatnonzero(_towards(corners, eye))
     order = order[np.argsort(corners[order, :, 0].mean(axis=1) * eye, kind="stable")]
     flat = corners[order][:, :, 1:].copy()
     flat[..., 0] *= eye  # seen from the left, what lies in front is on the left
@@ -220,3 +221,27 @@ def _draw_view(
     ax.autoscale_view()
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
+
+
+def _draw_contour(
+    ax: Axes, surface: Inflated, side: str, inside: NDArray[np.bool_], eye: int
+) -> None:
+    """Draw the border of a mask where the cortex looks towards the eye."""
+    points, faces = surface.points[side], surface.faces[side]
+    seen = faces[_towards(points[faces], eye)]
+    lines = border(points, seen, inside)[:, :, 1:]
+    draw_contour_lines(ax, lines * np.array([eye, 1]))
+
+
+def _towards(corners: Floats, eye: int) -> NDArray[np.bool_]:
+    """Return which faces, by their corners, look towards the eye."""
+    one, two, three = corners[:, 0], corners[:, 1], corners[:, 2]
+    return np.asarray(np.cross(two - one, three - one)[:, 0] * eye > 0)
+
+
+def _contour(panel: Panel, surface: Inflated) -> dict[str, NDArray[np.bool_]]:
+    """Return a panel's contour by hemisphere."""
+    assert panel.contour is not None
+    n_left, n_right = (len(surface.points[side]) for side in SIDES)
+    inside = mask_of(panel.contour, "contour", n_left + n_right)
+    return {"left": inside[:n_left], "right": inside[n_left:]}

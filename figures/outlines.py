@@ -119,7 +119,8 @@ def mask_outlines(mesh: FlatMesh, masks: Mapping[str, NDArray]) -> list[Outline]
                 f"{mesh.n_vertices} vertices of {mesh.name}, got {mask.dtype} of shape "
                 f"{mask.shape}. Lay it out over the whole mesh."
             )
-        outlines.append(Outline(name, _border(mesh, mask), _anchors(mesh, mask)))
+        lines = tuple(border(mesh.points, mesh.faces, mask))
+        outlines.append(Outline(name, lines, _anchors(mesh, mask)))
     return outlines
 
 
@@ -178,10 +179,18 @@ def draw_outlines(
 
 def draw_contour(ax: Axes, mesh: FlatMesh, inside: NDArray[np.bool_]) -> None:
     """Draw the border of a part of a map, in yellow on a dark line."""
-    lines = _border(mesh, inside)
+    draw_contour_lines(ax, border(mesh.points, mesh.faces, inside))
+
+
+def draw_contour_lines(ax: Axes, lines: Floats) -> None:
+    """Draw segments, (n_segments, 2, 2), as those of a contour."""
     for shade, width_pt in (("0.1", 0.8), (CONTOUR, 0.4)):
         drawn = LineCollection(
-            lines, linewidths=width_pt, colors=shade, capstyle="round", label="contour"
+            list(lines),
+            linewidths=width_pt,
+            colors=shade,
+            capstyle="round",
+            label="contour",
         )
         ax.add_collection(drawn, autolim=False)
 
@@ -238,16 +247,23 @@ def numbered(outlines: Iterable[Outline]) -> list[Outline]:
     ]
 
 
-def _border(mesh: FlatMesh, mask: NDArray[np.bool_]) -> tuple[Floats, ...]:
-    """Return a segment for each face that the border crosses, between its mid-edges."""
-    inside = mask[mesh.faces]
+def border(
+    points: Floats, faces: NDArray[np.integer], mask: NDArray[np.bool_]
+) -> Floats:
+    """Return a segment for each face that a border crosses, between its mid-edges.
+
+    Returns
+    -------
+    segments : array of shape (n_segments, 2, n_dimensions of the points)
+    """
+    inside = mask[faces]
     crossed = inside.any(axis=1) & ~inside.all(axis=1)
-    faces, inside = mesh.faces[crossed], inside[crossed]
+    faces, inside = faces[crossed], inside[crossed]
     odd = np.where(inside.sum(axis=1, keepdims=True) == 1, inside, ~inside).argmax(1)
     rows = np.arange(len(faces))
-    tip = mesh.points[faces[rows, odd]]
-    ends = [(tip + mesh.points[faces[rows, (odd + step) % 3]]) / 2 for step in (1, 2)]
-    return tuple(np.stack(ends, axis=1))
+    tip = points[faces[rows, odd]]
+    ends = [(tip + points[faces[rows, (odd + step) % 3]]) / 2 for step in (1, 2)]
+    return np.stack(ends, axis=1)
 
 
 def _anchors(mesh: FlatMesh, mask: NDArray[np.bool_]) -> tuple:

@@ -47,7 +47,7 @@ class Panel:
     hidden : str
         What a vertex is called that has a value and is not `shown`.
     contour : array of bool, shape (n_vertices,), optional
-        Its border is drawn on flatmaps, such as around what is more than chance.
+        Its border is drawn, such as around what is more than chance.
     """
 
     values: ArrayLike

@@ -1,5 +1,6 @@
 """Tests of maps on the inflated cortex."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -7,7 +8,8 @@ from numpy.testing import assert_allclose
 from brain2music.core.checks import InputError
 from brain2music.figures.inflated import VIEWS, inflated_mesh, plot_inflated
 from brain2music.figures.keys import GYRUS, SULCUS
-from brain2music.figures.looks import OnScale
+from brain2music.figures.looks import Faded, OnScale
+from brain2music.figures.outlines import CONTOUR
 from brain2music.figures.pages import Panel
 from brain2music.figures.style import Scale, size_mm
 
@@ -119,14 +121,51 @@ def test_what_is_not_shown_has_the_colour_of_the_folds_and_is_counted(mesh):
     assert wanted in said
 
 
+def test_a_contour_lies_around_its_mask_where_it_is_seen(mesh):
+    points = mesh.points["right"]
+    far = np.argmax(points[:, 0])
+    inside = np.zeros(2 * N_LEFT, bool)
+    inside[N_LEFT:] = np.linalg.norm(points - points[far], axis=1) < 12
+    panel = Panel(np.full(2 * N_LEFT, 0.2), OnScale(SCALE), contour=inside)
+    fig = plot_inflated({"a": panel}, mesh="fsaverage5")
+    views = [ax for ax in fig.axes if ax.get_xlabel() in {name for _, name, _ in VIEWS}]
+    of_view = {}
+    for ax in views:
+        lines = [one for one in ax.collections if one.get_label() == "contour"]
+        of_view[ax.get_xlabel()] = lines[-1].get_segments()
+        assert mpl.colors.same_color(lines[-1].get_colors()[0], CONTOUR)
+    assert [name for name, found in of_view.items() if found] == ["right, lateral"]
+    ends = np.vstack(of_view["right, lateral"])
+    around = points[inside[N_LEFT:]][:, 1:]
+    assert_allclose(ends.min(axis=0), around.min(axis=0), atol=3.0)
+    assert_allclose(ends.max(axis=0), around.max(axis=0), atol=3.0)
+    # Half-way between vertices inside and outside: none of the ends is a vertex.
+    assert np.linalg.norm(ends[:, None] - around[None], axis=2).min() > 0.1
+
+
+def test_colours_that_fade_lie_over_the_folds():
+    look = Faded(SCALE, Scale(0.0, 1.0, "t"))
+    shades = []
+    for opacity in (0.0, 0.25, 1.0):
+        values = np.column_stack([np.full(2 * N_LEFT, 0.2), [opacity] * 2 * N_LEFT])
+        fig = plot_inflated({"a": Panel(values, look)}, mesh="fsaverage5")
+        shades.append(drawn(fig)["left, lateral"][1])
+    clear, faint, full = shades
+    assert_allclose(clear[:, 0], clear[:, 2])
+    assert clear.min() == SULCUS
+    assert clear.max() == GYRUS
+    assert_allclose(faint, 0.75 * clear + 0.25 * full, atol=1e-6)
+    assert_allclose(full[0], SCALE.colours()[0](SCALE.colours()[1](0.2))[:3], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("panels", "name", "words"),
     [
         ({}, "fsaverage5", "panels is empty"),
         (
-            {"a": Panel(np.zeros(9), OnScale(SCALE), contour=np.zeros(9, bool))},
+            {"a": Panel(np.zeros(20484), OnScale(SCALE), contour=np.zeros(9, bool))},
             "fsaverage5",
-            "contour, which is drawn on flatmaps alone",
+            "contour of a panel must be True or False for each of 20484",
         ),
         ({"a": Panel(np.zeros(9), OnScale(SCALE))}, "fsaverage5", "one row per vertex"),
         (
