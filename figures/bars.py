@@ -166,8 +166,8 @@ def _ratios(tables: Sequence[pd.DataFrame], width_mm: float) -> list[int]:
 def _limits(whole: pd.DataFrame) -> tuple[float, float]:
     names = [n for n in (*VALUES, "chance", "oracle") if n in whole]
     numbers = whole[names].to_numpy(float)
-    low = min(0.0, float(np.nanmin(numbers)))
-    high = max(0.0, float(np.nanmax(numbers)))
+    low = min(0.0, float(np.nanmin(numbers, initial=0.0)))
+    high = max(0.0, float(np.nanmax(numbers, initial=0.0)))
     room = 0.04 * (high - low) or 0.5
     return (low - room if low < 0 else 0.0), high + room
 
@@ -214,7 +214,7 @@ def _draw_panel(
     for name, style in LINES.items():
         _draw_marks(ax, marks[name], centre, width, style=style, name=name)
     ax.set_xlim(-0.5, len(groups) - 0.5)
-    if np.nanmin(table[list(VALUES)].to_numpy(float)) < 0:
+    if np.nanmin(table[list(VALUES)].to_numpy(float), initial=0.0) < 0:
         ax.axhline(0.0, color="0.3", linewidth=LINE_PT, zorder=2, label="zero")
 
 

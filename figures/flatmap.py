@@ -45,6 +45,7 @@ Rois = Mapping[str, NDArray[np.bool_]] | Sequence[str] | Outlined | None
 HALF_MM, WHOLE_MM = 46.0, 80.0  # height of a map on half and on the whole page
 HEAD_MM = 11.0  # of that is the map's title
 TWO_IN_A_ROW_MM = 130.0
+MOST_MAPS = 8  # on a page of usual height
 MORE_CAPTION_MM = 8.0  # where it has half the width
 CELL_MM = 2.5  # left and right of what stands above a map
 COUNTS = "304,380 drawn, 304,380 below the threshold, 304,380 without, 99,999 above"
@@ -168,7 +169,7 @@ def plot_panels(
     Parameters
     ----------
     panels : mapping from title to Panel
-        Drawn in their order.
+        Drawn in their order; up to 8, unless `fig` has the room.
     caption : str
         What stands below the maps, before the mesh and the ROIs.
 
@@ -179,10 +180,17 @@ def plot_panels(
     Raises
     ------
     InputError
-        If there is no map, or one does not fit the mesh or its look.
+        If there is no map, more than a page has room for, or one does not fit the mesh
+        or its look.
     """
     if not panels:
         raise InputError("no maps to draw: maps is empty. Give at least one.")
+    if fig is None and len(panels) > MOST_MAPS:
+        raise InputError(
+            f"{len(panels)} maps are more than a page has room for. Draw up to "
+            f"{MOST_MAPS} at a time, with the same scale, or give a higher figure: "
+            "fig=page_figure(panels, 180)."
+        )
     flat = _flat(mesh, renderer, store)
     given = {
         name: replace(one, values=_rows(one, flat, f"map {name!r}"))

@@ -27,6 +27,7 @@ from .to_draw import Saved, as_written, load_saved, r_of, score_limits
 
 MAX_ROIS = 20
 MAX_PAIRS = 6
+ROI_MM, SPACE_MM, MOST_MM = 11.0, 2.2, 260.0  # heights: of an ROI, of each of its bars
 DPI = 300
 BINS = 60  # of a density, along each axis
 # The tables that hold the numbers of the figures whose names begin so.
@@ -104,11 +105,12 @@ def _axes(figure: Figure) -> list[dict[str, Any]]:
 
 def _figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:
     scores, bands = saved.tables["roi_scores"], saved.study.encoding.bands
-    rois = _shown_rois(scores, notes)
+    roi_mm = max(ROI_MM, SPACE_MM * (len(bands) + 1))
+    rois = _shown_rois(scores, notes, min(MAX_ROIS, int(MOST_MM / roi_mm)))
     if "truth" in saved.tables:
         yield "planted_recovered", plot_planted_recovered(scores, saved.tables["truth"])
-    yield "roi_comparison", _comparison(saved, rois)
-    yield "parts", _parts(saved, rois)
+    yield "roi_comparison", _comparison(saved, rois, roi_mm)
+    yield "parts", _parts(saved, rois, roi_mm)
     n_pairs = len(bands) * (len(bands) - 1) // 2
     if n_pairs >= 1:
         yield from _differences(saved, rois, notes)
@@ -116,29 +118,29 @@ def _figures(saved: Saved, notes: list[str]) -> Iterator[tuple[str, Figure]]:
     yield from map_figures(saved, notes)
 
 
-def _shown_rois(scores: pd.DataFrame, notes: list[str]) -> list[str]:
+def _shown_rois(scores: pd.DataFrame, notes: list[str], most: int) -> list[str]:
     """Return the ROIs that figures show: all, or those with the largest joint r."""
     rois = list(dict.fromkeys(scores["roi"]))
-    if len(rois) <= MAX_ROIS:
+    if len(rois) <= most:
         return rois
     notes.append(
-        f"figures show {MAX_ROIS} of {len(rois)} ROIs: those with the largest joint r, "
+        f"figures show {most} of {len(rois)} ROIs: those with the largest joint r, "
         "ranked on the test runs. That ranking describes; it tests nothing. All ROIs "
         "are in the tables."
     )
-    return leading_rois(scores, MAX_ROIS)
+    return leading_rois(scores, most)
 
 
-def _comparison(saved: Saved, rois: Sequence[str]) -> Figure:
-    figure = figure_mm(DOUBLE_MM, 30 + 11 * len(rois), layout="constrained")
+def _comparison(saved: Saved, rois: Sequence[str], roi_mm: float) -> Figure:
+    figure = figure_mm(DOUBLE_MM, 30 + roi_mm * len(rois), layout="constrained")
     ax = figure.add_subplot()
     plot_roi_comparison(saved.tables["roi_scores"], rois=rois, max_rois=MAX_ROIS, ax=ax)
     _name(figure, f"{saved.simulated}each feature space by itself")
     return figure
 
 
-def _parts(saved: Saved, rois: Sequence[str]) -> Figure:
-    figure = figure_mm(DOUBLE_MM, 30 + 11 * len(rois), layout="constrained")
+def _parts(saved: Saved, rois: Sequence[str], roi_mm: float) -> Figure:
+    figure = figure_mm(DOUBLE_MM, 30 + roi_mm * len(rois), layout="constrained")
     ax = figure.add_subplot()
     plot_parts(saved.tables["roi_scores"], rois=rois, max_rois=MAX_ROIS, ax=ax)
     _name(figure, f"{saved.simulated}what each adds to the joint model")

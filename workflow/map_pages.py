@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.types import label_of
+from ..figures.flatmap import MOST_MAPS
 from ..figures.looks import Names, OnScale, Together, TwoScores
 from ..figures.pages import Panel
 from ..figures.style import Scale, palette, scale_around_zero
@@ -21,7 +22,6 @@ from .to_draw import Saved, as_written, r_of
 Floats = NDArray[np.floating]
 Maps = dict[str, dict[str, Floats]]
 
-MOST_MAPS = 8  # on one page
 LARGEST_SHARE = 0.99  # of the values lie inside the limits of signed maps
 Q = 0.05
 

@@ -229,3 +229,10 @@ def test_ten_genres_are_told_apart_by_colour_and_shape():
 def test_points_say_what_does_not_fit(panels, words):
     with pytest.raises(InputError, match=words):
         plot_embedding(panels, ["a", "b", "c"], labels=("x", "y"))
+
+
+def test_bars_without_any_number_are_an_empty_page_and_no_warning(table):
+    values = dict.fromkeys(("value", "ci_low", "ci_high", "chance", "oracle"), np.nan)
+    empty = table.assign(**{k: v for k, v in values.items() if k in table})
+    figure = plot_bars({"none": empty}, label="r")
+    assert np.isfinite(figure.axes[0].get_ylim()).all()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from brain2music.core.checks import InputError
-from brain2music.figures.flatmap import plot_flatmap, plot_panels
+from brain2music.figures.flatmap import page_figure, plot_flatmap, plot_panels
 from brain2music.figures.looks import OnScale
 from brain2music.figures.outlines import Outlined, mask_outlines
 from brain2music.figures.pages import Panel
@@ -105,3 +105,11 @@ def test_names_stand_in_the_same_places_on_all_panels_of_a_page(flat, rois):
     ]
     assert len(places[0]) == 3
     assert places[0] == places[1] == places[2]
+
+
+def test_more_maps_than_a_page_has_room_for_need_a_figure_of_their_own(flat):
+    panels = {str(k): Panel(np.zeros(20484), OnScale(SCALE)) for k in range(9)}
+    with pytest.raises(InputError, match="9 maps are more than a page has room for"):
+        plot_panels(panels, mesh=flat)
+    figure = plot_panels(panels, mesh=flat, fig=page_figure(panels, 180))
+    assert len([ax for ax in figure.axes if ax.get_title()]) == 9
