@@ -16,6 +16,7 @@ from ..core.artefacts import package_versions, read_about
 from ..core.checks import InputError, check_choice
 from ..core.types import label_of
 from ..data.maps import write_map
+from ..figures.fonts import embed_fonts
 from ..figures.looks import OnScale, TwoScores
 from ..figures.pages import Panel
 from ..figures.style import DOUBLE_MM, SINGLE_MM, size_mm
@@ -27,7 +28,7 @@ FORMATS = ("pdf", "svg", "png")
 WIDTHS = {"single": SINGLE_MM, "double": DOUBLE_MM}
 NARROWEST_MM, WIDEST_MM = 60.0, 400.0
 LEAST_DPI, MOST_DPI = 300, 600
-# Text stays text: TrueType in PDF, and fonts by their name in SVG. Ids in SVG do not
+# Text stays text: TrueType in PDF, and in SVG fonts by their name. Ids in SVG do not
 # change from one drawing to the next.
 TEXT: dict[Any, Any] = {
     "pdf.fonttype": 42,
@@ -181,6 +182,8 @@ def write_drawn(drawn: Drawn, folder: Path, results: Results, shows: str) -> lis
             drawn.figure.savefig(
                 written[-1], dpi=results.print.dpi, metadata=NO_DATE[ending]
             )
+            if ending == "svg":
+                embed_fonts(written[-1], drawn.figure)
     width, height = size_mm(drawn.figure)
     plt.close(drawn.figure)
     numbers = _write_numbers(drawn, folder, results)
