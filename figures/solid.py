@@ -17,6 +17,7 @@ from .cortex import (
     store_with,
     subject_problem,
 )
+from .pixel_cache import kept_pixels
 from .surfaces import (
     HEIGHT_PX,
     N_VERTICES,
@@ -128,7 +129,9 @@ def flat_of(mesh: CortexMesh, *, height_px: int = HEIGHT_PX) -> FlatMesh:
             f"mesh {mesh.name!r} has no flat surface, so there is no flatmap of it. "
             "Give one of the same vertices."
         )
-    pixels, extent = nearest_vertices(mesh.flat, mesh.flat_faces, height_px)
+    pixels, extent = kept_pixels(
+        nearest_vertices, mesh.flat, mesh.flat_faces, height_px
+    )
     flat, faces, bends = mesh.flat, mesh.flat_faces, mesh.curvature
     return FlatMesh(mesh.name, flat, faces, bends, pixels, extent)
 

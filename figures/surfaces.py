@@ -27,6 +27,7 @@ from .cortex import (
     subject_problem,
     vertex_image,
 )
+from .pixel_cache import kept_pixels
 from .projection import ONTO, columns_on_cortex, is_mni
 from .templates import TEMPLATES, read_template, template_problem
 
@@ -272,8 +273,8 @@ def _from_cortex(mesh: str, store: Path, height_px: int) -> FlatMesh:
 
 def _from_template(mesh: str, height_px: int) -> FlatMesh:
     whole = read_template(mesh)
-    pixels, extent = nearest_vertices(whole.flat, whole.flat_faces, height_px)
     flat, faces = whole.flat, whole.flat_faces
+    pixels, extent = kept_pixels(nearest_vertices, flat, faces, height_px)
     return FlatMesh(mesh, flat, faces, whole.curvature, pixels, extent)
 
 
