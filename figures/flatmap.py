@@ -204,6 +204,7 @@ def plot_panels(
     bottom = write_caption(fig, " ".join(said) + _unseen(outlines))
     bottom += draw_keys(fig, given, bottom)
     top = size_mm(fig)[1] - write_title(fig, title) - 1.5
+    wide = size_mm(fig)[0] / _n_columns(given, size_mm(fig)[0])
     names_at = None
     for name, ax in _places(fig, given, flat, (bottom, top)).items():
         panel = given[name]
@@ -211,7 +212,7 @@ def plot_panels(
         if panel.contour is not None:
             inside = mask_of(panel.contour, "contour", flat.n_vertices)
             draw_contour(ax, flat, inside)
-        draw_outlines(ax, outlines, width_pt=0.7 if len(given) > 1 else 1.0)
+        draw_outlines(ax, outlines, width_pt=min(1.0, wide / TWO_IN_A_ROW_MM))
         names_at = draw_names(ax, numbered(outlines), flat, names_at)
     return fig
 

@@ -113,3 +113,11 @@ def test_more_maps_than_a_page_has_room_for_need_a_figure_of_their_own(flat):
         plot_panels(panels, mesh=flat)
     figure = plot_panels(panels, mesh=flat, fig=page_figure(panels, 180))
     assert len([ax for ax in figure.axes if ax.get_title()]) == 9
+
+
+@pytest.mark.parametrize(("width_mm", "expected"), [(60, 60 / 130), (180, 1.0)])
+def test_outlines_are_thinner_on_narrow_maps(flat, rois, width_mm, expected):
+    panels = {"a": Panel(np.zeros(20484), OnScale(SCALE))}
+    page = page_figure(panels, width_mm)
+    drawn, _ = lines_of(plot_panels(panels, mesh=flat, rois=rois, fig=page))
+    assert drawn["outlines"].get_linewidths() == pytest.approx(expected)
