@@ -16,7 +16,6 @@ from .outlines import (
     Outline,
     Outlined,
     draw_contour,
-    draw_names,
     draw_outlines,
     drawn_outlines,
     mask_outlines,
@@ -35,6 +34,7 @@ from .pages import (
     write_title,
 )
 from .pictures import draw_look, draw_map
+from .roi_names import draw_names
 from .style import DOUBLE_MM, SMALL_PT, TEXT_PT, Scale, figure_mm, size_mm
 from .surfaces import FlatMesh, flat_mesh
 from .wrapping import LEADING, MM_PER_PT, lines_mm

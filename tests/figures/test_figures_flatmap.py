@@ -266,7 +266,7 @@ def test_s1_has_its_own_rois_without_inkscape(cortex_store, monkeypatch):
     flat = flat_mesh("S1", store=cortex_store, height_px=150)
     core, _ = drawn_outlines(flat, ["AC", "V1"], cortex_store)
     border = np.vstack(core.lines)
-    assert (outlines._vertex_at(flat, border) >= 0).all()
+    assert (outlines.vertex_at(flat, border) >= 0).all()
     assert (border[:, 0] < 0).any()
     assert (border[:, 0] > 0).any()
     with open_cortex(cortex_store) as cortex:
