@@ -170,6 +170,8 @@ def _densities(saved: Saved) -> Iterator[tuple[str, Figure]]:
         subject: [r_of(saved, subject, "alone", band.name) for band in model.bands[:2]]
         for subject, model in saved.models.items()
     }
+    if not r:
+        return
     limits = score_limits([one for both in r.values() for one in both])
     most = max(fullest_bin(x, y, limits, BINS) for x, y in r.values())
     for subject, (x, y) in r.items():
