@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -161,16 +161,19 @@ class Study:
         return {name: whole[name] for name in names}
 
 
-def changed(study: "Study", **changes: Any) -> "Study":
-    """Return a study with some of its tables changed.
+Part = TypeVar("Part", bound=Any)  # a study, or one of its tables
+
+
+def changed(part: Part, **changes: Any) -> Part:
+    """Return a study with some of its tables changed, or a table with some of its keys.
 
     Raises
     ------
     StudyError
-        If the study cannot be so; it says why.
+        If it cannot be so; it says why.
     """
     try:
-        return dataclasses.replace(study, **changes)
+        return dataclasses.replace(part, **changes)
     except ValidationError as error:
         said = str(error.errors()[0]["msg"])
         raise StudyError(said.removeprefix("Value error, ")) from error

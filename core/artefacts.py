@@ -106,12 +106,7 @@ def new_artefact(folder: Path, recipe: Recipe, notes: list[str]) -> Iterator[Pat
     InputError
         If `folder` exists and was not made by brain2music.
     """
-    _check_place(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f"{PARTIAL}{folder.name}")
-    _remove(partial)
-    partial.mkdir()
-    (partial / MARKER).touch()
+    partial = _beside(folder)
     try:
         yield partial
     except BaseException:
@@ -202,12 +197,7 @@ def link_artefact(source: Path, folder: Path) -> None:
     """
     if read_about(source) is None or _is_there(folder):
         return
-    _check_place(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f"{PARTIAL}{folder.name}")
-    _remove(partial)
-    partial.mkdir()
-    (partial / MARKER).touch()
+    partial = _beside(folder)
     for path in sorted(source.rglob("*")):
         target = partial / path.relative_to(source)
         if path.is_dir():
@@ -270,6 +260,17 @@ def package_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _beside(folder: Path) -> Path:
+    """Return a new folder beside one that will be put in its place when it is whole."""
+    _check_place(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{PARTIAL}{folder.name}")
+    _remove(partial)
+    partial.mkdir()
+    (partial / MARKER).touch()
+    return partial
 
 
 def _link(path: Path, target: Path) -> None:

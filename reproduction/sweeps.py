@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from ..core.artefacts import link_artefact, read_about
 from ..core.checks import InputError, check_choice
@@ -151,16 +150,11 @@ def vary(study: Study, variation: Variation) -> Study:
     parts: dict[str, Any] = {
         name: type(getattr(study, name))() for name in variation.reset
     }
-    try:
-        for name, changes in variation.changes.items():
-            if name == "features":
-                parts[name] = _with_spaces(study, changes)
-                continue
-            part = parts.get(name, getattr(study, name))
-            parts[name] = replace(part, **changes)
-    except ValidationError as error:
-        said = str(error.errors()[0]["msg"])
-        raise InputError(said.removeprefix("Value error, ")) from error
+    for name, changes in variation.changes.items():
+        if name == "features":
+            parts[name] = _with_spaces(study, changes)
+        else:
+            parts[name] = changed(parts.get(name, getattr(study, name)), **changes)
     return changed(study, **parts)
 
 
@@ -267,7 +261,7 @@ def _with_spaces(study: Study, changes: Mapping[str, Any]) -> dict[str, Any]:
                     f"features.{name} is of kind {spaces[name].kind!r}, which has no "
                     f"{key}."
                 )
-        spaces[name] = replace(spaces[name], **keys)
+        spaces[name] = changed(spaces[name], **keys)
     return spaces
 
 

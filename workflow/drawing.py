@@ -1,6 +1,5 @@
 """Draws a study's figures from what is saved, and writes them as PNG and PDF."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.rois import leading_rois
-from ..core.artefacts import package_versions, read_about
+from ..core.artefacts import package_versions, read_about, write_json
 from ..figures.parts import plot_parts, plot_planted_recovered
 from ..figures.scores import (
     fullest_bin,
@@ -78,8 +77,7 @@ def draw_figures(
             "numbers": [f"tables/{table}.csv" for table in _tables_of(name)],
             "axes": _axes(figure),
         }
-        text = json.dumps(shown | made_from, indent=1, ensure_ascii=False)
-        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+        write_json(folder / f"{name}.json", shown | made_from)
         plt.close(figure)
     return notes
 
