@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import Floats, InputError
+from ..core.device import use_backend
+from ..core.ridge.axes import BandAxes
 from ..core.ridge.banded import fit_banded_ridge
 from ..core.ridge.checks import check_data, check_search
 from ..core.ridge.chunk import Aside
@@ -39,6 +41,8 @@ class Job:
     bands : tuple of Band
     folds : array of shape (n_train,)
     settings : RidgeSettings
+    axes : BandAxes, optional
+        Of the bands, where several jobs share them; made from `X_train` if None.
     """
 
     X_train: Floats
@@ -46,6 +50,7 @@ class Job:
     bands: tuple[Band, ...]
     folds: NDArray
     settings: RidgeSettings
+    axes: BandAxes | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel with arrays at whole addresses."""
@@ -70,12 +75,16 @@ class Job:
             search=self.settings.search(len(self.bands)),
             dtype=dtype,
             folder=folder,
+            axes=self.axes,
         )
 
     def identity(self, dtype: np.dtype) -> str:
         """Return a hash of all that makes the factorisations."""
         found = hashlib.sha256()
-        for array in (self.X_train, np.asarray(self.folds)):
+        turns = () if self.axes is None else self.axes.turns
+        with use_backend(self.settings.backend) as backend:
+            given = [backend.to_numpy(turn) for turn in turns if turn is not None]
+        for array in (self.X_train, np.asarray(self.folds), *given):
             found.update(repr((array.shape, array.dtype.str)).encode())
             found.update(np.ascontiguousarray(array).data)
         settings = self.settings
@@ -276,8 +285,8 @@ def each_chunk(
             engine.sample(together, n_sampled, seed, n_voxels_batch=size)
         else:
             sample_on(place.client, engine, together, seed, size=size, folder=folder)
-            # The engine has X: it does not travel twice.
-            remote = partial(work, replace(job, X_train=job.X_train[:0]))
+            # The engine has X and the axes: they do not travel twice.
+            remote = partial(work, replace(job, X_train=job.X_train[:0], axes=None))
             yield from map_chunks(
                 place.client, engine, Ys, remote, size=size, folder=folder
             )

@@ -3,7 +3,7 @@
 What a partition of variance and a stack need beside the models of `evaluate`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.checks import Floats, InputError, as_matrix
+from ..core.device import use_backend
+from ..core.ridge.axes import BandAxes
 from ..core.ridge.banded import RidgeFit, fit_banded_ridge
+from ..core.ridge.design import centred_axes
 from ..core.ridge.fold_gram import FoldGram
 from ..core.ridge.stream import Columns, as_columns, check_voxels
 from ..core.types import Band
@@ -33,10 +36,12 @@ def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
     settings: RidgeSettings,
     advance: Callable[[int], object] | None = None,
     place: Place = HERE,
+    axes: Mapping[str, BandAxes] | None = None,
 ) -> dict[Subset, Floats]:
     """Fit a joint model of each subset of bands, and predict the test runs.
 
     Each subset's factorisations are made once, and voxels are worked on chunk by chunk.
+    A band is put on its axes once, for all subsets.
 
     Parameters
     ----------
@@ -55,6 +60,8 @@ def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
     place : Place
         Whether chunks go to workers, and where the predictions lie; their name is that
         of the subset, joined by '+'.
+    axes : dict of str to BandAxes, optional
+        Those of `band_axes`; made if None.
 
     Returns
     -------
@@ -71,9 +78,13 @@ def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
     check_voxels(Y, settings.n_voxels_batch, "Y_train")
     for subset in subsets:
         _columns(bands, subset)
+    if axes is None:
+        used = {name for subset in subsets for name in subset}
+        axes = band_axes(X_train, Y, bands=bands, names=used, settings=settings)
 
     def fit(subset: Subset) -> Any:
         job = _job(X_train, X_test, bands, subset, folds, settings)
+        job = _on(job, axes)
         dtype = check_job(job, {"": Y}, place)
         shape = (len(X_test), Y.shape[1])
         target: Any = place.make("+".join(subset), shape, dtype)
@@ -89,6 +100,44 @@ def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
     return {subset: fit(subset) for subset in subsets}
 
 
+def band_axes(
+    X_train: Floats,
+    Y_train: Columns,
+    *,
+    bands: Sequence[Band],
+    names: Collection[str],
+    settings: RidgeSettings,
+) -> dict[str, BandAxes]:
+    """Return the axes of some of the bands, which all models with a band share.
+
+    Parameters
+    ----------
+    X_train, Y_train, bands, settings
+        As in `predict_subsets`; of the responses, the precision is looked at.
+    names : collection of str
+        Of the bands that are wanted.
+
+    Returns
+    -------
+    axes : dict of str to BandAxes
+        Empty where himalaya's solver is asked for, which has none.
+    """
+    if settings.solver == "himalaya":
+        return {}
+    precision = np.result_type(X_train, Y_train.dtype).name
+    made = {}
+    for band in bands:
+        if band.name in names:
+            columns, _ = _columns(bands, (band.name,))
+            with use_backend(settings.backend):
+                made[band.name] = centred_axes(
+                    X_train[:, columns],
+                    dtype=precision,
+                    tolerance=settings.levers.tolerance,
+                )
+    return made
+
+
 def stack_bands(
     X_train: ArrayLike,
     Y_train: ArrayLike | Columns,
@@ -98,6 +147,7 @@ def stack_bands(
     settings: RidgeSettings,
     advance: Callable[[int], object] | None = None,
     place: Place = HERE,
+    axes: Mapping[str, BandAxes] | None = None,
 ) -> Floats:
     """Return the convex mixture of the bands' own models that suits each voxel best.
 
@@ -107,7 +157,7 @@ def stack_bands(
 
     Parameters
     ----------
-    X_train, Y_train, bands, folds, settings, place
+    X_train, Y_train, bands, folds, settings, place, axes
         As in `predict_subsets`.
     advance : callable, optional
         Called with the number of voxels done; n_voxels in all.
@@ -132,7 +182,7 @@ def stack_bands(
     # Joint has no part in it: one candidate, no search of its own.
     levers = replace(settings.levers, n_refined=0, margin=None)
     ours = replace(settings, solver="fold-gram", n_candidates=1, levers=levers)
-    job = _job(X, X[:0], bands, tuple(b.name for b in bands), folds, ours)
+    job = _on(_job(X, X[:0], bands, tuple(b.name for b in bands), folds, ours), axes)
     dtype = check_job(job, {"": Y}, place)
     shares = np.empty((len(bands), Y.shape[1]), dtype)
     for (_, part), found in each_chunk(job, {"": Y}, dtype, place, share_chunk):
@@ -233,6 +283,13 @@ def _job(
     columns, widths = _columns(bands, subset)
     chosen = tuple(Band(n, w) for n, w in zip(subset, widths, strict=True))
     return Job(X[:, columns], X_test[:, columns], chosen, np.asarray(folds), settings)
+
+
+def _on(job: Job, axes: Mapping[str, BandAxes] | None) -> Job:
+    """Return a job with the axes of its bands, as far as they are known."""
+    if not axes:
+        return job
+    return replace(job, axes=BandAxes.of([axes[band.name] for band in job.bands]))
 
 
 def _columns(

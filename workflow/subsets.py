@@ -18,7 +18,7 @@ from ..core.types import Band
 from ..data.splits import fold_of_row
 from ..encoding.layers import columns_of
 from ..encoding.streamed import Place
-from ..encoding.subsets import predict_subsets, stack_bands
+from ..encoding.subsets import band_axes, predict_subsets, stack_bands
 from ..study import Study
 from ..study_encoding import LEVERS
 from .fitting import Places, bytes_beside, ridge_settings
@@ -148,12 +148,15 @@ def _fit(
     arrays = _empty(folder, wanted, shape, np.dtype(study.encoding.precision))
     text = f"{opened.name}: fitting {len(wanted.subsets)} subsets of the bands"
     n_fits = len(wanted.subsets) + bool(wanted.stacked)
+    settings = ridge_settings(
+        study, bytes_beside(n_rows, X.shape[1], study, layers=True)
+    )
+    used = {name for subset in (*wanted.subsets, wanted.stacked) for name in subset}
     options: dict[str, Any] = {
         "folds": folds,
-        "settings": ridge_settings(
-            study, bytes_beside(n_rows, X.shape[1], study, layers=True)
-        ),
+        "settings": settings,
         "advance": session.ticker(text, n_fits * n_valid),
+        "axes": band_axes(X, Y, bands=bands, names=used, settings=settings),
     }
     tops = [_only(X_test, bands, wanted.top)] if wanted.top else []
     predict_subsets(

@@ -1,6 +1,6 @@
 """Each band on its own principal axes, and only those that hold its variance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -35,6 +35,16 @@ class BandAxes:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel with arrays at whole addresses."""
         return packed(self)
+
+    @classmethod
+    def of(cls, parts: Iterable["BandAxes"]) -> "BandAxes":
+        """Return the axes of several bands, one after the other."""
+        rows = [
+            band
+            for one in parts
+            for band in zip(one.widths, one.kept, one.turns, strict=True)
+        ]
+        return cls(*zip(*rows, strict=True))
 
     def turn(self, X: Any) -> Any:
         """Return X, of shape (n_samples, sum of widths), on the axes."""

@@ -148,6 +148,7 @@ def cut_design(
     dtype: str,
     tolerance: float = 0.0,
     centred: bool = True,
+    axes: BandAxes | None = None,
 ) -> FoldDesign:
     """Return a design with its folds: centred, on its axes, and sorted by fold.
 
@@ -163,12 +164,15 @@ def cut_design(
         Share of each band's variance that may be lost; 0 is exact.
     centred : bool
         Whether the model has an intercept.
+    axes : BandAxes, optional
+        Of these bands, as `centred_axes` makes them; made from X if None.
     """
     backend = get_backend()
     order, held = sort_folds(folds)
     mean = X.mean(axis=0, dtype=np.float64) * centred
     rows = X[order] - mean
-    axes = principal_axes(rows, widths, tolerance, dtype)
+    if axes is None:
+        axes = principal_axes(rows, widths, tolerance, dtype)
     return FoldDesign(
         X=axes.turn(backend.asarray(rows, dtype=dtype)),
         kernels=None,
@@ -180,6 +184,20 @@ def cut_design(
         dtype=dtype,
         centred=centred,
     )
+
+
+def centred_axes(X: NDArray[np.floating], *, dtype: str, tolerance: float) -> BandAxes:
+    """Return the axes of one band, for several designs that it is part of.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_columns)
+        Of the band alone.
+    dtype, tolerance
+        As of `cut_design`.
+    """
+    rows = X - X.mean(axis=0, dtype=np.float64)
+    return principal_axes(rows, [X.shape[1]], tolerance, dtype)
 
 
 def cut_kernels(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Backend, use_backend
+from .axes import BandAxes
 from .chunk import Aside, Found, place_candidates, search_chunk
 from .design import FoldDesign, cut_design
 from .factors import Factor, KernelFactor, make_factor, pick_form, scales, whole_factor
@@ -207,6 +208,7 @@ def open_fold_gram(
     search: Search,
     dtype: str,
     folder: Path | None = None,
+    axes: BandAxes | None = None,
 ) -> FoldGram:
     """Return a search that is ready for any voxels with these features and folds.
 
@@ -223,10 +225,12 @@ def open_fold_gram(
     folder : Path, optional
         Where factorisations go that do not fit into `search.factor_gb` of memory, and
         where other processes find them.
+    axes : BandAxes, optional
+        As `cut_design` takes them.
     """
     with use_backend(search.backend):
         design = cut_design(
-            X, widths, folds, dtype=dtype, tolerance=search.levers.tolerance
+            X, widths, folds, dtype=dtype, tolerance=search.levers.tolerance, axes=axes
         )
     plan = first_plan(search.candidates)
     factors = Factors(search.factor_gb * 1e9, folder)

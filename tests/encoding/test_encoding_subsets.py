@@ -8,11 +8,15 @@ import pytest
 from numpy.testing import assert_allclose
 
 from brain2music.core.checks import InputError
+from brain2music.core.ridge import design
+from brain2music.core.ridge.axes import BandAxes
+from brain2music.core.ridge.levers import Levers
 from brain2music.core.types import Band
 from brain2music.encoding import subsets as module
 from brain2music.encoding.evaluate import RidgeSettings, fit_models
-from brain2music.encoding.streamed import Place
+from brain2music.encoding.streamed import Job, Place
 from brain2music.encoding.subsets import (
+    band_axes,
     predict_held_out,
     predict_subsets,
     stack_bands,
@@ -89,6 +93,41 @@ def test_columns_of_one_subset_alone_are_held_at_once(study, monkeypatch):
         *study, bands=BANDS, subsets=subsets, folds=FOLDS, settings=SETTINGS
     )
     assert len(made) == 3
+
+
+def test_a_band_is_put_on_its_axes_once_for_all_subsets(study, monkeypatch):
+    settings = replace(SETTINGS, levers=Levers(tolerance=0.2))
+    options = {"folds": FOLDS, "settings": settings}
+    X, Y, X_test = study
+    apart = fit_models(X[:, :7], Y, X_test[:, :7], bands=BANDS[:2], **options)
+    calls, principal = [], design.principal_axes
+
+    def counted(X, widths, *rest):
+        calls.append(tuple(widths))
+        return principal(X, widths, *rest)
+
+    monkeypatch.setattr(design, "principal_axes", counted)
+    subsets = [("mel", "clap"), ("clap",), ("mel", "genre")]
+    found = predict_subsets(*study, bands=BANDS, subsets=subsets, **options)
+    assert calls == [(4,), (3,), (2,)]
+    assert_allclose(found["mel", "clap"], apart.predictions, rtol=1e-9)
+    axes = band_axes(X, Y, bands=BANDS, names={"clap"}, settings=settings)
+    assert axes["clap"].kept == (2,)  # so that axes there are
+    given = {"bands": BANDS[1:2], "subsets": [("clap",)], "axes": axes}
+    again = predict_subsets(X[:, 4:7], Y, X_test[:, 4:7], **given, **options)
+    assert_allclose(again["clap",], found["clap",], rtol=1e-12)
+    assert len(calls) == 4
+
+
+def test_factorisations_on_given_axes_are_kept_apart_from_those_on_own(study):
+    settings = replace(SETTINGS, levers=Levers(tolerance=0.2))
+    job = Job(study[0], study[2], BANDS, FOLDS, settings)
+    names = {band.name for band in BANDS}
+    axes = band_axes(*study[:2], bands=BANDS, names=names, settings=settings)
+    shared = replace(job, axes=BandAxes.of(axes.values()))
+    dtype = np.dtype("float64")
+    assert shared.identity(dtype) != job.identity(dtype)
+    assert_allclose(shared.open("float64").design.X, job.open("float64").design.X)
 
 
 def test_the_stack_of_bands_is_that_of_the_models_fitted_with_it(study):
