@@ -4,11 +4,11 @@ Run from anywhere, with the package and its extras `models` and `generate` insta
 
     python benchmarks/networks_full_size.py [--clips 5] [--threads 2] [--steps 5]
 
-Networks have random weights and the published sizes: CLAP (larger_clap_music_and_speech)
-and w2v-BERT 2.0 (24 layers) for the features, MusicLDM and MusicGen (small) for
-generation. Features are multiplied up to 540 clips, and so many clips more of a corpus
-that is searched; generation to one candidate for each of 60 test clips, of one subject.
-A step of diffusion takes as long as any other: `--steps` are made, and 200 counted.
+Networks have random weights and the published sizes: larger_clap_music_and_speech and
+w2v-BERT 2.0 (24 layers) for the features, MusicLDM and MusicGen (small) for generation.
+Features are multiplied up to 540 clips (a corpus that is searched takes as much a
+clip); generation to one candidate for each of 60 test clips, of one subject. A
+step of diffusion takes as long as any other: `--steps` are made, and 200 counted.
 """
 
 import argparse
@@ -54,7 +54,9 @@ def main() -> None:
             sys.stderr.write(f"{what}: {seconds:.1f} s\n")
     names = ["network", "clips", "s", "of", "hours_for_all", "peak_gb"]
     table = pd.DataFrame(rows, columns=names)
-    text = table.round({"s": 1, "hours_for_all": 2, "peak_gb": 2}).to_string(index=False)
+    text = table.round({"s": 1, "hours_for_all": 2, "peak_gb": 2}).to_string(
+        index=False
+    )
     sys.stdout.write(text + "\n")
 
 
@@ -164,6 +166,7 @@ def clap_config() -> object:
 def write_clap(folder: Path) -> None:
     """Save a CLAP of random weights."""
     import transformers
+
     from brain2music.core.words import word_tokenizer
 
     transformers.ClapModel(clap_config()).save_pretrained(folder)
@@ -176,6 +179,7 @@ def write_musicldm(folder: Path) -> None:
     """Save a MusicLDM of random weights, of the published sizes."""
     import diffusers
     import transformers
+
     from brain2music.core.words import word_tokenizer
 
     unet = diffusers.UNet2DConditionModel(

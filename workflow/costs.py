@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..core.ridge.cost import FitSize, estimate_fit
+from ..core.ridge.flops import fold_gram_flops
 from ..core.ridge.memory import (
     FoldGramSize,
     all_factor_bytes,
     batch_within,
-    fold_gram_flops,
     kept_axes,
     peak_bytes,
 )
@@ -130,7 +130,7 @@ def cost_of(
         # what is counted for a band that is all there is.
         for width in layers:
             one = _uncompressed(settings, replace(size, widths=(width,)), n_test)
-            flops += fold_gram_flops(one, V) / 2
+            flops += fold_gram_flops(one).of(V) / 2
     B, worker = len(widths), 0.0
     if study.machine.scheduler != "none" and settings.solver == "fold-gram":
         X_train = n_train * n_columns * itemsize
@@ -170,7 +170,7 @@ def _by_fold_gram(
     peak = peak_bytes(full, _batch(settings, full, size.n_voxels))
     factors = all_factor_bytes(full)
     files = factors if factors > full.factor_bytes else 0.0
-    return fold_gram_flops(full, size.n_voxels), peak, files
+    return fold_gram_flops(full).of(size.n_voxels), peak, files
 
 
 def _batch(settings: RidgeSettings, full: FoldGramSize, n_voxels: int) -> int:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .banded import choose_form
+from .flops import fold_gram_flops
 from .memory import (
     MEMORY_GB,
     FoldGramSize,
     batch_within,
     factor_bytes,
-    fold_gram_flops,
     kept_axes,
     peak_bytes,
 )
@@ -125,7 +125,7 @@ def estimate_cost(  # noqa: PLR0913 - the sizes of a study
         n_voxels_batch = batch_within(size, bound * 1e9)
     results = sum(widths) + (2 * len(widths) + 2) * n_test
     return Cost(
-        flops=fold_gram_flops(size, n_voxels),
+        flops=fold_gram_flops(size).of(n_voxels),
         bytes_peak=peak_bytes(size, min(n_voxels_batch, n_voxels))
         + results * n_voxels * itemsize,
     )

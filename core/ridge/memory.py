@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checks import InputError
 from .candidates import equal_subsets
-from .factors import EIGH, pick_form
+from .factors import pick_form
 
 # How much memory factorisations may fill, and the share of a bound that is theirs.
 FACTOR_BYTES, FACTOR_SHARE = 1e9, 1 / 3
@@ -22,9 +22,6 @@ PIECES = 1.2
 
 # The fewest voxels at once that are worth a fit.
 N_LEAST = 100
-
-# What a held-out error takes, in operations of a product of the same duration.
-PER_ERROR = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,30 +289,3 @@ def _mapped(size: FoldGramSize) -> float:
     if all_factor_bytes(size) <= size.factor_bytes:
         return 0.0
     return max(sum(one_factor_bytes(size, bands)) for bands in size.used)
-
-
-def fold_gram_flops(size: FoldGramSize, n_voxels: int) -> float:
-    """Return the operations of all models of a subject: joint, plain, bands alone.
-
-    Of a float32 product that takes as long; right to a factor of two or three. All
-    candidates are taken to use all bands, and all voxels to try all of them.
-    """
-    n, p, K, h = size.n_samples, sum(size.kept), size.n_folds, size.n_held
-    A, J, V = size.n_alphas, size.n_candidates + size.n_placed, n_voxels
-    if size.is_primal:
-        by_rows = h <= p
-        turn = K * 2 * p * p * (2 - by_rows) * V
-        losses = A * K * (2 * p * min(p, h) + PER_ERROR * (h if by_rows else p)) * V
-        factor = K * (EIGH * p**3 + 4 * p * p * h) + EIGH * p**3
-        shared, refit = 4 * n * p * p, 4 * p * p
-    else:
-        turn, factor = (
-            2 * n * n * V,
-            EIGH * n**3 + A * (4 * n * n * h + K * EIGH * h**3),
-        )
-        losses = A * (2 * n * n + 2 * n * h + PER_ERROR * n) * V
-        shared, refit = 4 * n * n * p, 2 * n * (n + p)
-    models = len(size.widths) + 2
-    total = J * (factor + turn + losses) + losses + shared + models * refit * V
-    total += 2 * n * p * V + models * 2 * size.n_test * sum(size.widths) * V
-    return float(total) * size.itemsize / 4
