@@ -23,12 +23,13 @@ from ..core.ridge.banded import ALPHAS, fit_banded_ridge
 from ..core.ridge.search import Search, splits_of
 from ..core.selection import Selection
 from ..core.stats import correlation, varies
+from .folded import FoldedRidge
 from .penalties import choose_by_r, ridge_at
 from .scaling import (
     Scaling,
     few_columns,
     row_products,
-    scaled,
+    scaled_here,
     scaling_of,
     times_weights,
     voxel_weights,
@@ -229,10 +230,7 @@ class RoiRidge:
         models, scores = {}, {}
         for roi in self.rois:
             used = choose(Y, T, roi, None)
-            model = _fit_linear(Y, T, folds, used, self)
-            models[roi.name] = model
-            inside = Y[:, used].astype(np.float64)
-            scores[roi.name] = float(held_out_r(inside, T, folds, model.alphas))
+            models[roi.name], scores[roi.name] = _fit_roi(Y, T, folds, used, self)
         best = sorted(scores, key=lambda name: -scores[name])[: self.n_best]
         return RoiEnsemble(tuple(models[n] for n in best), tuple(best), scores)
 
@@ -327,11 +325,31 @@ def _fit_linear(
     if scaling.n_used > len(Y):
         X, back = few_columns(row_products(Y, scaling))
     else:
-        X = scaled(Y, scaling)
+        X = scaled_here(Y, scaling)
     weights, intercept, alphas = _ridge(X, T, folds, decoder)
     if back is not None:
         weights = voxel_weights(Y, scaling, back @ weights)
     return Linear(scaling, weights, intercept, alphas)
+
+
+def _fit_roi(
+    Y: Floats, T: Floats, folds: NDArray, used: NDArray[np.bool_], decoder: RoiRidge
+) -> tuple[Linear, float]:
+    """Return a ROI's model, and its correlation on held-out folds."""
+    shape = len(Y), int(used.sum())
+    if not FoldedRidge.suits(shape, T.shape[1], folds):
+        model = _fit_linear(Y, T, folds, used, decoder)
+        inside = Y[:, used].astype(np.float64)
+        return model, float(held_out_r(inside, T, folds, model.alphas))
+    scaling = scaling_of(Y, used)
+    X = scaled_here(Y, scaling)
+    ridge = FoldedRidge(X, T, folds)
+    if decoder.choose_by == "r":
+        alphas = ridge.choose_by_r(np.asarray(decoder.alphas))
+        weights, intercept = ridge.ridge(alphas)
+    else:
+        weights, intercept, alphas = _ridge(X, T, folds, decoder)
+    return Linear(scaling, weights, intercept, alphas), ridge.held_out_r(alphas)
 
 
 def _ridge(

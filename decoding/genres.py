@@ -21,7 +21,7 @@ from .rows import Pairs, average_windows, take_rows
 POOLS = ("all", "own genre")
 
 
-def leave_one_genre_out(
+def leave_one_genre_out(  # noqa: PLR0913 - `decode`, what it is scored by, and its result
     decoder: Decoder,
     train: Pairs,
     test: Pairs,
@@ -31,6 +31,7 @@ def leave_one_genre_out(
     n_folds: int = 5,
     unit: Unit = "run",
     pool: Pool | None = None,
+    predicted: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return identification of each genre's clips, trained with and without the genre.
 
@@ -44,6 +45,8 @@ def leave_one_genre_out(
     pool : Pool, optional
         Its numbers of permutations and resamples (1000 of each if not given), and
         seed; the pools themselves are made here.
+    predicted : array of shape (n_test, n_dimensions), optional
+        What the decoder, trained on all genres, makes of `test`; decoded if None.
 
     Returns
     -------
@@ -75,7 +78,8 @@ def leave_one_genre_out(
     Raises
     ------
     InputError
-        If a genre is not in training, or there is one test clip only.
+        If a genre is not in training, there is one test clip only, or `predicted` has
+        another shape than the test targets.
 
     References
     ----------
@@ -86,13 +90,19 @@ def leave_one_genre_out(
     names = list(dict.fromkeys(test_genres.tolist()))
     _check_known(names, train_genres)
     pools = _pools(test, test_genres, pool)
-    whole = decode(decoder, train, test, n_folds=n_folds, unit=unit).predicted
+    if predicted is None:
+        predicted = decode(decoder, train, test, n_folds=n_folds, unit=unit).predicted
+    whole = np.asarray(predicted)
+    if whole.shape != test.T.shape:
+        raise InputError(
+            f"predicted has shape {whole.shape}, and the test targets {test.T.shape}."
+        )
     rows = []
     for genre in names:
         rest = take_rows(train, train_genres != genre)
         held = decode(decoder, rest, test, n_folds=n_folds, unit=unit).predicted
-        for trained, predicted in (("all genres", whole), ("without it", held)):
-            found = _by_genre(predicted, test, pools, [genre])
+        for trained, made in (("all genres", whole), ("without it", held)):
+            found = _by_genre(made, test, pools, [genre])
             rows += [{"genre": genre, "trained": trained} | row for row in found]
     return pd.DataFrame(rows)
 

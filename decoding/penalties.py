@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from ..core.checks import Floats
 from ..core.ridge.search import splits_of
 from ..core.stats import correlation
+from .folded import FoldedRidge
 
 
 def choose_by_r(
@@ -31,6 +32,8 @@ def choose_by_r(
     chosen : array of shape (n_dimensions,)
         Of equal correlations, that of the smallest penalty.
     """
+    if FoldedRidge.suits(X.shape, T.shape[1], folds):
+        return FoldedRidge(X, T, folds).choose_by_r(np.asarray(alphas))
     tried = np.sort(np.asarray(alphas, dtype=np.float64))
     total = np.zeros((len(tried), T.shape[1]))
     for train, held in splits_of(folds):

@@ -61,7 +61,11 @@ def scaling_of(
 
 def scaled(Y: ArrayLike, scaling: Scaling) -> Floats:
     """Return the used columns, standardised as training was."""
-    Y = _checked(Y, scaling)
+    return scaled_here(_checked(Y, scaling), scaling)
+
+
+def scaled_here(Y: Floats, scaling: Scaling) -> Floats:
+    """Return `scaled` of responses that were checked before: a whole cortex, once."""
     return (Y[:, scaling.used].astype(np.float64) - scaling.mean) / scaling.sd
 
 

@@ -134,7 +134,7 @@ def _of_clips(
     controls = partial(controls_table, control=control, genres=genres)
     found |= _tried("decoding_controls", notes, controls, study, target, predicted)
     if study.decoding.genres is not None:
-        found |= _generalised(study, opened, rows, target, decoder, notes)
+        found |= _generalised(study, opened, rows, target, predicted, decoder, notes)
     if study.decoding.lags:
         given = (study, rows, target, decoder)
         found |= _tried("decoding_lags", notes, lags_table, *given)
@@ -265,6 +265,7 @@ def _generalised(
     opened: Opened,
     rows: ToDecode,
     target: Target,
+    predicted: Floats,
     decoder: Decoder,
     notes: list[str],
 ) -> Tables:
@@ -281,7 +282,7 @@ def _generalised(
         "pool": pool_of(study, target.test),
     }
     asked: dict[str, Callable[..., pd.DataFrame]] = {
-        "decoding_genres": leave_one_genre_out
+        "decoding_genres": partial(leave_one_genre_out, predicted=predicted)
     }
     if study.decoding.genre_transfer:
         asked["decoding_transfer"] = genre_transfer
