@@ -1,6 +1,6 @@
 """Predictions that should score chance: what a decoder is to be held against."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from .cards import (
     mean_r,
 )
 from .chance import clip_permutations
-from .draws import N_DRAWS, drawn_cards, mean_r_of_items
+from .draws import N_DRAWS, Draws, drawn_cards, mean_r_of_items
 
 
 def mean_embedding(T_train: ArrayLike, n_items: int) -> Floats:
@@ -55,8 +55,10 @@ def random_embedding(T_train: ArrayLike, n_items: int, *, seed: int) -> Floats:
 
 def random_embeddings(
     T_train: ArrayLike, n_items: int, n_draws: int, *, seed: int
-) -> list[Floats]:
+) -> Draws:
     """Return many draws of `random_embedding`, each of as many items.
+
+    They are made as they are gone through.
 
     Examples
     --------
@@ -66,10 +68,13 @@ def random_embeddings(
     mean, centred = _mean_and_spread(T_train)
     # Its rows mixed have the covariance of all rows, and it has no more than columns.
     root = np.linalg.qr(centred, mode="r")
-    rng = np.random.default_rng(seed)
-    return [
-        mean + rng.standard_normal((n_items, len(root))) @ root for _ in range(n_draws)
-    ]
+
+    def each() -> Iterator[Floats]:
+        rng = np.random.default_rng(seed)
+        for _ in range(n_draws):
+            yield mean + rng.standard_normal((n_items, len(root))) @ root
+
+    return Draws(n_draws, each)
 
 
 def _mean_and_spread(T_train: ArrayLike) -> tuple[Floats, Floats]:
@@ -143,7 +148,7 @@ def compare_controls(
         "random embedding": random_embeddings(
             T_train, len(target), N_DRAWS, seed=pool.seed
         ),
-        "shuffled clips": [first[order] for order in orders],
+        "shuffled clips": Draws(N_DRAWS, lambda: (first[order] for order in orders)),
     }
     scores = {
         "correlation per sample": mean_r_of_items,

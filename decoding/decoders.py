@@ -227,11 +227,15 @@ class RoiRidge:
         """
         Y, T, folds = check_training(Y, T, folds)
         check_penalties(T, folds)
-        models, scores = {}, {}
+        models: dict[str, Linear] = {}
+        scores: dict[str, float] = {}
+        best: list[str] = []
         for roi in self.rois:
             used = choose(Y, T, roi, None)
             models[roi.name], scores[roi.name] = _fit_roi(Y, T, folds, used, self)
-        best = sorted(scores, key=lambda name: -scores[name])[: self.n_best]
+            best = sorted(scores, key=lambda name: -scores[name])[: self.n_best]
+            # Weights of all regions are those of a whole cortex.
+            models = {name: models[name] for name in best}
         return RoiEnsemble(tuple(models[n] for n in best), tuple(best), scores)
 
 

@@ -1,6 +1,7 @@
 """Controls that are drawn: what many draws score, and not what luck gives to one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +23,30 @@ Score = Callable[[Floats, Floats], float]
 N_DRAWS = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Predictions that are drawn one after the other: no two are in memory at once.
+
+    Parameters
+    ----------
+    n : int
+        How many there are.
+    each : callable
+        Returns an iterator over all of them, the same at each call.
+    """
+
+    n: int
+    each: Callable[[], Iterator[Floats]]
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self) -> Iterator[Floats]:
+        return self.each()
+
+
 def drawn_cards(
-    draws: Sequence[ArrayLike],
+    draws: Collection[ArrayLike] | Draws,
     target: ArrayLike,
     pool: Pool,
     *,
@@ -38,8 +61,8 @@ def drawn_cards(
 
     Parameters
     ----------
-    draws : sequence of array, each of shape (n_items, n_dimensions)
-        Predictions that know nothing; 100 or more.
+    draws : collection of array, each of shape (n_items, n_dimensions)
+        Predictions that know nothing; 100 or more. They are gone through once.
     target : array of shape (n_items, n_dimensions)
     pool : Pool
     n_ways, tops : sequence of int
@@ -72,14 +95,22 @@ def drawn_cards(
         for name, metric in metrics.items()
     }
     chance["median rank"] = chance_median_rank(expected)
-    found: dict[str, list[float]] = {name: [] for name in chance}
-    for draw in draws:
-        lost = _losses(similarity(draw, target), mask)
+    scores = scores or {}
+    found: dict[str, list[float]] = {name: [] for name in (*chance, *scores)}
+    again: dict[str, list[float]] = {name: [] for name in scores}
+    orders = clip_permutations(
+        pool.clips, len(draws), seed=pool.seed + 1, strata=pool.groups
+    )
+    for draw, order in zip(draws, orders, strict=True):
+        guess = np.asarray(draw, np.float64)
+        lost = _losses(similarity(guess, target), mask)
         for name, metric in metrics.items():
             found[name].append(float(metric(lost, n_candidates).mean()))
         found["median rank"].append(float(np.median(rank(lost, n_candidates))))
-    for name, score in (scores or {}).items():
-        found[name], chance[name] = _scored(score, draws, target, pool)
+        for name, score in scores.items():
+            found[name].append(score(guess, target))
+            again[name].append(score(guess[order], target))
+    chance |= {name: float(np.mean(values)) for name, values in again.items()}
     n_clips = len(np.unique(np.asarray(pool.clips)))
     n_ties = n_tied(target, mask)
     about = (len(target), n_clips, int(n_candidates.min()), n_ties)
@@ -97,20 +128,6 @@ def mean_r_of_items(predicted: Floats, target: Floats) -> float:
 def _losses(C: Floats, mask: NDArray[np.bool_]) -> NDArray[np.integer]:
     own = np.diag(C)[:, None]
     return ((own <= C) & mask).sum(axis=1)
-
-
-def _scored(
-    score: Score, draws: Sequence[ArrayLike], target: Floats, pool: Pool
-) -> tuple[list[float], float]:
-    orders = clip_permutations(
-        pool.clips, len(draws), seed=pool.seed + 1, strata=pool.groups
-    )
-    found, again = [], []
-    for draw, order in zip(draws, orders, strict=True):
-        guess = np.asarray(draw, np.float64)
-        found.append(score(guess, target))
-        again.append(score(guess[order], target))
-    return found, float(np.mean(again))
 
 
 def _card(

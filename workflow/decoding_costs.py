@@ -73,6 +73,7 @@ def decoding_bytes(study: Study, opened: Opened, width: int, n_columns: int) -> 
         decoder=decoding.decoder,
         # Rows of some genres, or without a fold, are copied.
         copies=decoding.genres is not None or decoding.folds == "clip",
+        n_best=decoding.n_best,
     )
     more = np.dtype(study.encoding.precision).itemsize * n_columns
     more += SINGLE * space.n_voxels if decoding.lags else 0  # volumes as they are
@@ -96,6 +97,8 @@ class DecodingSize:
     decoder : 'rois', 'cortex' or 'contrastive'
     copies : bool
         Whether training rows are parted.
+    n_best : int
+        ROIs whose models are kept.
     """
 
     n_train: int
@@ -105,6 +108,7 @@ class DecodingSize:
     width: int
     decoder: str
     copies: bool = False
+    n_best: int = 1
 
 
 def peak_of(size: DecodingSize) -> float:
@@ -122,8 +126,8 @@ def _fit_bytes(size: DecodingSize) -> float:
     n, used = size.n_train, size.n_used
     if size.decoder == "contrastive":
         return n * used * (3 * DOUBLE + 2 * SINGLE)
-    # Models of all ROIs are kept until the best are known.
-    weights = size.n_columns if size.decoder == "rois" else 2 * used
+    # The best ROIs so far, and the one that is fitted.
+    weights = (size.n_best + 1) * used if size.decoder == "rois" else 2 * used
     columns, chunk = min(n, used), min(used, CHUNK)
     squares = 7 * DOUBLE * n * columns
     return (

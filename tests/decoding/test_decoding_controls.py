@@ -1,8 +1,10 @@
 """Tests of predictions that should score chance."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from brain2music.core.checks import InputError
 from brain2music.core.selection import Selection
@@ -31,11 +33,13 @@ def test_random_embeddings_have_the_moments_of_training(rng):
 def test_many_random_embeddings_have_the_moments_of_training(rng):
     T = rng.standard_normal((40, 3)) @ rng.standard_normal((3, 3)) + [1, 2, 3]
     draws = random_embeddings(T, 30, 1000, seed=0)
-    found = np.concatenate(draws)
+    found = np.concatenate(list(draws))
+    assert len(draws) == 1000
     assert_allclose(found.mean(axis=0), T.mean(axis=0), atol=0.06)
     assert_allclose(np.cov(found.T), np.cov(T.T), atol=0.12)
-    assert abs(draws[0] - draws[1]).max() > 0
-    few = random_embeddings(T[:2], 5000, 1, seed=0)[0]  # fewer rows than columns
+    assert_array_equal(np.concatenate(list(draws)), found)  # the same once more
+    assert abs(found[:30] - found[30:60]).max() > 0
+    (few,) = random_embeddings(T[:2], 5000, 1, seed=0)  # fewer rows than columns
     assert_allclose(np.cov(few.T), np.cov(T[:2].T), rtol=0.1)
 
 
@@ -112,6 +116,16 @@ def test_no_seed_makes_a_control_that_is_drawn_significant():
         one += [card.p for card in identification_cards(draw, target, pool)]
     assert np.min(p) > 0.2
     assert np.min(one) <= 0.05  # of one draw, what it was
+
+
+def test_no_two_draws_are_in_memory_at_once(rng):
+    target, T = rng.standard_normal((60, 2000)), rng.standard_normal((40, 2000))
+    pool = Pool(np.repeat(np.arange(30), 2))
+    tracemalloc.start()
+    compare_controls({"decoder": target}, target, T, pool=pool)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * target.nbytes  # of 200 draws
 
 
 def test_draws_that_know_the_clips_are_told_in_every_metric(rng):

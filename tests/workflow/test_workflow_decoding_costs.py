@@ -68,7 +68,7 @@ def test_more_of_all_takes_more():
 @pytest.mark.parametrize("decoder", ["cortex", "rois"])
 def test_what_decoding_takes_is_what_is_said(decoder):
     size = replace(SIZE, decoder=decoder)
-    size = replace(size, n_used=2000) if decoder == "rois" else size
+    size = replace(size, n_used=2000, n_best=2) if decoder == "rois" else size
     done = subprocess.run(
         [sys.executable, "-c", DECODE, json.dumps(asdict(size))],
         capture_output=True,
