@@ -1,4 +1,4 @@
-"""How long fitting a study will take, from fits of two samples of its voxels.
+"""How long a study will take, from fits of two samples of its voxels.
 
 What all voxels share (the design, its factorisations, the sample that places
 candidates) takes as long for few voxels as for many; what a voxel adds is the same for
@@ -32,6 +32,7 @@ from .prepare import build_features
 from .responses import training_responses
 from .session import Ticker, silent
 from .subsets import Wanted, wanted_subsets
+from .timed_decoding import time_decoding, widths_of
 
 SMALL = 1000  # voxels: not fewer than those that place candidates
 
@@ -51,6 +52,8 @@ class FitTime:
     subsets_shared_s, subsets_voxel_s : float
         The same of the subsets of bands that a partition of variance takes; 0 if the
         study asks for none.
+    decoding_s : float
+        Of the fits of all decoders, of all voxels; 0 if the study decodes nothing.
     """
 
     prepare_s: float
@@ -59,6 +62,7 @@ class FitTime:
     n_sampled: int
     subsets_shared_s: float = 0.0
     subsets_voxel_s: float = 0.0
+    decoding_s: float = 0.0
 
     def fit_s(self, n_voxels: int) -> float:
         """Return the seconds that the fit of so many voxels takes."""
@@ -89,6 +93,8 @@ def describe_time(
         text = f"{duration(sum(fits[:n]))} of fitting"
         if subsets[0]:
             text += f", {duration(sum(subsets[:n]))} for models of subsets of the bands"
+        if took.decoding_s:
+            text += f", {duration(took.decoding_s * n)} of decoding"
         return text
 
     lines = [
@@ -132,10 +138,10 @@ def time_fit(study: Study, opened: Opened, ticker: Ticker = silent) -> FitTime:
             ]
             took = _line(sizes, seconds, prepare_s)
             wanted = wanted_subsets(study)
-            # Voxels that choose a layer get no partition.
-            return (
-                _with_subsets(took, wanted, job, Y) if wanted and not layers else took
-            )
+            if wanted and not layers:  # voxels that choose a layer get no partition
+                took = _with_subsets(took, wanted, job, Y)
+            decoding_s = time_decoding(study, aligned, widths_of(study, bands))
+            return replace(took, decoding_s=decoding_s)
 
 
 def _time_sample(
