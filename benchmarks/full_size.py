@@ -9,9 +9,10 @@ real event timing): features with the real dimensions and windows, falling spect
 slow courses that the spaces share, 60,000 cortical voxels of which a fifth respond, 150
 regions. The study file is that of examples/ds003720.toml with the paper's decoder.
 Then the study is checked and run, each step by itself, and a table is printed: seconds,
-seconds of the processor (of all threads), and the most memory of each step.
-`--voxels 6000` is a tenth of it. No scans, sound or network are in it: extraction and
-generation are measured apart.
+seconds of the processor (of all threads), what `check --time` told, and the most memory
+of each step; it fails where that is more than `machine.max_memory_gb`. `--tenth` is a
+tenth of the voxels and of the columns. No scans, sound or network are in it: extraction
+and generation are measured apart (`networks_full_size.py`).
 """
 
 import argparse
@@ -43,8 +44,11 @@ from brain2music.data.simulated_features import (  # noqa: E402 - see above
 )
 from brain2music.workflow import pipeline  # noqa: E402 - see above
 from brain2music.workflow.check import check_study  # noqa: E402 - see above
+from brain2music.workflow.opening import open_subject  # noqa: E402 - see above
 from brain2music.workflow.session import Session  # noqa: E402 - see above
+from brain2music.workflow.timed_fit import time_fit  # noqa: E402 - see above
 
+N_VOXELS = 60_000
 # Columns, and volumes that a window lasts: 4, 1 and 7 windows a clip, as in the paper.
 SPACES = {"mulan-music": (128, 7), "mulan-text": (128, FRAMES), "w2v-bert": (1024, 4)}
 DELAYS, HRF = (2, 3, 4, 5), (0.6, 1.0, 0.8, 0.3)
@@ -115,7 +119,7 @@ def main() -> None:
     """Write the study, check it, run it, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--voxels", type=int, default=60_000)
+    parser.add_argument("--tenth", action="store_true", help="a tenth of the size")
     parser.add_argument("--candidates", type=int, default=None)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", type=float, default=4.0)
@@ -129,17 +133,30 @@ def main() -> None:
     checked = check_study(study)
     steps = [("check", *_since(start, busy), peak_bytes())]
     sys.stdout.write("\n".join([*checked.lines, *checked.problems, ""]))
+    start, busy = time.perf_counter(), time.process_time()
+    told = time_fit(study, open_subject(study, "001"))
+    steps.append(("telling the time", *_since(start, busy), peak_bytes()))
+    n_voxels = N_VOXELS // (10 if given.tenth else 1)
+    expected = {
+        "models/sub-001": told.fit_s(n_voxels),
+        "subsets/sub-001": told.subsets_s(n_voxels),
+        "decoding/sub-001": told.decoding_s,
+    }
+    sys.stdout.write(f"{expected}\n")
     timed(steps)
     start, busy = time.perf_counter(), time.process_time()
     result = run(study, given.out / "results", stage=given.stage)
     steps.append(("all of it", *_since(start, busy), 0))
     table = pd.DataFrame(steps, columns=["step", "s", "processor_s", "peak_gb"])
+    table.insert(3, "told_s", table["step"].map(expected))
     table["peak_gb"] = (table["peak_gb"] / 1e9).round(2)
-    table = table.round({"s": 1, "processor_s": 1})
+    table = table.round({"s": 1, "processor_s": 1, "told_s": 1})
     sys.stdout.write(table.to_string(index=False) + "\n")
     size = sum(path.stat().st_size for path in result.out.rglob("*") if path.is_file())
     sys.stdout.write(f"on disk: {size / 1e9:.2f} GB\n")
     table.to_csv(given.out / "steps.csv", index=False)
+    if table["peak_gb"].max() > given.memory:
+        sys.exit(f"more memory than {given.memory:g} GB")
 
 
 def _since(start: float, busy: float) -> tuple[float, float]:
@@ -183,7 +200,8 @@ def write_study(folder: Path, given: argparse.Namespace) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for path in DESIGN.glob("*_events.tsv"):
         (folder / "events" / path.name).write_bytes(path.read_bytes())
-    spaces = draw_spaces(rng, clips)
+    spaces = draw_spaces(rng, clips, share=0.1 if given.tenth else 1.0)
+    n_voxels = N_VOXELS // (10 if given.tenth else 1)
     for name, values in spaces.items():
         arrays = {"clips": np.array(clips), "features": values}
         arrays["window_s"] = np.array(TR_S * (FRAMES - values.shape[1] + 1))
@@ -192,14 +210,13 @@ def write_study(folder: Path, given: argparse.Namespace) -> None:
     runs = design[["task", "run"]].drop_duplicates()
     rows = runs.loc[runs.index.repeat(N_SAMPLES)]
     rows.to_csv(folder / "runs.csv", index=False)
-    edges = np.linspace(0, given.voxels, N_REGIONS + 1).round().astype(int)
+    edges = np.linspace(0, n_voxels, N_REGIONS + 1).round().astype(int)
     inside = {
-        f"region {k:03d}": (np.arange(given.voxels) >= a)
-        & (np.arange(given.voxels) < b)
+        f"region {k:03d}": (np.arange(n_voxels) >= a) & (np.arange(n_voxels) < b)
         for k, (a, b) in enumerate(pairwise(edges))
     }
     np.savez(folder / "rois.npz", **inside)  # type: ignore[arg-type]
-    write_responses(folder, design, runs, clips, spaces, rng, given.voxels)
+    write_responses(folder, design, runs, clips, spaces, rng, n_voxels)
     candidates = ""
     if given.candidates is not None:
         candidates = f"n_candidates = {given.candidates}\n"
@@ -212,11 +229,17 @@ def write_study(folder: Path, given: argparse.Namespace) -> None:
     (folder / "study.toml").write_text(text, encoding="utf-8")
 
 
-def draw_spaces(rng: np.random.Generator, clips: list[str]) -> dict[str, np.ndarray]:
-    """Return windows per clip; variance of axis k falls as k to the power of -1.5."""
-    widest = max(width for width, _ in SPACES.values())
+def draw_spaces(
+    rng: np.random.Generator, clips: list[str], *, share: float
+) -> dict[str, np.ndarray]:
+    """Return windows per clip; variance of axis k falls as k to the power of -1.5.
+
+    `share` of the columns are made.
+    """
+    sizes = {name: (int(share * w), lasts) for name, (w, lasts) in SPACES.items()}
+    widest = max(width for width, _ in sizes.values())
     shared, spaces = _course(rng, len(clips), widest), {}
-    for name, (width, lasts) in SPACES.items():
+    for name, (width, lasts) in sizes.items():
         own = 0.6 * shared[..., :width] + 0.8 * _course(rng, len(clips), width)
         course = own * np.arange(1, width + 1) ** (SPECTRUM / 2)
         starts = range(FRAMES - lasts + 1)
