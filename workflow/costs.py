@@ -86,7 +86,8 @@ def describe_cost(
     lines = [
         f"expected, to a factor of three: {duration(seconds / workers)} of fitting "
         f"with {study.machine.threads} thread(s)"
-        + (f" and {workers} workers" if workers > 1 else ""),
+        + (f" and {workers} workers" if workers > 1 else "")
+        + _less_time(study),
         f"memory while it fits: {fit:.2f} GB{each}{_bound(study)}; while test runs are "
         f"scored: about {tables:.1f} GB",
         f"on disk: {disk:.1f} GB of models a subject",
@@ -94,6 +95,19 @@ def describe_cost(
     if factors >= 0.05:
         lines.append(f"on disk meanwhile: up to {factors:.1f} GB of factorisations")
     return lines
+
+
+def _less_time(study: Study) -> str:
+    """Return what makes the time less, by how much only data tell."""
+    encoding = study.encoding
+    levers = {
+        "compression": encoding.compression_tolerance,
+        "racing": encoding.racing_margin is not None,
+    }
+    if not any(levers.values()):
+        return ""
+    named = " and ".join(name for name, given in levers.items() if given)
+    return f", and less with {named} (check --time measures it)"
 
 
 def _bound(study: Study) -> str:

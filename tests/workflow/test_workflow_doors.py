@@ -155,6 +155,11 @@ def test_check_predicts_memory_of_the_right_order(study_file):
         "memory while it fits: 0.30 GB; while test runs are scored: about 0.3 GB"
         in lines
     )
+    assert "check --time measures" not in lines  # nothing is left out
+    levers = "compression_tolerance = 0.01\nracing_margin = 0.003\n"
+    edit(study_file, "[encoding]\n", f"[encoding]\n{levers}")
+    lines = str(check_study(load_study(study_file)))
+    assert ", and less with compression and racing (check --time measures it)" in lines
 
 
 def test_a_missing_feature_file_is_not_taken_for_missing_responses(study_file):
