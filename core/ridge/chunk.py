@@ -156,7 +156,7 @@ def _start(n_candidates: int, responses: FoldResponses) -> Found:
     n_voxels = responses.n_voxels
     nothing = Best(
         np.full(n_voxels, np.inf),
-        np.full(n_voxels, np.nan),
+        *(np.full(n_voxels, np.nan) for _ in range(2)),
         *(np.zeros(n_voxels, dtype=bool) for _ in range(3)),
     )
     return Found(
@@ -239,7 +239,7 @@ def _try(
     """Try one candidate, and keep it where it is better than the best so far."""
     at = slice(None) if voxels is None else voxels
     null, so_far = found.null[at], found.best.loss[at]
-    start = None if number < engine.plan.n_first else found.best.alpha[at]
+    start = None if number < engine.plan.n_first else found.best.tried[at]
     best = best_penalty(
         turned,
         engine.alphas,
@@ -252,7 +252,7 @@ def _try(
     found.scores[number, at] = 1 - best.loss / null
     better = np.flatnonzero(best.loss < so_far - engine.rounding * null)
     into = better if voxels is None else voxels[better]
-    for name in ("loss", "alpha", "at_low", "at_high", "widened"):
+    for name in ("loss", "alpha", "tried", "at_low", "at_high", "widened"):
         getattr(found.best, name)[into] = getattr(best, name)[better]
     found.choice[into] = number
     return best
@@ -268,7 +268,7 @@ def _aside(engine: "FoldGram", turned: Turned, aside: Aside, best: Best | None) 
         engine.search.levers,
         null=turned.responses.null,
     )
-    best.alpha = best.alpha * aside.scale
+    best.alpha, best.tried = best.alpha * aside.scale, best.tried * aside.scale
     return best
 
 

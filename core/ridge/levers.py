@@ -29,8 +29,9 @@ class Levers:
         About how many voxels that sample holds, in blocks spread over all.
     interpolate : bool
         Whether the lowest point of a parabola through the best three penalties, in
-        their logarithms, is tried, too; so a coarser grid is enough. Not in kernel
-        form, where each penalty costs blocks of its own.
+        their logarithms, is tried, too; so a coarser grid is enough. In kernel form,
+        where each penalty costs blocks of its own, it is fitted with untried: scores
+        are those of the grid.
     follow : bool
         Whether a voxel tries, after the first candidates, only the penalties around
         its best one, and further while the loss falls.

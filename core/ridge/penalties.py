@@ -24,7 +24,12 @@ class Best:
 
     Parameters
     ----------
-    loss, alpha : array of shape (n_voxels,)
+    loss : array of shape (n_voxels,)
+    alpha : array of shape (n_voxels,)
+        The penalty to fit with.
+    tried : array of shape (n_voxels,)
+        The penalty that has the loss; `alpha`, but where that lies between penalties
+        that are dear to try.
     at_low, at_high : array of bool, shape (n_voxels,)
         Whether it is the smallest or the largest that was tried.
     widened : array of bool, shape (n_voxels,)
@@ -33,6 +38,7 @@ class Best:
 
     loss: Floats
     alpha: Floats
+    tried: Floats
     at_low: NDArray[np.bool_]
     at_high: NDArray[np.bool_]
     widened: NDArray[np.bool_]
@@ -49,7 +55,9 @@ def best_penalty(
 ) -> Best:
     """Return the best penalty of each voxel for the candidate of `turned`.
 
-    Every loss is that of a penalty that was tried.
+    Every loss is that of a penalty that was tried. In kernel form, where each takes
+    blocks of its own, none between those of the grid is: there the parabola says
+    where the best one lies, and not how good it is.
 
     Parameters
     ----------
@@ -77,24 +85,28 @@ def best_penalty(
     best = Best(
         loss=losses[chosen, voxels],
         alpha=alphas[chosen],
+        tried=alphas[chosen],
         at_low=(chosen == 0) & searched,
         at_high=(chosen == len(alphas) - 1) & searched,
         widened=np.zeros(n_voxels, dtype=bool),
     )
-    # In kernel form each penalty takes blocks of its own, so the grid is all there is.
-    primal = turned if isinstance(turned, TurnedPrimal) else None
-    primal = primal if levers.interpolate else None
     beat = np.full(n_voxels, np.inf) if to_beat is None else to_beat
-    if primal is not None and len(alphas) > 2:
+
+    def look_between(voxels: NDArray[np.intp], here: Triple) -> None:
+        if isinstance(turned, TurnedPrimal):
+            _try_between(turned, best, voxels, here, beat)
+        else:
+            best.alpha[voxels] = np.exp(_vertex(here)[0])
+
+    if levers.interpolate and len(alphas) > 2:
         inner = np.flatnonzero((chosen > 0) & (chosen < len(alphas) - 1))
         log_alphas, at = np.log(alphas), chosen[inner]
         here = [(log_alphas[at + k], losses[at + k, inner]) for k in (-1, 0, 1)]
-        _try_between(primal, best, inner, here, beat)
+        look_between(inner, here)
     if null is not None and levers.widen and searched:
-        triples = _widen(turned, best, losses, alphas, levers, null)
-        for done, here in triples:
-            if primal is not None:
-                _try_between(primal, best, done, here, beat)
+        for done, here in _widen(turned, best, losses, alphas, levers, null):
+            if levers.interpolate:
+                look_between(done, here)
     return best
 
 
@@ -132,8 +144,8 @@ def _try_between(
     `here` are three neighbouring logarithms of penalties and their losses, of each of
     the `voxels`; the middle loss is the lowest.
     """
-    (x0, y0), (x1, y1), (x2, y2) = here
-    vertex, lowest = parabola(x0, x1, x2, y0, y1, y2)
+    vertex, lowest = _vertex(here)
+    y1 = here[1][1]
     some = np.flatnonzero(np.minimum(lowest, y1) < to_beat[voxels])
     if len(some) == 0:
         return
@@ -142,6 +154,12 @@ def _try_between(
     loss = turned.loss(get_backend().asarray(alpha, dtype=dtype), voxels)
     better = loss < best.loss[voxels]
     best.alpha[voxels[better]], best.loss[voxels[better]] = alpha[better], loss[better]
+    best.tried[voxels[better]] = alpha[better]
+
+
+def _vertex(here: Triple) -> tuple[Floats, Floats]:
+    (x0, y0), (x1, y1), (x2, y2) = here
+    return parabola(x0, x1, x2, y0, y1, y2)
 
 
 def parabola(
@@ -207,7 +225,7 @@ def _widen(
             y = [inner_loss[~better], edge_loss[~better], loss[~better]]
             triples.append((voxels[~better], list(zip(logs, y, strict=True))))
             voxels, inner_loss = voxels[better], edge_loss[better]
-            best.alpha[voxels] = np.exp(outer)
+            best.alpha[voxels] = best.tried[voxels] = np.exp(outer)
             best.loss[voxels] = loss[better]
             inner, edge = edge, outer
     return triples

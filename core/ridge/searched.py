@@ -179,7 +179,7 @@ class Searched:
                 self.opened.responses.turn(engine.factor(self.asides[name].weights))
                 for name in names
             ]
-            alphas = [found.asides[n].alpha / self.asides[n].scale for n in names]
+            alphas = [found.asides[n].tried / self.asides[n].scale for n in names]
             inside, loss = stack(turned, alphas)
         shares = np.full((len(names), len(self.opened.mean)), np.nan)
         scores = np.full(len(self.opened.mean), np.nan)

@@ -83,12 +83,23 @@ def test_the_parabola_finds_the_penalty_between_those_of_the_grid(rng):
     assert (fine.cv_scores - true).mean() < (fine.cv_scores - grid.cv_scores).mean() / 2
 
 
-def test_in_kernel_form_the_grid_is_all_there_is(rng):
+def test_in_kernel_form_scores_are_of_the_grid_and_the_fit_lies_between(rng):
     X, Y = study(rng, noise=2.0)
-    coarse = fit(X, Y, replace(EXACT, interpolate=True, widen=2), form="kernel")
+    levers = replace(EXACT, interpolate=True, widen=2)
+    coarse = fit(X, Y, levers, form="kernel")
     grid = fit(X, Y, replace(EXACT, widen=2), form="kernel")
-    assert_array_equal(coarse.alphas, grid.alphas)
+    assert_array_equal(coarse.band_weights, grid.band_weights)
     assert_array_equal(coarse.cv_scores, grid.cv_scores)
+    assert not np.isin(coarse.alphas, ALPHAS).any()
+    half = np.log(ALPHAS[1] / ALPHAS[0]) / 2
+    assert (abs(np.log(coarse.alphas / grid.alphas)) <= half + 1e-9).all()
+    tried, between = (
+        score_by_refitting(X, Y, found.band_weights, found.alphas)
+        for found in (grid, coarse)
+    )
+    assert (between - tried).mean() > 0
+    fine = fit(X, Y, alphas=np.logspace(-1, 5, 61), form="kernel")
+    assert (fine.cv_scores - between).mean() < (fine.cv_scores - tried).mean() / 2
 
 
 def test_an_uneven_grid_is_interpolated_and_widened_where_it_lies(rng):
