@@ -14,6 +14,7 @@ from ..core.checks import Floats
 from ..core.ridge.search import splits_of
 
 ROUNDING = 1e-12  # of a sum of squares, below which a column is constant
+TIE = 1e-9  # two sums of r that are closer than this are one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,14 +135,23 @@ class FoldedRidge:
         tried = np.sort(np.asarray(alphas, dtype=np.float64))
         r = np.zeros((len(tried), len(self.T_mean)))
         for part in self.parts:
-            solved, held = Solved(self.total.without(part).centred()), part.centred()
+            solved = Solved(self.total.without(part).centred())
+            held = self._varying(part.centred())
             # On the eigenvectors, so that a penalty takes one product alone.
             xx = solved.vectors.T @ held.xx @ solved.vectors
             xt = solved.vectors.T @ held.xt
             for number, alpha in enumerate(tried):
                 weights = solved.on_axes(alpha)
-                r[number] += _correlation(xx, xt, held.tt, weights)
-        return tried[r.argmax(axis=0)]
+                r[number] += informative(_correlation(xx, xt, held.tt, weights))
+        return first_best(tried, r)
+
+    def _varying(self, held: Sums) -> Sums:
+        """Return a fold's centred sums, constant columns without rounding."""
+        varies = np.diag(held.xx) > ROUNDING * np.diag(self.total.xx)
+        if varies.all():
+            return held
+        xx, xt = held.xx * np.outer(varies, varies), held.xt * varies[:, None]
+        return Sums(held.n, held.x, held.t, xx, xt, held.tt)
 
     def ridge(self, alphas: Floats) -> tuple[Floats, Floats]:
         """Return weights and intercepts of all rows, as `penalties.ridge_at` does."""
@@ -175,7 +185,28 @@ def _correlation(xx: Floats, xt: Floats, tt: Floats, weights: Floats) -> Floats:
     """Return r of targets with their predictions, from sums about the rows' means."""
     square = np.einsum("cd,cd->d", weights, xx @ weights)
     product = np.einsum("cd,cd->d", weights, xt)
-    return _quotient(product, np.sqrt(np.maximum(square, 0) * tt))
+    return _quotient(product, np.sqrt(np.maximum(square, 0) * np.maximum(tt, 0)))
+
+
+def informative(r: Floats) -> Floats:
+    """Return what a fold's r tell of penalties: where there is none, nothing."""
+    return np.where(np.isnan(r), 0, r)
+
+
+def first_best(alphas: Floats, r: Floats) -> Floats:
+    """Return the first penalty with the largest r, of each dimension.
+
+    Parameters
+    ----------
+    alphas : array of shape (n_alphas,)
+    r : array of shape (n_alphas, n_dimensions)
+
+    Examples
+    --------
+    >>> first_best(np.array([1.0, 10.0]), np.array([[0.3, 0.1], [0.3, 0.2]]))
+    array([ 1., 10.])
+    """
+    return alphas[(r >= r.max(axis=0) - TIE).argmax(axis=0)]
 
 
 def _quotient(top: Floats, bottom: Floats) -> Floats:

@@ -16,7 +16,7 @@ from .folds import Unit
 from .identify import similarity
 from .parts import Known, score_part
 from .ranks import candidates
-from .rows import Pairs, average_windows, take_rows
+from .rows import Pairs, average_windows, check_apart, take_rows
 
 POOLS = ("all", "own genre")
 
@@ -90,12 +90,14 @@ def leave_one_genre_out(  # noqa: PLR0913 - `decode`, what it is scored by, and 
     names = list(dict.fromkeys(test_genres.tolist()))
     _check_known(names, train_genres)
     pools = _pools(test, test_genres, pool)
+    check_apart(train, test)
     if predicted is None:
         predicted = decode(decoder, train, test, n_folds=n_folds, unit=unit).predicted
     whole = np.asarray(predicted)
     if whole.shape != test.T.shape:
         raise InputError(
-            f"predicted has shape {whole.shape}, and the test targets {test.T.shape}."
+            f"predicted has shape {whole.shape}, and the test targets {test.T.shape}. "
+            "Pass what `decode` returned for these test rows, or leave it out."
         )
     rows = []
     for genre in names:

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from ..core.checks import Floats
 from ..core.ridge.search import splits_of
-from ..core.stats import correlation
-from .folded import FoldedRidge
+from ..core.stats import correlation, varies
+from .folded import FoldedRidge, first_best, informative
 
 
 def choose_by_r(
@@ -30,18 +30,22 @@ def choose_by_r(
     Returns
     -------
     chosen : array of shape (n_dimensions,)
-        Of equal correlations, that of the smallest penalty.
+        Of equal correlations (to 1e-9), that of the smallest penalty: all penalties of
+        a single column are equal. A fold in which all columns are constant tells
+        nothing.
     """
     if FoldedRidge.suits(X.shape, T.shape[1], folds):
         return FoldedRidge(X, T, folds).choose_by_r(np.asarray(alphas))
     tried = np.sort(np.asarray(alphas, dtype=np.float64))
     total = np.zeros((len(tried), T.shape[1]))
     for train, held in splits_of(folds):
+        if not varies(X[held]).any():
+            continue
         spectrum = Spectrum(X[train], T[train])
         for number, alpha in enumerate(tried):
             weights, _ = spectrum.ridge(np.full(T.shape[1], alpha))
-            total[number] += correlation(T[held], X[held] @ weights)
-    return tried[total.argmax(axis=0)]
+            total[number] += informative(correlation(T[held], X[held] @ weights))
+    return first_best(tried, total)
 
 
 def ridge_at(X: Floats, T: Floats, alphas: Floats) -> tuple[Floats, Floats]:

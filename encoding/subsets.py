@@ -14,6 +14,7 @@ from ..core.checks import Floats, InputError, as_matrix
 from ..core.device import use_backend
 from ..core.ridge.axes import BandAxes
 from ..core.ridge.banded import RidgeFit, fit_banded_ridge
+from ..core.ridge.checks import check_data
 from ..core.ridge.design import centred_axes
 from ..core.ridge.fold_gram import FoldGram
 from ..core.ridge.stream import Columns, as_columns, check_voxels
@@ -78,6 +79,8 @@ def predict_subsets(  # noqa: PLR0913 - those of `fit_models`, and the subsets
     check_voxels(Y, settings.n_voxels_batch, "Y_train")
     for subset in subsets:
         _columns(bands, subset)
+    widths = [band.n_columns for band in bands]
+    check_data(X_train.shape, Y.shape, np.asarray(folds), widths)
     if axes is None:
         used = {name for subset in subsets for name in subset}
         axes = band_axes(X_train, Y, bands=bands, names=used, settings=settings)
@@ -289,6 +292,12 @@ def _on(job: Job, axes: Mapping[str, BandAxes] | None) -> Job:
     """Return a job with the axes of its bands, as far as they are known."""
     if not axes:
         return job
+    missing = [band.name for band in job.bands if band.name not in axes]
+    if missing:
+        raise InputError(
+            f"axes hold {', '.join(axes)}, and not {', '.join(missing)}. Make them "
+            "with `band_axes`, of all bands that are fitted."
+        )
     return replace(job, axes=BandAxes.of([axes[band.name] for band in job.bands]))
 
 

@@ -1,11 +1,13 @@
 """How long decoding a study will take, from fits of its decoder to random numbers.
 
 What ridge takes depends on the numbers of rows, voxels and dimensions, and not on what
-they hold. So nothing of the study is read for it but its sizes.
+they hold. So nothing of the study is read for it but its sizes. A contrastive decoder
+stops when held-out runs tell it to, which random numbers do sooner or later: what is
+told of it is rough. Scores, their permutations and controls are not counted.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,13 @@ from .decoding_choices import decoder_of
 N_SIZES = 4  # ROIs that are timed, from the smallest to the largest
 
 
-def time_decoding(study: Study, aligned: Aligned, widths: Mapping[str, int]) -> float:
-    """Return the seconds that decoding a subject takes, fits of decoders alone.
+def time_decoding(
+    study: Study,
+    aligned: Aligned,
+    widths: Mapping[str, int],
+    advance: Callable[[int], object] = lambda _: None,
+) -> float:
+    """Return the seconds that fits of decoders take, of one subject.
 
     Parameters
     ----------
@@ -31,6 +38,8 @@ def time_decoding(study: Study, aligned: Aligned, widths: Mapping[str, int]) -> 
     aligned : Aligned
     widths : dict of target to int
         Its dimensions.
+    advance : callable
+        Called with 1 after each target.
     """
     decoding, rows = study.decoding, aligned.rows
     if not widths:
@@ -44,11 +53,16 @@ def time_decoding(study: Study, aligned: Aligned, widths: Mapping[str, int]) -> 
         sizes = np.array([int(roi.mask.sum()) for roi in rois]) * blocks
     else:
         sizes = np.array([space.n_voxels * blocks])
-    decoder = decoder_of(study, rois)
+    decoder, train = decoder_of(study, rois), rows[rows["side"] == "train"]
+    unit = "clip" if decoding.folds == "clip" else "run_name"
+    n_folds = min(decoding.n_folds, train[unit].nunique())
     seconds = 0.0
     for name, width in widths.items():
         for n_rows, n_fits in _fits(study, aligned, name, n_train).items():
-            seconds += n_fits * _fit_s(decoder, decoding.n_folds, sizes, n_rows, width)
+            k = min(n_folds, n_rows // 2)
+            if k >= 2:  # else there is no such fit
+                seconds += n_fits * _fit_s(decoder, k, sizes, n_rows, width)
+        advance(1)
     return seconds
 
 
@@ -63,10 +77,12 @@ def _fits(study: Study, aligned: Aligned, target: str, n_train: int) -> dict[int
     is_genre = isinstance(space, CategoryFeatures) and space.column == decoding.genres
     if decoding.genres is not None and not is_genre:
         of_clip = genre_of_clips(aligned.opened, decoding.genres)
+        test = aligned.rows.loc[aligned.rows["side"] == "test", "clip"].unique()
         n = len(set(of_clip.values()))
-        add(n_train * (1 - 1 / n), n)
+        n_asked = len({of_clip[clip] for clip in test if clip})
+        add(n_train * (1 - 1 / n), n_asked)
         if decoding.genre_transfer:
-            add(n_train / n, n)
+            add(n_train / n, n_asked)
     if decoding.folds == "clip":  # held out by runs and by clips
         add(n_train * (1 - 1 / decoding.n_folds), 2 * decoding.n_folds)
     if decoding.lags:

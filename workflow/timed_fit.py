@@ -94,7 +94,7 @@ def describe_time(
         if subsets[0]:
             text += f", {duration(sum(subsets[:n]))} for models of subsets of the bands"
         if took.decoding_s:
-            text += f", {duration(took.decoding_s * n)} of decoding"
+            text += f", {duration(took.decoding_s * n)} for fits of decoders"
         return text
 
     lines = [
@@ -140,7 +140,9 @@ def time_fit(study: Study, opened: Opened, ticker: Ticker = silent) -> FitTime:
             wanted = wanted_subsets(study)
             if wanted and not layers:  # voxels that choose a layer get no partition
                 took = _with_subsets(took, wanted, job, Y)
-            decoding_s = time_decoding(study, aligned, widths_of(study, bands))
+            widths = widths_of(study, bands)
+            advance = ticker(f"{opened.name}: timing decoders", len(widths))
+            decoding_s = time_decoding(study, aligned, widths, advance)
             return replace(took, decoding_s=decoding_s)
 
 

@@ -80,6 +80,43 @@ def test_a_column_that_is_constant_outside_a_fold_says_nothing_there(study):
     assert np.isfinite(choose_by_r(X, T, FOLDS, ALPHAS)).all()
 
 
+@pytest.fixture(params=[True, False], ids=["sums", "rows"])
+def by_sums(request, monkeypatch):
+    """Choose penalties by sums of folds, then by their rows."""
+    monkeypatch.setattr(FoldedRidge, "suits", staticmethod(lambda *_: request.param))
+    return request.param
+
+
+@pytest.mark.usefixtures("by_sums")
+def test_all_penalties_of_one_column_are_equal_and_the_smallest_is_taken(study, rng):
+    X, T = study
+    for order in (np.arange(150), *(rng.permutation(150) for _ in range(3))):
+        x, t, folds = X[order, :1], T[order], FOLDS[order]
+        assert (choose_by_r(x, t, folds, ALPHAS) == ALPHAS[0]).all()
+
+
+@pytest.mark.usefixtures("by_sums")
+def test_a_fold_in_which_all_columns_are_constant_tells_nothing(study):
+    X, T = study
+    X = X.copy()
+    X[FOLDS == 3] = 0.3
+    with np.errstate(invalid="ignore"):
+        expected = one_by_one(X, T, ALPHAS)
+    r = expected[:, :3].sum(axis=1)  # the folds in order, but the last
+    chosen = choose_by_r(X, T, FOLDS, ALPHAS)
+    assert_array_equal(chosen, np.array(ALPHAS)[r.argmax(axis=0)])
+
+
+def test_a_target_whose_level_is_far_above_its_spread_is_chosen_as_from_rows(
+    study, monkeypatch
+):
+    X, T = study
+    T = T + 1e8 * (FOLDS == 2)[:, None]
+    chosen = choose_by_r(X, T, FOLDS, ALPHAS)
+    monkeypatch.setattr(FoldedRidge, "suits", staticmethod(lambda *_: False))
+    assert_array_equal(chosen, choose_by_r(X, T, FOLDS, ALPHAS))
+
+
 @pytest.mark.parametrize("choose_by", ["r", "error"])
 def test_a_region_is_the_same_from_sums_and_from_rows(study, choose_by, monkeypatch):
     X, T = study

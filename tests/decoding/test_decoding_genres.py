@@ -70,6 +70,30 @@ def test_numbers_equal_a_fit_without_the_genre(study, genres):
     assert_allclose(table["chance"], larger)
 
 
+def test_what_all_genres_predict_may_be_given(study, genres):
+    train, test = study
+    known = {"train_genres": genres[0], "test_genres": genres[1]}
+    predicted = decode(CortexRidge(), train, test).predicted
+    expected = leave_one_genre_out(CortexRidge(), train, test, **known)
+    found = leave_one_genre_out(
+        CortexRidge(), train, test, predicted=predicted, **known
+    )
+    assert_frame_equal(found, expected)
+    other = leave_one_genre_out(
+        CortexRidge(), train, test, predicted=-predicted, **known
+    )
+    of_all = other["trained"] == "all genres"
+    assert (other["accuracy"] != expected["accuracy"])[of_all].any()
+    assert_frame_equal(other[~of_all], expected[~of_all])
+    with pytest.raises(InputError, match=r"predicted has shape .* Pass what `decode`"):
+        leave_one_genre_out(
+            CortexRidge(), train, test, predicted=predicted[1:], **known
+        )
+    known["test_genres"] = genres[0]
+    with pytest.raises(InputError, match="in training and in test"):
+        leave_one_genre_out(CortexRidge(), train, train, predicted=train.T, **known)
+
+
 def test_vectors_of_any_source_are_identified_as_decoded_ones_are(study, genres):
     train, test = study
     pool = Pool([], n_permutations=99, n_resamples=200, seed=4)

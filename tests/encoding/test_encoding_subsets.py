@@ -194,5 +194,12 @@ def test_what_cannot_be_fitted_is_named(study):
         InputError, match=r"\(mel, clip\) must name .* mel, clap, genre"
     ):
         predict_subsets(*study, subsets=[("mel", "clip")], folds=FOLDS, **options)
+    with pytest.raises(InputError, match="different numbers of samples"):
+        predict_subsets(*study, subsets=[("mel",)], folds=FOLDS[1:], **options)
+    axes = band_axes(*study[:2], bands=BANDS, names={"mel"}, settings=SETTINGS)
+    with pytest.raises(InputError, match="axes hold mel, and not genre"):
+        predict_subsets(
+            *study, subsets=[("mel", "genre")], folds=FOLDS, axes=axes, **options
+        )
     with pytest.raises(InputError, match=r"2 folds: .* at least 3"):
         predict_held_out(*study[:2], folds=FOLDS > 0, **options)

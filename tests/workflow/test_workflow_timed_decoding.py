@@ -9,6 +9,7 @@ from brain2music.decoding.decoders import CortexRidge, RoiRidge
 from brain2music.workflow import timed_decoding
 from brain2music.workflow.alignment import align
 from brain2music.workflow.opening import open_subject
+from brain2music.workflow.timed_fit import describe_time
 
 ROIS = {"large": range(7), "middle": range(7, 11), "small": range(11, 12)}
 
@@ -74,8 +75,26 @@ def test_regions_between_those_that_are_timed_are_counted_by_their_size(
     assert timed_decoding.time_decoding(study, aligned, {}) == 0
 
 
+def test_folds_are_those_that_the_rows_have(study_file, monkeypatch):
+    study, aligned = decoding(study_file, 'targets = ["music"]\nn_folds = 40\n')
+    asked = []
+    monkeypatch.setattr(
+        timed_decoding, "_one", lambda *given: asked.append(given[1]) or 1.0
+    )
+    assert timed_decoding.time_decoding(study, aligned, {"music": 4}) == 1
+    assert asked == [3]  # training runs
+    few = {9: 1, 5: 2, 3: 7}  # of three rows there are no two folds that vary
+    monkeypatch.setattr(timed_decoding, "_fits", lambda *_: few)
+    assert timed_decoding.time_decoding(study, aligned, {"music": 4}) == 3
+    assert asked == [3, 3, 2]
+
+
 def test_a_decoder_of_the_whole_cortex_is_timed_as_it_is(study_file):
     study, aligned = decoding(study_file, 'targets = ["music"]\n')
-    assert timed_decoding.time_decoding(study, aligned, {"music": 4}) > 0
+    done = []
+    assert timed_decoding.time_decoding(study, aligned, {"music": 4}, done.append) > 0
+    assert done == [1]
+    (line,) = describe_time(study, [aligned.opened])
+    assert "for fits of decoders" in line
     bands = [Band("music", 4, (1, 2)), Band("genre", 3)]
     assert timed_decoding.widths_of(study, bands) == {"music": 4}
