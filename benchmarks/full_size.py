@@ -11,8 +11,9 @@ regions. The study file is that of examples/ds003720.toml with the paper's decod
 Then the study is checked and run, each step by itself, and a table is printed: seconds,
 seconds of the processor (of all threads), what `check --time` told, and the most memory
 of each step; it fails where that is more than `machine.max_memory_gb`. `--tenth` is a
-tenth of the voxels and of the columns. No scans, sound or network are in it: extraction
-and generation are measured apart (`networks_full_size.py`).
+tenth of the voxels and of the columns. `--reproduce` then takes windows as rows, as the
+paper does, and makes the page of `brain2music reproduce`. No scans, sound or network
+are in it: extraction and generation are measured apart (`networks_full_size.py`).
 """
 
 import argparse
@@ -20,6 +21,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,6 +45,7 @@ from brain2music.data.simulated_features import (  # noqa: E402 - see above
     one_hot,
     read_design,
 )
+from brain2music.reproduction.reproduce import reproduce  # noqa: E402 - see above
 from brain2music.workflow import pipeline  # noqa: E402 - see above
 from brain2music.workflow.check import check_study  # noqa: E402 - see above
 from brain2music.workflow.opening import open_subject  # noqa: E402 - see above
@@ -106,6 +110,31 @@ genres = "genre"
 threads = {threads}
 max_memory_gb = {memory}
 """
+PAPER = """\
+[alignment]
+rows = "windows"
+window_s = 10.5
+step_s = 1.5
+lag_s = 4.5
+scans = "middle"
+
+[encoding]
+bands = ["mulan-music", "mulan-text", "w2v-bert", "genre"]
+folds = 6
+{candidates}
+[analysis]
+partition = ["mulan-music", "mulan-text"]
+added = [["mulan-text", "mulan-music"]]
+
+[decoding]
+targets = ["mulan-music", "mulan-text", "w2v-bert", "genre"]
+decoder = "rois"
+n_best = 6
+n_folds = 5
+folds = "clip"
+genres = "genre"
+
+{machine}"""
 SPACE = """
 [features.{name}]
 kind = "array"
@@ -124,31 +153,34 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", type=float, default=4.0)
     parser.add_argument("--stage", default="report")
+    parser.add_argument("--reproduce", action="store_true")
     given = parser.parse_args()
     folder = given.out / "study"
     if not (folder / "study.toml").exists():
         write_study(folder, given)
-    study = load_study(folder / "study.toml")
-    start, busy = time.perf_counter(), time.process_time()
-    checked = check_study(study)
-    steps = [("check", *_since(start, busy), peak_bytes())]
+    study, steps = load_study(folder / "study.toml"), []
+    with _step(steps, "check"):
+        checked = check_study(study)
     sys.stdout.write("\n".join([*checked.lines, *checked.problems, ""]))
-    start, busy = time.perf_counter(), time.process_time()
-    told = time_fit(study, open_subject(study, "001"))
-    steps.append(("telling the time", *_since(start, busy), peak_bytes()))
+    with _step(steps, "telling the time"):
+        told = time_fit(study, open_subject(study, "001"))
     n_voxels = N_VOXELS // (10 if given.tenth else 1)
     expected = {
         "models/sub-001": told.fit_s(n_voxels),
         "subsets/sub-001": told.subsets_s(n_voxels),
         "decoding/sub-001": told.decoding_s,
     }
-    sys.stdout.write(f"{expected}\n")
     timed(steps)
-    start, busy = time.perf_counter(), time.process_time()
-    result = run(study, given.out / "results", stage=given.stage)
-    steps.append(("all of it", *_since(start, busy), 0))
+    with _step(steps, "all of it"):
+        result = run(study, given.out / "results", stage=given.stage)
+    if given.reproduce:
+        with _step(steps, "reproduce"):
+            made = reproduce(folder, sweeps=["none"])
+        n_ours = int(made.numbers["ours"].notna().sum())
+        sys.stdout.write(f"{n_ours} of {len(made.numbers)} published numbers\n")
     table = pd.DataFrame(steps, columns=["step", "s", "processor_s", "peak_gb"])
-    table.insert(3, "told_s", table["step"].map(expected))
+    first = ~table["step"].duplicated()  # windows are another study
+    table.insert(3, "told_s", table["step"].map(expected).where(first))
     table["peak_gb"] = (table["peak_gb"] / 1e9).round(2)
     table = table.round({"s": 1, "processor_s": 1, "told_s": 1})
     sys.stdout.write(table.to_string(index=False) + "\n")
@@ -157,6 +189,15 @@ def main() -> None:
     table.to_csv(given.out / "steps.csv", index=False)
     if table["peak_gb"].max() > given.memory:
         sys.exit(f"more memory than {given.memory:g} GB")
+
+
+@contextmanager
+def _step(steps: list[tuple[str, float, float, int]], name: str) -> Iterator[None]:
+    """Add a step's seconds and memory to the others."""
+    fresh_peak()
+    start, busy = time.perf_counter(), time.process_time()
+    yield
+    steps.append((name, *_since(start, busy), peak_bytes()))
 
 
 def _since(start: float, busy: float) -> tuple[float, float]:
@@ -168,16 +209,10 @@ def timed(steps: list[tuple[str, float, float, int]]) -> None:
     make = Session.make
 
     def make_timed(self: Session, folder: str, *rest: object) -> str:
-        fresh_peak()
-        start, busy = time.perf_counter(), time.process_time()
-        identity = make(self, folder, *rest)  # type: ignore[arg-type]
-        if folder in self.made:
-            took = _since(start, busy)
-            steps.append((folder, *took, peak_bytes()))
-            sys.stderr.write(
-                f"{folder}: {took[0]:.1f} s, {took[1]:.1f} s of the processor, "
-                f"{peak_bytes() / 1e9:.2f} GB\n"
-            )
+        with _step(steps, folder):
+            identity = make(self, folder, *rest)  # type: ignore[arg-type]
+        if folder not in self.made:
+            del steps[-1]  # it stood
         return identity
 
     Session.make = make_timed  # type: ignore[method-assign]
@@ -227,6 +262,10 @@ def write_study(folder: Path, given: argparse.Namespace) -> None:
         memory=given.memory,
     )
     (folder / "study.toml").write_text(text, encoding="utf-8")
+    paper = text[: text.index("[encoding]")] + PAPER.format(
+        candidates=candidates, machine=text[text.index("[machine]") :]
+    )
+    (folder / "paper.toml").write_text(paper, encoding="utf-8")
 
 
 def draw_spaces(

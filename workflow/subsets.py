@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..analysis.partition import Subset, subsets_of
 from ..core.artefacts import Recipe, write_json
+from ..core.ridge.stream import release
 from ..core.saved import load_bands
 from ..core.store import TrainingVoxels, open_store
 from ..core.types import Band
@@ -202,6 +203,8 @@ class _Saved:
             more, intercept = values[n:-1], values[-1]
             self.arrays["intercept"][part] = intercept
             parts[:, :, part] = more.reshape(len(parts), n, -1) - intercept
+        for array in self.arrays.values():
+            release(array)  # else all that is written stays in memory as well
 
 
 def _only(X_test: Floats, bands: Sequence[Band], names: Subset) -> Floats:
