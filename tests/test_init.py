@@ -1,6 +1,8 @@
 """Tests of new studies: what is written, and what `check` says of it."""
 
+import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from brain2music import check_study, load_study
 from brain2music.cli import app
 from brain2music.core.checks import InputError
 from brain2music.init import KNOWN, write_new_study
+from brain2music.study import read_study
 from brain2music.workflow.inventory import missing_parts
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +51,35 @@ def test_the_paper_mode_is_that_of_the_paper(tmp_path):
     assert (study.decoding.decoder, study.decoding.n_best) == ("rois", 6)
     assert study.decoding.folds == "clip"
     assert study.retrieval.corpus == "fma_large"
+
+
+@pytest.mark.parametrize("file", ["study.toml", "paper.toml"])
+def test_what_the_list_puts_in_place_after_fmriprep_is_read(file, tmp_path):
+    path = write_new_study("ds003720", tmp_path).with_name(file)
+    text = path.with_name("NEEDED.md").read_text(encoding="utf-8")
+    blocks = map(tomllib.loads, re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S))
+    template, its_rois, native, own_rois, clap = blocks
+    whole = tomllib.loads(path.read_text(encoding="utf-8"))
+    for key in ("responses", "mask", "unprocessed"):
+        del whole["dataset"][key]
+    for dataset, rois in ((template, its_rois), (native, own_rois)):
+        whole["dataset"] |= dataset
+        study = read_study(whole | rois, folder=tmp_path)
+        assert study.rois.mesh == study.dataset.space
+    for name in ("mulan-music", "mulan-text"):
+        whole["features"][name] |= clap
+    assert read_study(whole, folder=tmp_path).features["mulan-text"].weights
+
+
+def test_the_list_tells_what_each_commented_line_needs():
+    text = (ROOT / "templates/studies/ds003720.md").read_text(encoding="utf-8")
+    paper = (ROOT / "examples/ds003720_paper.toml").read_text(encoding="utf-8")
+    folders = re.findall(r'^# (?:weights|tagger) = "(.*?)"', paper, re.M)
+    assert len(folders) == 2
+    for folder in folders:
+        assert f"--local-dir {folder}" in text
+    (lines,) = re.findall(r'^python -c "\n(.*?)^"$', text, re.M | re.S)
+    compile(lines, "NEEDED.md", "exec")
 
 
 @pytest.mark.parametrize(
