@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from brain2music import check_study, load_study
 from brain2music.cli import app
 from brain2music.core.checks import InputError
+from brain2music.decoding.tiny import write_tiny_generator, write_tiny_tagger
 from brain2music.init import KNOWN, write_new_study
 from brain2music.study import read_study
 from brain2music.workflow.inventory import missing_parts
@@ -135,6 +136,32 @@ def test_parts_that_are_there_are_not_named(tmp_path):
     gone = [problem for problem in before if problem not in after]
     assert not [problem for problem in after if problem not in before]
     assert len(gone) == 1 + 3 + 1 + 4  # corpus, sound of three spaces, captions, masks
+
+
+def with_generation(path):
+    """Switch on the lines of paper.toml that make music."""
+    whole = tomllib.loads(path.read_text(encoding="utf-8"))
+    networks = {"weights": "networks/musicldm", "tagger": "networks/ast"}
+    whole["generation"] = {"generator": "musicldm", **networks}
+    return read_study(whole, folder=path.parent)
+
+
+def test_weights_of_generator_and_tagger_are_named_where_missing(tmp_path):
+    path = write_new_study("ds003720", tmp_path).with_name("paper.toml")
+    off = list(missing_parts(load_study(path)))
+    assert not [problem for problem in off if "generation." in problem]
+    study = with_generation(path)
+    generator, tagger = (one for one in missing_parts(study) if one not in off)
+    assert generator.startswith("generation.weights: networks/musicldm is neither")
+    assert tagger.startswith("generation.tagger: networks/ast is neither")
+    assert {generator, tagger} <= set(check_study(study).problems)
+    write_tiny_generator("audioldm", tmp_path / "networks/musicldm", seed=0)
+    write_tiny_tagger(tmp_path / "networks/ast", ["Blues"], seed=0)
+    generator, tagger = (one for one in missing_parts(study) if one not in off)
+    assert generator.startswith("generation.weights holds a AudioLDMPipeline, and")
+    assert tagger.startswith("generation.tagger: no agreement of genres")
+    write_tiny_generator("musicldm", tmp_path / "networks/musicldm", seed=0)
+    assert len([one for one in missing_parts(study) if one not in off]) == 1
 
 
 def test_the_design_alone_tells_of_runs_and_clips(tmp_path):

@@ -36,10 +36,32 @@ def check_generator(study: Study) -> None:
         _check_start(study)
     if kind == "retrieved":
         return
-    place = place_of(study, str(settings.weights))
+    folder = find_generator(study)
     if kind == "musicgen":
-        _check_musicgen(study, place, encoder)
+        _check_start_of_musicgen(study, encoder)
         return
+    config = read_json(folder / "text_encoder" / "config.json")
+    width = config.get("projection_dim")
+    if width != encoder.width:
+        raise InputError(
+            f"generation.weights takes embeddings of {width} dimensions, and features."
+            f"{encoder.name} has {encoder.width}. Decode the embedding of its own CLAP."
+        )
+    check_same_clap(kind, folder, encoder)
+
+
+def find_generator(study: Study) -> Path:
+    """Return the folder of a generator's weights; no recording is needed.
+
+    Raises
+    ------
+    InputError
+        If it is not there or not whole, or holds another generator.
+    """
+    kind = str(study.generation.generator)
+    place = place_of(study, str(study.generation.weights))
+    if kind == "musicgen":
+        return _find_musicgen(place)
     diffusers()
     folder = find_pipeline(place)
     found = read_json(folder / INDEX).get("_class_name")
@@ -49,14 +71,7 @@ def check_generator(study: Study) -> None:
             " Name the generator that the folder holds."
         )
     check_pipeline(kind, folder)
-    config = read_json(folder / "text_encoder" / "config.json")
-    width = config.get("projection_dim")
-    if width != encoder.width:
-        raise InputError(
-            f"generation.weights takes embeddings of {width} dimensions, and features."
-            f"{encoder.name} has {encoder.width}. Decode the embedding of its own CLAP."
-        )
-    check_same_clap(kind, folder, encoder)
+    return folder
 
 
 def check_judge(study: Study) -> None:
@@ -151,7 +166,7 @@ def _check_start(study: Study) -> None:
         )
 
 
-def _check_musicgen(study: Study, place: str | Path, encoder: Encoder) -> None:
+def _find_musicgen(place: str | Path) -> Path:
     folder = find_folder(place)
     config = read_json(folder / "config.json")
     if config.get("model_type") != "musicgen":
@@ -161,6 +176,10 @@ def _check_musicgen(study: Study, place: str | Path, encoder: Encoder) -> None:
         )
     check_weights(folder)
     check_channels(config.get("decoder", {}).get("audio_channels", 1))
+    return folder
+
+
+def _check_start_of_musicgen(study: Study, encoder: Encoder) -> None:
     if study.generation.start == "noise":
         raise InputError(
             "MusicGen is told states of its text encoder, which features."
