@@ -14,6 +14,7 @@ from brain2music.core.checks import InputError
 from brain2music.decoding.tiny import write_tiny_generator, write_tiny_tagger
 from brain2music.init import KNOWN, write_new_study
 from brain2music.study import read_study
+from brain2music.workflow.check import Check
 from brain2music.workflow.inventory import missing_parts
 
 ROOT = Path(__file__).parents[1]
@@ -162,6 +163,17 @@ def test_weights_of_generator_and_tagger_are_named_where_missing(tmp_path):
     assert tagger.startswith("generation.tagger: no agreement of genres")
     write_tiny_generator("musicldm", tmp_path / "networks/musicldm", seed=0)
     assert len([one for one in missing_parts(study) if one not in off]) == 1
+
+
+def test_a_check_shows_itself_in_a_notebook_with_text_escaped():
+    check = Check(["A <b>study</b>", "  note: " + "long " * 20], ["no <i>file</i>"])
+    page = check._repr_html_()
+    assert page.startswith("<p>1 problem</p>")
+    assert "no &lt;i&gt;file&lt;/i&gt;" in page
+    assert "A &lt;b&gt;study&lt;/b&gt;" in page
+    assert page.index("no &lt;i&gt;") < page.index("A &lt;b&gt;")
+    assert page.count("long") == 20  # not cut
+    assert Check(["A study"])._repr_html_().startswith("<p>no problems</p>")
 
 
 def test_the_design_alone_tells_of_runs_and_clips(tmp_path):
