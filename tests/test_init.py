@@ -155,6 +155,8 @@ def test_weights_of_generator_and_tagger_are_named_where_missing(tmp_path):
     generator, tagger = (one for one in missing_parts(study) if one not in off)
     assert generator.startswith("generation.weights: networks/musicldm is neither")
     assert tagger.startswith("generation.tagger: networks/ast is neither")
+    for problem in (generator, tagger):
+        assert "Name its folder, from the study file; or, if networks/" in problem
     assert {generator, tagger} <= set(check_study(study).problems)
     write_tiny_generator("audioldm", tmp_path / "networks/musicldm", seed=0)
     write_tiny_tagger(tmp_path / "networks/ast", ["Blues"], seed=0)

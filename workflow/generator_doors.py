@@ -22,7 +22,14 @@ from ..decoding.sounds import START_S, Sound
 from ..study import Study
 from .corpus import corpus_place, is_index
 from .encoders import Encoder, encoder_of
-from .generators import judge_of, place_of, start_key, start_seconds, target_of
+from .generators import (
+    hint_of,
+    judge_of,
+    place_of,
+    start_key,
+    start_seconds,
+    target_of,
+)
 
 SAME = 0.95  # cosine of one sound under two copies of one network
 PROBE_HZ = 48_000
@@ -58,12 +65,12 @@ def find_generator(study: Study) -> Path:
     InputError
         If it is not there or not whole, or holds another generator.
     """
-    kind = str(study.generation.generator)
-    place = place_of(study, str(study.generation.weights))
+    kind, name = str(study.generation.generator), str(study.generation.weights)
+    place, hint = place_of(study, name), hint_of(name)
     if kind == "musicgen":
-        return _find_musicgen(place)
+        return _find_musicgen(place, hint)
     diffusers()
-    folder = find_pipeline(place)
+    folder = find_pipeline(place, hint=hint)
     found = read_json(folder / INDEX).get("_class_name")
     if found != PIPELINES[kind]:
         raise InputError(
@@ -166,8 +173,8 @@ def _check_start(study: Study) -> None:
         )
 
 
-def _find_musicgen(place: str | Path) -> Path:
-    folder = find_folder(place)
+def _find_musicgen(place: str | Path, hint: str) -> Path:
+    folder = find_folder(place, hint=hint)
     config = read_json(folder / "config.json")
     if config.get("model_type") != "musicgen":
         raise InputError(
