@@ -57,15 +57,17 @@ def diffusers() -> ModuleType:
     return module
 
 
-def find_pipeline(checkpoint: str | Path) -> Path:
+def find_pipeline(checkpoint: str | Path, *, hint: str = "") -> Path:
     """Return the folder of a pipeline: a folder, or an id in the user's cache.
+
+    `hint` is what the error says on how to get it.
 
     Raises
     ------
     MissingFileError
         If it is neither.
     """
-    return find_folder(checkpoint, config=INDEX)
+    return find_folder(checkpoint, config=INDEX, hint=hint)
 
 
 def open_pipeline(kind: str, folder: Path) -> tuple[Any, list[str]]:

@@ -21,6 +21,9 @@ INTERFACE = {
     "brain2music.study": ["Study"],
     "brain2music.workflow.result": ["Result"],
     "brain2music.workflow.check": ["Check"],
+    "brain2music.doctor.examine": ["examine"],
+    "brain2music.doctor.verdict": ["Verdict", "Finding"],
+    "brain2music.core.types": ["Band"],
     "brain2music.encoding.banded_ridge": ["BandedRidge"],
     "brain2music.encoding.model_file": ["save_ridge", "load_ridge"],
     "brain2music.decoding.identify": [
@@ -29,6 +32,12 @@ INTERFACE = {
         "similarity",
     ],
     "brain2music.core.stats": ["correlation", "r2_score"],
+    "brain2music.core.saved": ["load_model"],
+    "brain2music.figures.flatmap": ["plot_flatmap", "plot_panels"],
+    "brain2music.figures.style": ["Scale"],
+    "brain2music.figures.surfaces": ["spread"],
+    "brain2music.figures.looks": ["Faded"],
+    "brain2music.figures.pages": ["Panel", "difference"],
 }
 ROUTING = "set_fit_request, set_score_request"  # scikit-learn's, with links of its own
 BOUNDS = {

@@ -8,6 +8,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
+
+from ..core.notebooks import line_and_table
 from .catalogue import CARDS, Card
 
 Status = Literal["failed", "not made", "shown", "passed"]
@@ -126,6 +129,21 @@ class Verdict:
             texts = dict.fromkeys(one.found for one in group)
             lines += [f"not made: {group[0].card.topic}. {text}" for text in texts]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook all that did not pass, the heaviest first."""
+        rows = [
+            {
+                "": one.status,
+                "check": one.card.topic,
+                "found": one.found,
+                "what to do": one.card.advice if one.status == "failed" else "",
+            }
+            for one in self.findings
+            if one.status != "passed"
+        ]
+        line = f"{self.title}: {self.summary()}"
+        return line_and_table(line, pd.DataFrame(rows))
 
     def summary(self) -> str:
         """Return how many checks failed, passed, or could not be made."""

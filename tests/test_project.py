@@ -60,6 +60,25 @@ def test_links_of_the_first_pages_lead_somewhere(name):
         assert (ROOT / link).exists(), link
 
 
+def test_the_versions_of_python_are_the_same_everywhere():
+    first, past = re.fullmatch(
+        r">=3\.(\d+),<3\.(\d+)", SETTINGS["project"]["requires-python"]
+    ).groups()
+    versions = [f"3.{minor}" for minor in range(int(first), int(past))]
+    label = "Programming Language :: Python :: "
+    classifiers = SETTINGS["project"]["classifiers"]
+    named = [one.removeprefix(label) for one in classifiers if one.startswith(label)]
+    assert named == versions
+    assert SETTINGS["tool"]["ruff"]["target-version"] == f"py3{first}"
+    for page in ("README.md", "docs/start.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert f"Python {versions[0]} to {versions[-1]}" in text
+    (others,) = re.findall(
+        r"^for version in (.*); do$", (ROOT / ".ci/run").read_text(), re.M
+    )
+    assert others.split() == versions[1:]
+
+
 def test_no_version_is_written_twice():
     version = SETTINGS["project"]["version"]
     assert f"version: {version}" in (ROOT / "CITATION.cff").read_text()

@@ -1,5 +1,6 @@
 """Tests of the site's pages that are made from the code."""
 
+import ast
 import re
 import sys
 from dataclasses import fields
@@ -51,6 +52,22 @@ def test_the_names_that_stay_are_there(made):
     page = made.python_page()
     assert ".. autofunction:: brain2music.load_study" in page
     assert ".. autoclass:: brain2music.encoding.banded_ridge.BandedRidge" in page
+
+
+def test_guides_import_nothing_but_names_that_stay(made):
+    guides = [ROOT / "README.md", ROOT / "docs/notebook.md", ROOT / "docs/doctor.md"]
+    guides += ROOT.glob("docs/how-*.md")
+    seen = set()
+    for guide in guides:
+        text = guide.read_text(encoding="utf-8")
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S):
+            for line in ast.walk(ast.parse(block)):
+                if isinstance(line, ast.ImportFrom) and "brain2music" in line.module:
+                    names = {name.name for name in line.names}
+                    known = set(made.INTERFACE.get(line.module, ()))
+                    assert names <= known, f"{guide.name}: {line.module}"
+                    seen |= names
+    assert {"run", "Result", "plot_flatmap", "Band", "examine"} <= seen
 
 
 def test_pages_are_written_once(made, tmp_path):

@@ -19,7 +19,7 @@ from ..core.saved import SavedModel
 from ..core.types import Space, label_of
 from ..figures.solid import CortexMesh, cortex_mesh
 from ..figures.style import palette
-from ..figures.surfaces import map_problem
+from ..figures.surfaces import N_VERTICES, map_problem
 from ..study import Study
 from ..workflow.own_surfaces import OwnSurfaces
 from ..workflow.regions import ALL
@@ -147,8 +147,9 @@ def _nothing_to_see(out: Path, notes: Sequence[str], saved: Saved) -> str:
     if kinds == {"surface"}:
         why += " Give the surfaces that the data were sampled on with --inflated."
     return (
-        f"{out} cannot be viewed: {why} The viewer shows vertices of fsaverage5, of "
-        "S1, or of your own surfaces. All scores are in tables/ and in the report."
+        f"{out} cannot be viewed: {why} The viewer shows vertices of meshes that are "
+        f"known ({', '.join(N_VERTICES)}, pycortex:NAME), or of your own surfaces. All "
+        "scores are in tables/ and in the report."
     )
 
 

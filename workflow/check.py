@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import InputError, MissingFileError
 from ..core.cluster import job_script
+from ..core.notebooks import line_and_table
 from ..core.notes import summarise
 from ..core.types import Run, Split, label_of
 from ..data.files import find_runs, path_of
@@ -45,6 +46,14 @@ class Check:
     def __str__(self) -> str:
         problems = [f"problem: {text}" for text in self.problems]
         return "\n".join([*self.lines, *problems])
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what was found, problems first."""
+        n = len(self.problems)
+        line = f"{n or 'no'} problem{'' if n == 1 else 's'}"
+        kinds = ["problem"] * n + [""] * len(self.lines)
+        texts = [text.strip() for text in (*self.problems, *self.lines)]
+        return line_and_table(line, pd.DataFrame({"": kinds, "found": texts}))
 
 
 def check_study(study: Study, *, timed: bool = False, ticker: Ticker = silent) -> Check:

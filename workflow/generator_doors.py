@@ -22,7 +22,14 @@ from ..decoding.sounds import START_S, Sound
 from ..study import Study
 from .corpus import corpus_place, is_index
 from .encoders import Encoder, encoder_of
-from .generators import judge_of, place_of, start_key, start_seconds, target_of
+from .generators import (
+    hint_of,
+    judge_of,
+    place_of,
+    start_key,
+    start_seconds,
+    target_of,
+)
 
 SAME = 0.95  # cosine of one sound under two copies of one network
 PROBE_HZ = 48_000
@@ -36,19 +43,10 @@ def check_generator(study: Study) -> None:
         _check_start(study)
     if kind == "retrieved":
         return
-    place = place_of(study, str(settings.weights))
+    folder = find_generator(study)
     if kind == "musicgen":
-        _check_musicgen(study, place, encoder)
+        _check_start_of_musicgen(study, encoder)
         return
-    diffusers()
-    folder = find_pipeline(place)
-    found = read_json(folder / INDEX).get("_class_name")
-    if found != PIPELINES[kind]:
-        raise InputError(
-            f"generation.weights holds a {found}, and {kind} needs a {PIPELINES[kind]}."
-            " Name the generator that the folder holds."
-        )
-    check_pipeline(kind, folder)
     config = read_json(folder / "text_encoder" / "config.json")
     width = config.get("projection_dim")
     if width != encoder.width:
@@ -57,6 +55,30 @@ def check_generator(study: Study) -> None:
             f"{encoder.name} has {encoder.width}. Decode the embedding of its own CLAP."
         )
     check_same_clap(kind, folder, encoder)
+
+
+def find_generator(study: Study) -> Path:
+    """Return the folder of a generator's weights; no recording is needed.
+
+    Raises
+    ------
+    InputError
+        If it is not there or not whole, or holds another generator.
+    """
+    kind, name = str(study.generation.generator), str(study.generation.weights)
+    place, hint = place_of(study, name), hint_of(name)
+    if kind == "musicgen":
+        return _find_musicgen(place, hint)
+    diffusers()
+    folder = find_pipeline(place, hint=hint)
+    found = read_json(folder / INDEX).get("_class_name")
+    if found != PIPELINES[kind]:
+        raise InputError(
+            f"generation.weights holds a {found}, and {kind} needs a {PIPELINES[kind]}."
+            " Name the generator that the folder holds."
+        )
+    check_pipeline(kind, folder)
+    return folder
 
 
 def check_judge(study: Study) -> None:
@@ -151,8 +173,8 @@ def _check_start(study: Study) -> None:
         )
 
 
-def _check_musicgen(study: Study, place: str | Path, encoder: Encoder) -> None:
-    folder = find_folder(place)
+def _find_musicgen(place: str | Path, hint: str) -> Path:
+    folder = find_folder(place, hint=hint)
     config = read_json(folder / "config.json")
     if config.get("model_type") != "musicgen":
         raise InputError(
@@ -161,6 +183,10 @@ def _check_musicgen(study: Study, place: str | Path, encoder: Encoder) -> None:
         )
     check_weights(folder)
     check_channels(config.get("decoder", {}).get("audio_channels", 1))
+    return folder
+
+
+def _check_start_of_musicgen(study: Study, encoder: Encoder) -> None:
     if study.generation.start == "noise":
         raise InputError(
             "MusicGen is told states of its text encoder, which features."

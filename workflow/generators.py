@@ -134,6 +134,14 @@ def place_of(study: Study, name: str) -> str | Path:
     return local if local.is_dir() else name
 
 
+def hint_of(name: str) -> str:
+    """Return what to do where neither a folder nor the cache has these weights."""
+    return (
+        f"Name its folder, from the study file; or, if {name} is an id of the hub, "
+        f"run: hf download {name}"
+    )
+
+
 def judge_of(study: Study) -> str | None:
     """Return the second space that scores what is made, if there is one."""
     return study.generation.checked_by or study.retrieval.checked_by

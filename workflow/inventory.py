@@ -1,6 +1,6 @@
 """Which of a study's files are not there, where its recordings cannot be opened yet."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..core.checks import InputError
@@ -8,7 +8,9 @@ from ..data.files import file_inside
 from ..feature_spaces import CaptionFeatures
 from ..study import Study
 from .corpus import WITHOUT, corpus_place
+from .generator_doors import find_generator
 from .networks import check_network
+from .tagging import check_tagger
 
 # What stands for something that only the recordings or the events tell.
 PLACEHOLDERS = ("{", "[", "*")
@@ -19,7 +21,7 @@ def missing_parts(study: Study) -> Iterator[str]:
     """Yield what is not there beside the responses: nothing needs to be opened.
 
     Masks and regions of each subject, the folder of each feature space's files, tables
-    of captions and stimuli, networks, and the corpus of retrieval.
+    of captions and stimuli, networks, the corpus of retrieval, generator and tagger.
     """
     for key, pattern in _patterns(study):
         for name in _of_subjects(study, pattern):
@@ -37,6 +39,9 @@ def missing_parts(study: Study) -> Iterator[str]:
             yield str(error)
     if study.retrieval.target is not None and not corpus_place(study).is_dir():
         yield f"retrieval.corpus: no folder {corpus_place(study)}. {WITHOUT}"
+    if study.generation.weights is not None:
+        yield from _weights("generation.weights", find_generator, study)
+    yield from _weights("generation.tagger", check_tagger, study)
 
 
 def _patterns(study: Study) -> Iterator[tuple[str, str]]:
@@ -61,6 +66,14 @@ def _problem(key: str, root: Path, name: str) -> Iterator[str]:
         file_inside(root, name)
     except InputError as error:
         yield f"{key}: {error}"
+
+
+def _weights(key: str, find: Callable[[Study], object], study: Study) -> Iterator[str]:
+    try:
+        find(study)
+    except InputError as error:
+        text = str(error)
+        yield text if text.startswith(key) else f"{key}: {text}"
 
 
 def _folder(key: str, root: Path, path: str) -> Iterator[str]:

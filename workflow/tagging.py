@@ -19,7 +19,7 @@ from ..decoding.agreement import (
 from ..decoding.sounds import Sound
 from ..decoding.tagger import Tagger, open_tagger
 from ..study import Study
-from .generators import Source, is_untrained, place_of
+from .generators import Source, hint_of, is_untrained, place_of
 from .same_tracks import same_tracks
 from .session import Session
 
@@ -32,9 +32,10 @@ RANDOM = "random pairs: stimulus and what was generated of another clip"
 
 def check_tagger(study: Study) -> None:
     """Raise if the tagger is not there, is no AST, or has no group of classes whole."""
-    if study.generation.tagger is None:
+    name = study.generation.tagger
+    if name is None:
         return
-    folder = find_folder(place_of(study, study.generation.tagger))
+    folder = find_folder(place_of(study, name), hint=hint_of(name))
     config = read_json(folder / "config.json")
     if config.get("model_type") != AST:
         raise InputError(

@@ -115,3 +115,22 @@ def test_programs_read_which_checks_failed(tmp_path):
     whole = json.loads((tmp_path / "verdict.json").read_text())
     assert whole["failed_checks"] == ["dead-voxels"]
     assert whole["failed"] == 3
+
+
+def test_a_verdict_shows_itself_in_a_notebook_with_text_escaped():
+    long = "run <b>2</b> is off " + "and so on " * 20
+    findings = [
+        Finding("folds", "passed", "whole runs"),
+        Finding("repeats", "shown", "3 to 4"),
+        Finding("shift-run", "failed", long),
+    ]
+    page = make_verdict("A <study>", findings, {})._repr_html_()
+    assert page.startswith("<p>A &lt;study&gt;: 1 check failed; 1 passed")
+    assert "&lt;b&gt;2&lt;/b&gt; is off" in page
+    assert page.count("and so on") == 20  # not cut
+    assert page.index("failed</td>") < page.index("shown</td>")
+    assert findings[2].card.advice in page
+    assert "whole runs" not in page
+    assert findings[1].card.advice not in page
+    passed = make_verdict("A study", findings[:1], {})._repr_html_()
+    assert "table" not in passed
