@@ -31,7 +31,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402 - see above
 import pandas as pd  # noqa: E402 - see above
-from memory import peak_bytes  # noqa: E402 - see above
+from memory import fresh_peak, peak_bytes  # noqa: E402 - see above
 from planted import Case, planted_weights  # noqa: E402 - see above
 
 from brain2music import load_study, run  # noqa: E402 - see above
@@ -217,13 +217,6 @@ def timed(steps: list[tuple[str, float, float, int]]) -> None:
 
     Session.make = make_timed  # type: ignore[method-assign]
     assert pipeline.Session is Session
-
-
-def fresh_peak() -> None:
-    """Let the kernel count the most memory anew, where it can."""
-    place = Path("/proc/self/clear_refs")
-    if place.exists():
-        place.write_text("5")
 
 
 def write_study(folder: Path, given: argparse.Namespace) -> None:

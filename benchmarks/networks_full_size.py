@@ -1,6 +1,6 @@
 """What the networks of a full ds003720 cost: 5 clips measured, and multiplied.
 
-Run from anywhere, with the package and its extras `models` and `generate` installed:
+Run from anywhere, with the package and its extras `models` and `generation` installed:
 
     python benchmarks/networks_full_size.py [--clips 5] [--threads 2] [--steps 5]
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from memory import peak_bytes
+from memory import fresh_peak, peak_bytes
 
 N_STIMULI, N_TEST, CLIP_S = 540, 60, 15.0
 STEPS, RATE_HZ = 200, 22_050
@@ -58,13 +58,6 @@ def main() -> None:
         index=False
     )
     sys.stdout.write(text + "\n")
-
-
-def fresh_peak() -> None:
-    """Let the kernel count the most memory anew, where it can."""
-    place = Path("/proc/self/clear_refs")
-    if place.exists():
-        place.write_text("5")
 
 
 def sounds(n_clips: int) -> list[np.ndarray]:
